@@ -1,0 +1,362 @@
+"""The settings: one frozen model a section, loaded from TOML files and overrides, faults reported together."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from tonality.faults import SettingsFault
+
+__all__ = ["Settings", "conf_directory", "load"]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Paths = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""One path or several: a bare string is a list of one."""
+
+
+def _as_date(value: object) -> object:
+    return None if value == "" else value
+
+
+Day = Annotated[date | None, BeforeValidator(_as_date)]
+"""A date as 2015-12-10; an empty string is no bound, since TOML has no null."""
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, unknown keys refused, and `60` is no string."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class PathSettings(Section):
+    """Where things lie: local paths, globs or URLs that fsspec (inputs) and Hadoop (tables) know."""
+
+    archive: Paths = ()
+    """Raw tweets: files, folders or globs; a list is allowed."""
+    corpus: Paths = ()
+    """Labelled tweets to learn from: files, folders or globs; a list is allowed."""
+    root: str = Field("out", min_length=1)
+    """The folder of every table, the model and the report."""
+
+
+class SparkSettings(Section):
+    """The Spark session where no spark-submit has set it up; under spark-submit its own flags rule."""
+
+    master: str = Field("local[*]", min_length=1)
+    """The master's URL."""
+    memory: str = Field("4g", pattern=r"^[1-9][0-9]*[kmgt]$")
+    """The driver's heap, as Java writes it: 4g."""
+    progress: bool = True
+    """Whether Spark's progress bar shows on a terminal."""
+
+
+class Columns(Section):
+    """Which column of a table holds what; an empty name says that the table has no such column."""
+
+    id: str = ""
+    """The tweet's number. Without one it is derived from author, time and text."""
+    created_at: str = Field("created_at", min_length=1)
+    """The time: ISO 8601 (UTC where no offset is given), Twitter's own form, or seconds since 1970."""
+    author: str = ""
+    """The author's name or number."""
+    text: str = Field("text", min_length=1)
+    """The text."""
+    lang: str = ""
+    """The language, in whatever form the table writes it."""
+    retweet: str = ""
+    """Whether the row is a retweet: 1, true, yes or t against anything else."""
+
+
+class ArchiveSettings(Section):
+    """How the raw archive is read."""
+
+    format: Literal["auto", "table"] = "auto"
+    """auto: tweets as JSON lines. table: CSV or Parquet with a header, by `columns`."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """The separator of CSV fields."""
+    columns: Columns = Columns()
+    """Column names, for format = "table"."""
+    languages: tuple[str, ...] = ()
+    """Values of `lang` to keep; none: all."""
+    since: Day = None
+    """The first day to keep, UTC; empty: no bound."""
+    until: Day = None
+    """The last day to keep, UTC, itself included; empty: no bound."""
+    retweets: Literal["keep", "drop"] = "keep"
+    """What becomes of retweets."""
+    deduplicate: bool = True
+    """Whether of several tweets with one id only the first (by file, then offset) is kept."""
+    max_record: int = Field(1_048_576, ge=1024)
+    """Bytes of the largest record; a longer one is rejected."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _refuse_reversed("archive", self.since, self.until)
+        return self
+
+
+class TextSettings(Section):
+    """The text rules. They travel with every tweet and model; a model scores only tweets of its own rules."""
+
+    language: str = Field("ru", min_length=1)
+    """A file of conf/languages/, by name, or the path of another."""
+    links: Literal["drop", "keep"] = "drop"
+    """Whether URLs are removed before words are cut."""
+    mentions: Literal["drop", "keep"] = "drop"
+    """Whether @names are removed before words are cut."""
+
+
+class CorpusSettings(Section):
+    """How the labelled corpus is read."""
+
+    format: Literal["rutweetcorp", "sentiment140", "table"] = "rutweetcorp"
+    """rutweetcorp and sentiment140: by position, as published. table: CSV or Parquet with a header."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """The separator of CSV fields, for format = "table"."""
+    text: str = Field("text", min_length=1)
+    """The column of the text, for format = "table"."""
+    label: str = Field("label", min_length=1)
+    """The column of the label, for format = "table"."""
+    positive: tuple[str, ...] = ("positive", "1")
+    """Labels that mean positive, for format = "table"; rows with others are dropped and counted."""
+    negative: tuple[str, ...] = ("negative", "-1", "0")
+    """Labels that mean negative, for format = "table"."""
+    labelled: bool = False
+    """Whether tweets that `label` labelled by emoticon are learned from too."""
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        if both := sorted(set(self.positive) & set(self.negative)):
+            raise ValueError(f"corpus.positive and corpus.negative both name {', '.join(both)}")
+        return self
+
+
+class VocabularySettings(Section):
+    """Which stems get a number."""
+
+    size: int = Field(100_000, ge=3)
+    """Rows of the embedding, padding and unknown included."""
+    min_count: int = Field(2, ge=1)
+    """Occurrences on the training side that earn a stem its number."""
+    unknown: Literal["train", "drop"] = "train"
+    """Stems without a number: one shared, trained row (train) or left out of the tweet (drop)."""
+
+
+class DatasetSettings(Section):
+    """How labelled tweets become training rows."""
+
+    max_length: int = Field(100, ge=1)
+    """Stems of a tweet that are kept, from its start."""
+    valid_fraction: float = Field(0.2, gt=0, lt=1)
+    """The share of distinct texts held out for validation."""
+    seed: int = 2016
+    """Decides the split and the order of rows."""
+    shard_rows: int = Field(8_192, ge=1)
+    """Rows of a Parquet row group: what a training process reads at once."""
+
+
+class NetworkSettings(Section):
+    """The network's shape."""
+
+    kind: Literal["lstm"] = "lstm"
+    """lstm: embedding, stacked LSTM, dropout, one logit."""
+    embedding: int = Field(128, ge=1)
+    """Numbers that stand for a stem."""
+    hidden: int = Field(64, ge=1)
+    """Cells of an LSTM layer."""
+    layers: int = Field(2, ge=1)
+    """Stacked LSTM layers."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """The share of the last layer's outputs zeroed while training."""
+
+
+class TrainSettings(Section):
+    """The training loop."""
+
+    batch_size: int = Field(64, ge=1)
+    """Tweets of a step."""
+    epochs: int = Field(3, ge=1)
+    """Passes over the training side; the best by validation log loss is kept."""
+    learning_rate: float = Field(0.001, gt=0)
+    """Adam's step size."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+    seed: int = 2016
+    """Decides initial weights, dropout and the order of batches."""
+    shuffle_rows: int = Field(100_000, ge=0)
+    """Rows of the window that batches are drawn from; 0 keeps the order of the files."""
+
+
+class ScoreSettings(Section):
+    """Scoring of clean tweets."""
+
+    since: Day = None
+    """The first day to score; empty: no bound."""
+    until: Day = None
+    """The last day to score, itself included; empty: no bound."""
+    batch_rows: int = Field(20_000, ge=1)
+    """Tweets that cross from Spark to a Python worker at once."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _refuse_reversed("score", self.since, self.until)
+        return self
+
+
+class SurveySettings(Section):
+    """What the report asks and how it counts."""
+
+    title: str = "Twitter's tone by day"
+    """The page's heading."""
+    positive: float = Field(0.65, ge=0, le=1)
+    """Positive from this probability on."""
+    negative: float = Field(0.45, ge=0, le=1)
+    """Negative up to this probability; neutral between."""
+    since: Day = None
+    """The first day to report; empty: no bound."""
+    until: Day = None
+    """The last day to report, itself included; empty: no bound."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _refuse_reversed("survey", self.since, self.until)
+        if self.negative >= self.positive:
+            raise ValueError(
+                f"survey.negative is {self.negative} and survey.positive {self.positive}: negative must be the lower"
+            )
+        return self
+
+
+class SampleSettings(Section):
+    """The synthetic archive and corpus."""
+
+    seed: int = 1
+    """Decides every tweet and the planted opinion; odd seeds end high, even seeds end low."""
+    tweets: int = Field(100_000, ge=1_000)
+    """Records of the archive, notices and broken lines included."""
+    labelled: int = Field(40_000, ge=100)
+    """Tweets of the corpus."""
+    wrong_labels: float = Field(0.18, ge=0, lt=0.5)
+    """The share of corpus labels that are wrong, as emoticons often are."""
+
+
+class Settings(Section):
+    """All settings of a run, a section each."""
+
+    paths: PathSettings = PathSettings()
+    spark: SparkSettings = SparkSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    text: TextSettings = TextSettings()
+    corpus: CorpusSettings = CorpusSettings()
+    vocabulary: VocabularySettings = VocabularySettings()
+    dataset: DatasetSettings = DatasetSettings()
+    network: NetworkSettings = NetworkSettings()
+    train: TrainSettings = TrainSettings()
+    score: ScoreSettings = ScoreSettings()
+    survey: SurveySettings = SurveySettings()
+    sample: SampleSettings = SampleSettings()
+
+
+def _refuse_reversed(section: str, since: date | None, until: date | None) -> None:
+    if since and until and since > until:
+        raise ValueError(f"{section}.since is {since} and {section}.until {until}: since must not be the later")
+
+
+def conf_directory() -> Path:
+    """The folder of default.toml and languages/: inside an installed package, beside lib/ in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent.parent / "conf"
+
+
+def load(files: Iterable[str | Path] = (), overrides: Iterable[str] = ()) -> Settings:
+    """Settings from TOML files and `section.key=value` overrides, the later over the earlier.
+
+    Raises SettingsFault, which names every fault found: unreadable files, unknown keys, wrong types, contradictions.
+    """
+    faults: list[str] = []
+    merged: dict[str, Any] = {}
+    for file in files:
+        _merge(merged, _read_toml(Path(file), faults))
+    for override in overrides:
+        _merge(merged, _parse_override(override, faults))
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        faults.extend(_in_words(detail) for detail in error.errors())
+    if faults:
+        raise SettingsFault("\n".join(faults))
+    return settings
+
+
+def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        faults.append(f"{file}: no such settings file{_near_file(file)}")
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"{file}: cannot be read: {error}")
+    except tomllib.TOMLDecodeError as error:
+        faults.append(f"{file}: not valid TOML: {error}")
+    return {}
+
+
+def _near_file(file: Path) -> str:
+    if not file.parent.is_dir():
+        return f"; there is no folder {file.parent} either"
+    near = difflib.get_close_matches(file.name, [f.name for f in file.parent.glob("*.toml")], n=1)
+    return f"; did you mean {file.parent / near[0]}?" if near else ""
+
+
+def _parse_override(override: str, faults: list[str]) -> dict[str, Any]:
+    """`section.key=value` as nested tables; a value that is no TOML is a bare word, a string."""
+    name, equals, text = override.partition("=")
+    if not equals or not name.strip():
+        faults.append(f"--set {override}: wanted section.key=value, as in --set train.epochs=2")
+        return {}
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for key in reversed(name.strip().split(".")):
+        value = {key: value}
+    return value
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{name}: no such setting{_near_key(detail['loc'])}"
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    wanted = detail["msg"].removeprefix("Input should be ")
+    return f"{name}: found {detail['input']!r}, wanted {wanted}"
+
+
+def _near_key(location: tuple[int | str, ...]) -> str:
+    """The nearest key of the same section, or every key where none is near."""
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        inner = model.model_fields[str(part)].annotation
+        assert isinstance(inner, type) and issubclass(inner, BaseModel)
+        model = inner
+    known = list(model.model_fields)
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
+    return f"; did you mean {'.'.join([*map(str, location[:-1]), near[0]])}?" if near else f"; there are {', '.join(known)}"

@@ -1,0 +1,40 @@
+"""One place for the two ways of naming a place: URLs as fsspec writes them and as Hadoop does."""
+
+from pathlib import Path
+
+import fsspec
+from fsspec import AbstractFileSystem
+
+__all__ = ["filesystem", "fsspec_url", "hadoop_url", "join"]
+
+
+def fsspec_url(location: str) -> str:
+    """The location as fsspec names it: `s3a://` becomes `s3://`, a path without a scheme is a local file."""
+    return "s3://" + location.removeprefix("s3a://") if location.startswith("s3a://") else location
+
+
+def hadoop_url(location: str) -> str:
+    """The location as Hadoop names it: `s3://` becomes `s3a://`, a path without a scheme is a local file.
+
+    Hadoop would look for a bare path on the cluster's default file system, while fsspec looks on the local disk; so a
+    bare path is always local, and HDFS is asked for by its scheme.
+    """
+    if location.startswith("s3://"):
+        return "s3a://" + location.removeprefix("s3://")
+    if "://" in location or location.startswith("file:"):
+        return location
+    return Path(location).absolute().as_uri()
+
+
+def join(location: str, *names: str) -> str:
+    """The location with names below it, slashes between."""
+    return "/".join([location.rstrip("/"), *names])
+
+
+def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
+    """The fsspec file system of a location and its path there.
+
+    Raises ImportError, with the package's name, where the scheme needs one that is not installed (s3fs, gcsfs).
+    """
+    system, path = fsspec.core.url_to_fs(fsspec_url(location))
+    return system, path

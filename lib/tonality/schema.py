@@ -1,0 +1,126 @@
+"""The Arrow schema of every table, and the days-like column that each is partitioned by."""
+
+from typing import Final
+
+import pyarrow as pa
+
+_TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+
+DAY: Final = "day"
+WINDOW: Final = "window"
+
+_TWEET_FIELDS: Final = [
+    pa.field("tweet_id", pa.int64()),
+    pa.field("created_at", _TIMESTAMP),
+    pa.field("author", pa.string()),
+    pa.field("lang", pa.string()),
+    pa.field("text", pa.string()),
+    pa.field("hashtags", pa.list_(pa.string())),
+    pa.field("is_retweet", pa.bool_()),
+    pa.field("stems", pa.string()),
+    pa.field("rules", pa.string()),
+    pa.field("source", pa.string()),
+]
+
+TWEETS: Final = pa.schema([*_TWEET_FIELDS, pa.field("run", pa.string()), pa.field(DAY, pa.date32())])
+"""Clean tweets. `source` is the archive file, `rules` the fingerprint of the text rules, `stems` space-joined."""
+
+_REJECT_FIELDS: Final = [
+    pa.field("source", pa.string()),
+    pa.field("offset", pa.int64()),
+    pa.field("line", pa.int64()),
+    pa.field("reason", pa.string()),
+    pa.field("detail", pa.string()),
+    pa.field("raw", pa.binary()),
+]
+
+REJECTS: Final = pa.schema([*_REJECT_FIELDS, pa.field("run", pa.string()), pa.field(WINDOW, pa.string())])
+"""Records that are no tweets: `offset` in bytes of the uncompressed stream, `line` from 1, `raw` the first 4 KiB."""
+
+ACCOUNTS: Final = pa.schema(
+    [
+        pa.field("source", pa.string()),
+        pa.field("lines", pa.int64()),
+        pa.field("tweets", pa.int64()),
+        pa.field("notices", pa.int64()),
+        pa.field("filtered", pa.int64()),
+        pa.field("duplicates", pa.int64()),
+        pa.field("rejects", pa.int64()),
+        pa.field("damage", pa.string()),
+        pa.field("run", pa.string()),
+        pa.field(WINDOW, pa.string()),
+    ]
+)
+"""Where each file's records went: lines = tweets + notices + filtered + duplicates + rejects."""
+
+STAGED: Final = pa.schema(
+    [
+        pa.field("kind", pa.string()),
+        *_TWEET_FIELDS,
+        *_REJECT_FIELDS[1:],
+        pa.field("lines", pa.int64()),
+        pa.field("kept", pa.int64()),
+        pa.field("notices", pa.int64()),
+        pa.field("filtered", pa.int64()),
+        pa.field("rejects", pa.int64()),
+        pa.field("damage", pa.string()),
+    ]
+)
+"""What one pass over an archive yields: rows of the kinds `tweet`, `reject` and `account`, told apart by `kind`."""
+
+LABELLED: Final = pa.schema(
+    [
+        pa.field("tweet_id", pa.int64()),
+        pa.field("created_at", _TIMESTAMP),
+        pa.field("text", pa.string()),
+        pa.field("stems", pa.string()),
+        pa.field("label", pa.float32()),
+        pa.field("rules", pa.string()),
+        pa.field("run", pa.string()),
+        pa.field(DAY, pa.date32()),
+    ]
+)
+"""Tweets labelled by their own emoticons: 1.0 positive, 0.0 negative."""
+
+VOCABULARY: Final = pa.schema(
+    [pa.field("id", pa.int32()), pa.field("stem", pa.string()), pa.field("count", pa.int64())]
+)
+"""Numbered stems, ids from 2 by falling count on the training side. 0 is padding and 1 the unknown stem."""
+
+PADDING_ID: Final = 0
+UNKNOWN_ID: Final = 1
+FIRST_STEM_ID: Final = 2
+
+DATASET: Final = pa.schema(
+    [
+        pa.field("tokens", pa.list_(pa.int32())),
+        pa.field("length", pa.int32()),
+        pa.field("label", pa.float32()),
+        pa.field("stems", pa.string()),
+    ]
+)
+"""Training rows: `tokens` padded to max_length with 0, `length` the tokens before the padding."""
+
+SCORED: Final = pa.schema(
+    [
+        pa.field("tweet_id", pa.int64()),
+        pa.field("created_at", _TIMESTAMP),
+        pa.field("author", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("hashtags", pa.list_(pa.string())),
+        pa.field("is_retweet", pa.bool_()),
+        pa.field("probability", pa.float32()),
+        pa.field("tonality", pa.string()),
+        pa.field("model", pa.string()),
+        pa.field("tweets_run", pa.string()),
+        pa.field("run", pa.string()),
+        pa.field(DAY, pa.date32()),
+    ]
+)
+"""Tweets with their probability of being positive; null, and `tonality` none, where a tweet has no stems."""
+
+POSITIVE: Final = "positive"
+NEUTRAL: Final = "neutral"
+NEGATIVE: Final = "negative"
+NONE: Final = "none"
+TONES: Final = (POSITIVE, NEUTRAL, NEGATIVE, NONE)
