@@ -31,6 +31,11 @@ Day = Annotated[date | None, BeforeValidator(_as_date)]
 """A date as 2015-12-10; an empty string is no bound, since TOML has no null."""
 
 
+def _refuse_reversed(section: str, since: date | None, until: date | None) -> None:
+    if since and until and since > until:
+        raise ValueError(f"{section}.since is {since} and {section}.until {until}: since must not be the later")
+
+
 class Section(BaseModel):
     """What all sections share: frozen, unknown keys refused, and `60` is no string."""
 
@@ -264,11 +269,6 @@ class Settings(Section):
     score: ScoreSettings = ScoreSettings()
     survey: SurveySettings = SurveySettings()
     sample: SampleSettings = SampleSettings()
-
-
-def _refuse_reversed(section: str, since: date | None, until: date | None) -> None:
-    if since and until and since > until:
-        raise ValueError(f"{section}.since is {since} and {section}.until {until}: since must not be the later")
 
 
 def conf_directory() -> Path:
