@@ -3,6 +3,7 @@
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,8 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from tonality.faults import SettingsFault
+from tonality.text.language import load_language
+from tonality.text.rules import Rules
 
-__all__ = ["Settings", "conf_directory", "load"]
+__all__ = ["Settings", "conf_directory", "load", "text_rules"]
 
 
 def _as_list(value: object) -> object:
@@ -271,6 +274,12 @@ class Settings(Section):
     sample: SampleSettings = SampleSettings()
 
 
+def text_rules(text: TextSettings) -> Rules:
+    """The text rules that the settings ask for. Raises SettingsFault where the language's file is missing or wrong."""
+    language = load_language(text.language, conf_directory() / "languages")
+    return Rules(name=text.language, language=language, links=text.links, mentions=text.mentions)
+
+
 def conf_directory() -> Path:
     """The folder of default.toml and languages/: inside an installed package, beside lib/ in a checkout."""
     package = Path(__file__).parent
@@ -323,13 +332,14 @@ def _parse_override(override: str, faults: list[str]) -> dict[str, Any]:
     if not equals or not name.strip():
         faults.append(f"--set {override}: wanted section.key=value, as in --set train.epochs=2")
         return {}
-    try:
+    value: Any = text
+    with suppress(tomllib.TOMLDecodeError):
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    for key in reversed(name.strip().split(".")):
-        value = {key: value}
-    return value
+    *sections, key = name.strip().split(".")
+    nested: dict[str, Any] = {key: value}
+    for section in reversed(sections):
+        nested = {section: nested}
+    return nested
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
@@ -359,4 +369,6 @@ def _near_key(location: tuple[int | str, ...]) -> str:
         model = inner
     known = list(model.model_fields)
     near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
-    return f"; did you mean {'.'.join([*map(str, location[:-1]), near[0]])}?" if near else f"; there are {', '.join(known)}"
+    if not near:
+        return f"; there are {', '.join(known)}"
+    return f"; did you mean {'.'.join([*map(str, location[:-1]), near[0]])}?"

@@ -1,11 +1,14 @@
-"""One place for the two ways of naming a place: URLs as fsspec writes them and as Hadoop does."""
+"""Where things lie: URLs as fsspec writes them and as Hadoop does, and the files that a path, folder or glob means."""
 
+import posixpath
 from pathlib import Path
 
 import fsspec
 from fsspec import AbstractFileSystem
 
-__all__ = ["filesystem", "fsspec_url", "hadoop_url", "join"]
+from tonality.faults import InputFault
+
+__all__ = ["expand", "filesystem", "fsspec_url", "hadoop_url", "join"]
 
 
 def fsspec_url(location: str) -> str:
@@ -38,3 +41,25 @@ def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
     """
     system, path = fsspec.core.url_to_fs(fsspec_url(location))
     return system, path
+
+
+def expand(location: str) -> dict[str, int]:
+    """The files that a path, folder or glob means: their URLs, in order, with their bytes.
+
+    Below folders, names that begin with . or _ are hidden. Raises InputFault where there is no file.
+    """
+    system, path = filesystem(location)
+    roots = system.glob(path) if any(mark in path for mark in "*?[") else [path]
+    found = {
+        system.unstrip_protocol(name): details["size"]
+        for root in roots
+        for name, details in system.find(root, detail=True).items()
+        if not _is_hidden(posixpath.relpath(name, root))
+    }
+    if not found:
+        raise InputFault(f"no file found at {location}")
+    return dict(sorted(found.items()))
+
+
+def _is_hidden(relative: str) -> bool:
+    return relative != "." and any(part.startswith((".", "_")) for part in relative.split("/"))

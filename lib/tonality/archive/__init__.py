@@ -1,0 +1,1 @@
+"""Raw archives: bytes to tweet rows, with an account of where every record went."""

@@ -1,0 +1,50 @@
+"""What to read and what to keep, as one value that travels from the driver to the workers as JSON."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tonality.text.rules import Rules
+
+__all__ = ["ColumnNames", "ReadRequest"]
+
+
+class ColumnNames(BaseModel):
+    """Which column of a table holds what; empty where it has none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = ""
+    created_at: str
+    author: str = ""
+    text: str
+    lang: str = ""
+    retweet: str = ""
+
+    def named(self) -> dict[str, str]:
+        """The columns that the table has, by what they hold."""
+        return {role: name for role, name in self.model_dump().items() if name}
+
+
+class ReadRequest(BaseModel):
+    """One pass over an archive."""
+
+    model_config = ConfigDict(frozen=True)
+
+    paths: tuple[str, ...]
+    """Files, folders or globs, as fsspec names them."""
+    rules: Rules
+    """The text rules that stems are cut by."""
+    format: Literal["auto", "table"] = "auto"
+    delimiter: str = ","
+    columns: ColumnNames | None = None
+    """For tables alone."""
+    languages: tuple[str, ...] = ()
+    """Values of `lang` that are kept; none: all."""
+    since: date | None = None
+    until: date | None = None
+    """First and last day that are kept, UTC."""
+    retweets: Literal["keep", "drop"] = "keep"
+    max_record: int = 1_048_576
+    """Bytes of the largest record; a longer one is rejected."""

@@ -1,0 +1,53 @@
+"""The Spark data source `tweets`: an archive as rows of schema.STAGED, in one pass (Spark's Python Data Source API)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
+
+from tonality.archive.listing import ArchiveFile, find_files, pack
+from tonality.archive.request import ReadRequest
+from tonality.archive.staged import read_staged
+from tonality.schema import STAGED
+
+__all__ = ["TweetSource"]
+
+
+class TweetSource(DataSource):
+    """`spark.read.format("tweets").option("request", ReadRequest(...).model_dump_json()).load()`."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The format's name."""
+        return "tweets"
+
+    def schema(self) -> StructType:
+        """schema.STAGED in Spark's types."""
+        return from_arrow_schema(STAGED)
+
+    def reader(self, schema: StructType) -> DataSourceReader:  # noqa: ARG002 - Spark's signature
+        """The reader of one request."""
+        return _Reader(ReadRequest.model_validate_json(self.options["request"]))
+
+
+class _Files(InputPartition):
+    """The files of a task."""
+
+    def __init__(self, files: list[ArchiveFile]) -> None:
+        super().__init__(files)
+        self.files = files
+
+
+class _Reader(DataSourceReader):
+    def __init__(self, request: ReadRequest) -> None:
+        self._request = request
+
+    def partitions(self) -> list[InputPartition]:
+        return [_Files(files) for files in pack(find_files(self._request.paths))]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
+        assert isinstance(partition, _Files)
+        return read_staged(partition.files, self._request)

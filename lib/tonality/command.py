@@ -1,0 +1,80 @@
+"""The command, `tonality <stage>`, and every job: settings loaded, the stage run, faults turned into exit statuses."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from tonality import __version__
+from tonality.config import Settings, load
+from tonality.faults import Fault
+from tonality.record import Run
+from tonality.stages import STAGES, Stage
+
+__all__ = ["main", "run_job"]
+
+_DESCRIPTION: Final = "What a country's Twitter thinks: from raw archives to a survey page."
+_EPILOG: Final = (
+    "Exit status: 0 done, 2 a fault of the settings, 3 nothing usable in the input, 1 anything else. "
+    "conf/default.toml lists every setting."
+)
+_INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The `tonality` command: its exit status."""
+    parser = argparse.ArgumentParser(prog="tonality", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"tonality {__version__}")
+    commands = parser.add_subparsers(dest="stage", required=True, metavar="stage")
+    for stage in STAGES.values():
+        _add_options(commands.add_parser(stage.name, help=stage.summary, description=_describe(stage), epilog=_EPILOG))
+    options = parser.parse_args(arguments)
+    return _execute(STAGES[options.stage], options.config, options.set)
+
+
+def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
+    """What a script of jobs/ does: the stage of that name. Its exit status."""
+    parser = argparse.ArgumentParser(description=_describe(STAGES[name]), epilog=_EPILOG)
+    _add_options(parser)
+    options = parser.parse_args(arguments)
+    return _execute(STAGES[name], options.config, options.set)
+
+
+def _describe(stage: Stage) -> str:
+    return f"{stage.summary} Reads {stage.reads}. Writes {stage.writes}."
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", action="append", default=[], metavar="FILE", help="a TOML file of settings; later files override"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, as in --set train.epochs=2"
+    )
+
+
+def _execute(stage: Stage, files: Sequence[str], overrides: Sequence[str]) -> int:
+    try:
+        settings = load(files, overrides)
+        print(_run(stage, settings))  # noqa: T201 - the summary is what stdout is for
+    except Fault as fault:
+        print(f"tonality {stage.name}: {fault}", file=sys.stderr)  # noqa: T201
+        return fault.exit_status
+    except KeyboardInterrupt:
+        print(f"tonality {stage.name}: interrupted", file=sys.stderr)  # noqa: T201
+        return _INTERRUPTED
+    return 0
+
+
+def _run(stage: Stage, settings: Settings) -> str:
+    """Run the stage with its record, in a Spark session where it needs one."""
+    implementation = importlib.import_module(f"tonality.stages.{stage.name}")
+    record = Run(stage.name, settings)
+    with record:
+        if not stage.spark:
+            return str(implementation.run(settings, record))
+        from tonality.session import spark_session
+
+        with spark_session(stage.name, settings.spark) as spark:
+            return str(implementation.run(settings, record, spark))

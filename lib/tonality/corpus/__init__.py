@@ -1,0 +1,1 @@
+"""Labelled tweets: known corpora, labels by emoticon, split, vocabulary and dataset."""

@@ -1,0 +1,154 @@
+"""Labelled corpora as published: files to (text, label) rows, dropped rows counted by reason."""
+
+import csv
+import html
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tonality.faults import InputFault
+from tonality.locations import expand, filesystem
+
+__all__ = ["Corpus", "TableFormat", "read_corpus"]
+
+_SCHEMA: Final = pa.schema([pa.field("text", pa.string()), pa.field("label", pa.float32())])
+
+# RuTweetCorp's twelve columns: id; unix time; author; text; label; replies; retweets; favourites; statuses; followers;
+# friends; lists (Rubtsova 2014). Texts hold line breaks and stray quotes, so a row is known by its ends: it starts
+# with two numbers and closes with the label and seven more.
+_RUTWEETCORP_START: Final = re.compile(r'"?\d+"?;"?\d{9,10}"?;')
+_RUTWEETCORP_ROW: Final = re.compile(
+    r'"?\d+"?;"?\d{9,10}"?;"?[^;]*?"?;"?(?P<text>.*?)"?;"?(?P<label>-?1)"?(?:;"?\d*"?){7}\s*', re.DOTALL
+)
+
+# Sentiment140's six columns: polarity; id; date; query; user; text (Go, Bhayani and Huang 2009), in Latin 1.
+_SENTIMENT140_LABELS: Final = {"0": 0.0, "4": 1.0}
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """The columns of a labelled table, and which labels mean what."""
+
+    text: str
+    label: str
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    delimiter: str = ","
+
+    def number(self, label: object) -> float | None:
+        """1.0 for a positive label, 0.0 for a negative one, None for any other."""
+        name = str(label).strip()
+        return 1.0 if name in self.positive else 0.0 if name in self.negative else None
+
+
+@dataclass
+class Corpus:
+    """Labelled texts, and how many rows were dropped for what reason."""
+
+    rows: pa.Table
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+_Row = tuple[str, float] | str
+"""A labelled text, or the reason for which a row was dropped."""
+
+
+def read_corpus(locations: Iterable[str], form: Literal["rutweetcorp", "sentiment140"] | TableFormat) -> Corpus:
+    """All labelled texts of the files, folders or globs; labels 1.0 and 0.0.
+
+    Raises InputFault where a location finds nothing, a table lacks a column, or no labelled row is left.
+    """
+    rows: list[tuple[str, float]] = []
+    dropped: Counter[str] = Counter()
+    files = [file for location in locations for file in expand(location)]
+    for file in files:
+        for row in _read_file(file, form):
+            if isinstance(row, str):
+                dropped[row] += 1
+            else:
+                rows.append(row)
+    if not rows:
+        why = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()) or "no rows at all"
+        raise InputFault(f"no labelled tweet in {', '.join(files)}: {why}. Does corpus.format fit these files?")
+    texts, labels = zip(*rows, strict=True)
+    return Corpus(pa.table({"text": texts, "label": labels}, schema=_SCHEMA), dropped)
+
+
+def _read_file(file: str, form: str | TableFormat) -> Iterator[_Row]:
+    if isinstance(form, TableFormat):
+        yield from _table(file, form)
+        return
+    reader: Callable[[Iterable[str]], Iterator[_Row]] = _rutweetcorp if form == "rutweetcorp" else _sentiment140
+    system, path = filesystem(file)
+    encoding = "utf-8" if form == "rutweetcorp" else "latin-1"
+    with system.open(path, "rt", encoding=encoding, errors="replace", newline="", compression="infer") as lines:
+        yield from reader(lines)
+
+
+def _rutweetcorp(lines: Iterable[str]) -> Iterator[_Row]:
+    pending = ""
+    for line in lines:
+        if pending and _RUTWEETCORP_START.match(line):
+            yield _rutweetcorp_row(pending)
+            pending = ""
+        pending += line
+    if pending.strip():
+        yield _rutweetcorp_row(pending)
+
+
+def _rutweetcorp_row(row: str) -> _Row:
+    match = _RUTWEETCORP_ROW.fullmatch(row)
+    if not match:
+        return "malformed row"
+    text = html.unescape(match["text"].replace('""', '"'))
+    return (text, 1.0 if match["label"] == "1" else 0.0) if text.strip() else "no text"
+
+
+def _sentiment140(lines: Iterable[str]) -> Iterator[_Row]:
+    for row in csv.reader(lines):
+        if len(row) != 6:
+            yield "malformed row"
+        elif row[0] not in _SENTIMENT140_LABELS:
+            yield "other label"
+        else:
+            yield html.unescape(row[5]), _SENTIMENT140_LABELS[row[0]]
+
+
+def _table(file: str, form: TableFormat) -> Iterator[_Row]:
+    for row in _table_rows(file, form):
+        text, label = row.get(form.text), form.number(row.get(form.label))
+        if not isinstance(text, str) or not text.strip():
+            yield "no text"
+        elif label is None:
+            yield "other label"
+        else:
+            yield html.unescape(text), label
+
+
+def _table_rows(file: str, form: TableFormat) -> Iterator[Mapping[str, object]]:
+    system, path = filesystem(file)
+    if path.endswith(".parquet"):
+        with system.open(path, "rb") as stream:
+            parquet = pq.ParquetFile(stream)
+            _check_columns(file, form, parquet.schema_arrow.names)
+            for batch in parquet.iter_batches(columns=[form.text, form.label]):
+                yield from batch.to_pylist()
+        return
+    with system.open(path, "rb", compression="infer") as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+        reader = csv.DictReader(text, delimiter=form.delimiter)
+        _check_columns(file, form, reader.fieldnames or ())
+        yield from reader
+
+
+def _check_columns(file: str, form: TableFormat, found: Iterable[str]) -> None:
+    names = list(found)
+    wanted = {"corpus.text": form.text, "corpus.label": form.label}
+    if missing := [f"{key} = {name!r}" for key, name in wanted.items() if name not in names]:
+        raise InputFault(f"{file} has no such column: {', '.join(missing)}; it has {', '.join(names) or 'no header'}")

@@ -1,0 +1,24 @@
+"""The split: which labelled tweets are held out, by a hash of their stems: no text ever stands on both sides."""
+
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+__all__ = ["TRAIN", "VALID", "shuffled_by", "with_split"]
+
+TRAIN: Final = "train"
+VALID: Final = "valid"
+
+_BUCKETS: Final = 1_000_000
+
+
+def with_split(frame: DataFrame, valid_fraction: float, seed: int) -> DataFrame:
+    """The rows of `stems` with a column `split`: valid for about this fraction of the distinct texts, else train."""
+    bucket = F.pmod(F.xxhash64(F.lit(seed), "stems"), F.lit(_BUCKETS))
+    return frame.withColumn("split", F.when(bucket < int(valid_fraction * _BUCKETS), VALID).otherwise(TRAIN))
+
+
+def shuffled_by(seed: int) -> list[Column]:
+    """What to sort by for an order that is random to the eye and the same every time."""
+    return [F.xxhash64(F.lit(seed), F.lit("order"), "stems", "label"), F.col("stems"), F.col("label")]

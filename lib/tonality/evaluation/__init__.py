@@ -1,0 +1,1 @@
+"""The network beside the models it must beat, on the same held-out rows."""

@@ -1,0 +1,85 @@
+"""Folders under one root on whatever file system Hadoop knows, by their names below the root."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from tonality.faults import Fault
+from tonality.locations import hadoop_url, join
+
+__all__ = ["Folders"]
+
+
+class Folders:
+    """The root's folders and small files, through Hadoop's FileSystem in the driver's JVM."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.root = hadoop_url(root)
+        jvm: Any = spark._jvm
+        self._jvm = jvm
+        self._system = self._path("").getFileSystem(spark._jsc.hadoopConfiguration())
+
+    def url(self, name: str) -> str:
+        """The whole URL of a name below the root."""
+        return join(self.root, name) if name else self.root
+
+    def local(self, name: str) -> Path | None:
+        """The path of a name where the root is on a local disk."""
+        parsed = urlparse(self.url(name))
+        return Path(unquote(parsed.path)) if parsed.scheme == "file" else None
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a folder or file."""
+        return bool(self._system.exists(self._path(name)))
+
+    def names(self, name: str) -> list[str]:
+        """What stands directly in a folder, in order; nothing where there is no such folder."""
+        if not self.exists(name):
+            return []
+        return sorted(status.getPath().getName() for status in self._system.listStatus(self._path(name)))
+
+    def rename(self, old: str, new: str) -> None:
+        """Move a folder to a name that is free."""
+        self._system.mkdirs(self._path(new).getParent())
+        if not self._system.rename(self._path(old), self._path(new)):
+            raise Fault(f"could not rename {self.url(old)} to {self.url(new)}: is the disk writable?")
+
+    def delete(self, name: str) -> None:
+        """Remove a folder or file with all in it, if it is there."""
+        self._system.delete(self._path(name), True)
+
+    def read_text(self, name: str) -> str:
+        """A small text file."""
+        stream = self._system.open(self._path(name))
+        try:
+            return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        finally:
+            stream.close()
+
+    def write_text(self, name: str, text: str) -> None:
+        """A small text file, whole or not at all."""
+        part = f"{name}.part"
+        self._write(part, text, overwrite=True)
+        self._system.delete(self._path(name), False)
+        self.rename(part, name)
+
+    def create(self, name: str, text: str) -> bool:
+        """A small text file that was not there before; False where it was."""
+        with suppress(Py4JJavaError):
+            self._write(name, text, overwrite=False)
+            return True
+        return False
+
+    def _write(self, name: str, text: str, overwrite: bool) -> None:
+        stream = self._system.create(self._path(name), overwrite)
+        try:
+            stream.write(text.encode("utf-8"))
+        finally:
+            stream.close()
+
+    def _path(self, name: str) -> Any:
+        return self._jvm.org.apache.hadoop.fs.Path(self.url(name))

@@ -1,0 +1,85 @@
+"""Locks between runs. On a local disk the operating system frees a dead run's; elsewhere a file stands for the lock."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from tonality.faults import Fault
+from tonality.hadoop import Folders
+
+__all__ = ["is_held", "lock"]
+
+T = TypeVar("T")
+
+_WAIT_SECONDS: Final = 600
+_POLL_SECONDS: Final = 0.5
+
+
+@contextmanager
+def lock(folders: Folders, name: str, run: str, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
+    """Hold the lock of that name under the root, waiting for whoever has it.
+
+    Raises Fault where it is not free in time, saying who holds it.
+    """
+    local = folders.local(name)
+    if local is not None:
+        local.parent.mkdir(parents=True, exist_ok=True)
+        handle = _patiently(lambda: _flock(local), wait_seconds, lambda: _holder(local.read_text(), str(local)))
+        try:
+            os.truncate(handle, 0)
+            os.write(handle, run.encode())
+            yield
+        finally:
+            os.close(handle)
+        return
+    url = folders.url(name)
+    _patiently(lambda: folders.create(name, run) or None, wait_seconds, lambda: _holder(folders.read_text(name), url))
+    try:
+        yield
+    finally:
+        folders.delete(name)
+
+
+def is_held(folders: Folders, name: str) -> bool:
+    """Whether a living run holds the lock. Away from local disks a lock file is taken at its word."""
+    local = folders.local(name)
+    if local is None:
+        return folders.exists(name)
+    if not local.exists():
+        return False
+    handle = _flock(local)
+    if handle is None:
+        return True
+    os.close(handle)
+    return False
+
+
+def _patiently(attempt: Callable[[], T | None], seconds: float, complain: Callable[[], str]) -> T:
+    deadline = time.monotonic() + seconds
+    while (result := attempt()) is None:
+        if time.monotonic() >= deadline:
+            raise Fault(complain())
+        time.sleep(_POLL_SECONDS)
+    return result
+
+
+def _holder(run: str, file: str) -> str:
+    return f"run {run.strip() or 'of unknown name'} holds {file}: wait for it, or remove that file if it is dead"
+
+
+def _flock(path: Path) -> int | None:
+    """A locked handle of the file, or None where another process holds it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    if not path.exists() or not os.path.samestat(os.fstat(handle), path.stat()):  # removed while we waited
+        os.close(handle)
+        return None
+    return handle

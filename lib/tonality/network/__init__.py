@@ -1,0 +1,1 @@
+"""The network that reads a tweet, and the self-contained model on disk."""

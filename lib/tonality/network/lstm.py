@@ -1,0 +1,104 @@
+"""The network of 2016: an embedding, two LSTM layers, dropout, one logit.
+
+LSTM: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, Neural Computation 9(8), 1997; with the forget gate of
+F. Gers, J. Schmidhuber and F. Cummins, Learning to Forget, Neural Computation 12(10), 2000. Initial weights are those
+of Keras, in which the network was first written.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tonality import schema
+
+__all__ = ["LSTM", "Shape", "build"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network is built from. Two networks of one shape differ in their weights only."""
+
+    vocabulary: int
+    """Rows of the embedding, padding and unknown included."""
+    embedding: int = 128
+    """Numbers that stand for a stem."""
+    hidden: int = 64
+    """Cells of an LSTM layer."""
+    layers: int = 2
+    """Stacked LSTM layers."""
+    dropout: float = 0.5
+    """The share of the last layer's outputs zeroed while training."""
+    kind: Literal["lstm"] = "lstm"
+    """The network's name."""
+
+    def __post_init__(self) -> None:
+        if self.kind != "lstm":
+            raise ValueError(f"the network's kind is {self.kind!r}: there is lstm")
+        for name in ("vocabulary", "embedding", "hidden", "layers"):
+            if not isinstance(size := getattr(self, name), int) or size < 1:
+                raise ValueError(f"the network's {name} is {size!r}: it must be a whole number from 1")
+        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+            raise ValueError(f"the network's dropout is {self.dropout!r}: it must be a number from 0 and below 1")
+
+
+def build(shape: Shape) -> nn.Module:
+    """A network with fresh weights, drawn from torch's global generator."""
+    return LSTM(shape)
+
+
+class LSTM(nn.Module):
+    """Tokens to a logit: the log odds that the tweet is positive.
+
+    A logit depends on the tweet's own stems: it is read off at the tweet's last token, which the padding behind it
+    cannot reach, and no tweet sees another.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        # empty, since torch's own draw of the largest tensor would be thrown away
+        rows = torch.empty(shape.vocabulary, shape.embedding)
+        self.embedding = nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=schema.PADDING_ID)  # type: ignore[no-untyped-call]
+        self.lstm = nn.LSTM(shape.embedding, shape.hidden, num_layers=shape.layers, batch_first=True)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.dense = nn.Linear(shape.hidden, 1)
+        self._initialize()
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (B,) of tokens (B, T) int64, padded behind with 0, and lengths (B,) int64, each from 1 to T.
+
+        A length of 0 is refused by no check here, for speed: tweets without stems have no probability and are set
+        aside before they reach the network.
+        """
+        embedded = self.embedding(tokens)  # (B, T, embedding)
+        states, _ = self.lstm(embedded)  # (B, T, hidden)
+        rows = torch.arange(len(lengths), device=lengths.device)
+        last = states[rows, lengths - 1]  # (B, hidden)
+        logits: Tensor = self.dense(self.dropout(last)).squeeze(1)  # (B,)
+        return logits
+
+    def _initialize(self) -> None:
+        """Keras's initial weights. Its kernels are torch's transposed, which changes none of these draws."""
+        nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+        for name, parameter in self.lstm.named_parameters():
+            if name.startswith("weight_ih"):
+                nn.init.xavier_uniform_(parameter)  # Keras's Glorot uniform, over all four gates at once
+            elif name.startswith("weight_hh"):
+                nn.init.orthogonal_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+        nn.init.xavier_uniform_(self.dense.weight)
+        nn.init.zeros_(self.dense.bias)
+        with torch.no_grad():
+            self.embedding.weight[schema.PADDING_ID].zero_()
+            for layer in range(self.lstm.num_layers):
+                self._forget_bias(layer).fill_(1.0)
+                # torch adds a second bias to every gate where Keras has one. Trained both, they would take every step
+                # twice; at rest at zero, the pair is Keras's one.
+                self.lstm.get_parameter(f"bias_hh_l{layer}").requires_grad_(False)
+
+    def _forget_bias(self, layer: int) -> Tensor:
+        """The forget gate's part of a layer's bias: the second of input, forget, cell, output."""
+        hidden = self.lstm.hidden_size
+        return self.lstm.get_parameter(f"bias_ih_l{layer}")[hidden : 2 * hidden]

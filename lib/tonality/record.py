@@ -1,0 +1,60 @@
+"""The run record: what ran, on what, with which result. One JSON file a run, under runs/."""
+
+import json
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import tonality
+from tonality.config import Settings
+from tonality.faults import SettingsFault
+from tonality.locations import filesystem, join
+
+__all__ = ["Run"]
+
+
+class Run:
+    """One run of a stage. Its id names the rows it writes."""
+
+    def __init__(self, stage: str, settings: Settings) -> None:
+        started = datetime.now(UTC)
+        self.stage = stage
+        self.id = f"{stage}-{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        self.facts: dict[str, Any] = {}
+        self._settings = settings
+        self._started = started
+        self._clock = time.monotonic()
+
+    def note(self, **facts: Any) -> None:
+        """Remember inputs, counts or metrics for the record."""
+        self.facts.update(facts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Write the record, of a failed run too, unless its settings are at fault: that run never began."""
+        if not isinstance(error, SettingsFault):
+            self._write(f"{type(error).__name__}: {error}" if error else None)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far."""
+        return time.monotonic() - self._clock
+
+    def _write(self, fault: str | None) -> None:
+        content = {
+            "run": self.id,
+            "stage": self.stage,
+            "tonality": tonality.__version__,
+            "started": self._started.isoformat(timespec="seconds"),
+            "seconds": round(self.seconds, 1),
+            "fault": fault,
+            **self.facts,
+            "settings": self._settings.model_dump(mode="json"),
+        }
+        system, folder = filesystem(join(self._settings.paths.root, "runs"))
+        system.makedirs(folder, exist_ok=True)
+        with system.open(join(folder, f"{self.id}.json"), "w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")

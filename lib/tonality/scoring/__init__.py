@@ -1,0 +1,1 @@
+"""Stems to probabilities: batch by batch in memory, and over a Spark table."""

@@ -1,0 +1,103 @@
+"""The SparkSession: spark-submit's where there is one, else a local one that the settings describe."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pyspark.sql import SparkSession
+
+from tonality.config import SparkSettings, conf_directory
+from tonality.faults import Fault
+
+__all__ = ["rows_per_batch", "spark_session"]
+
+_FIXED: Final = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    "spark.sql.parquet.compression.codec": "zstd",
+}
+"""What the tables' meaning and form depend on, whatever spark-submit says."""
+
+_LOCAL: Final = {
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "16",
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "128m",
+}
+"""What suits one machine; on a cluster conf/spark/ and spark-submit decide."""
+
+_OLDEST_JAVA: Final = 17
+
+
+@contextmanager
+def spark_session(name: str, settings: SparkSettings) -> Iterator[SparkSession]:
+    """A session for one stage, stopped at its end.
+
+    Raises Fault where Java is missing or too old.
+    """
+    builder = SparkSession.builder.appName(f"tonality {name}")
+    if not _under_spark_submit():
+        _check_java()
+        _use_this_python()
+        builder = builder.master(settings.master)
+        local = {**_LOCAL, "spark.driver.memory": settings.memory, **_console(settings.progress)}
+        for key, value in local.items():
+            builder = builder.config(key, value)
+    for key, value in _FIXED.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR" if not _under_spark_submit() else "WARN")
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def _under_spark_submit() -> bool:
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _use_this_python() -> None:
+    """Python workers run in this environment, not in whichever `python3` PATH finds first."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+
+
+def _console(progress: bool) -> dict[str, str]:
+    """A progress bar on a terminal; in a log it would be noise. Log lines go to log4j2.properties' rules."""
+    shown = progress and sys.stderr.isatty()
+    log4j = (conf_directory() / "spark" / "log4j2.properties").as_uri()
+    return {
+        "spark.ui.showConsoleProgress": str(shown).lower(),
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log4j}",
+    }
+
+
+def _check_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    if not java or not Path(java).exists():
+        where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
+        raise Fault(f"Spark needs Java 17 or 21: {where}. Install one (Debian: openjdk-17-jre-headless).")
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
+    version = said.partition('version "')[2].partition('"')[0]
+    major = version.removeprefix("1.").split(".")[0].split("-")[0]
+    if not major.isdigit() or int(major) < _OLDEST_JAVA:
+        raise Fault(f"Spark needs Java 17 or 21: {java} is version {version or 'unknown'}. Set JAVA_HOME to another.")
+
+
+@contextmanager
+def rows_per_batch(spark: SparkSession, rows: int) -> Iterator[None]:
+    """Inside, Spark hands its Python workers at most so many rows at once."""
+    key = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = spark.conf.get(key) or ""
+    spark.conf.set(key, rows)
+    try:
+        yield
+    finally:
+        spark.conf.set(key, before)

@@ -1,0 +1,58 @@
+"""The stages, in the order of the pipeline. Each is a module that joins the rooms for one step.
+
+A stage's module has `run(settings, record)`, or `run(settings, record, spark)` where it needs a session; it returns
+the summary that people read.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["STAGES", "Stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the command says of a stage before it is imported."""
+
+    name: str
+    summary: str
+    reads: str
+    writes: str
+    spark: bool = True
+    """Whether it runs in a Spark session."""
+
+
+_ALL: Final = (
+    Stage(
+        "sample",
+        "Make a synthetic archive and labelled corpus, with the planted opinion beside them.",
+        "nothing",
+        "paths.archive and paths.corpus (one folder each), truth.csv and truth.json beside the archive",
+        spark=False,
+    ),
+    Stage(
+        "clean",
+        "Clean the raw archive: a row a tweet with its stems, and an account of every record.",
+        "paths.archive",
+        "tweets/ by day, rejects/, accounts/",
+    ),
+    Stage("label", "Label clean tweets by their own emoticons (distant supervision).", "tweets/", "labelled/ by day"),
+    Stage(
+        "prepare",
+        "Number the stems of labelled tweets and split them into training and validation rows.",
+        "paths.corpus, and labelled/ where corpus.labelled is true",
+        "vocabulary/, dataset/",
+    ),
+    Stage("train", "Train the network.", "dataset/, vocabulary/", "model/", spark=False),
+    Stage("evaluate", "Compare the network with a linear model on held-out rows.", "dataset/, model/", "evaluation/"),
+    Stage("score", "Give every clean tweet its probability of being positive.", "tweets/, model/", "scored/ by day"),
+    Stage("report", "Draw the survey page.", "scored/, accounts/, evaluation/", "report/"),
+    Stage(
+        "pipeline",
+        "Run clean, label (where corpus.labelled is true), prepare, train, evaluate, score, report in one session.",
+        "paths.archive, paths.corpus",
+        "everything that these stages write",
+    ),
+)
+
+STAGES: Final = {stage.name: stage for stage in _ALL}

@@ -1,0 +1,208 @@
+"""clean: the raw archive to tweets/, rejects/ and accounts/.
+
+One pass over the archive writes one staged file of everything; tweets, rejects and accounts are read from it, counted
+against each other, and published together.
+"""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Final
+
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from tonality import tables
+from tonality.archive.listing import check_columns, find_files
+from tonality.archive.request import ColumnNames, ReadRequest
+from tonality.archive.source import TweetSource
+from tonality.config import ArchiveSettings, Settings, text_rules
+from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.record import Run
+from tonality.schema import ACCOUNTS, DAY, REJECTS, TWEETS, WINDOW
+
+_OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
+
+
+def run(settings: Settings, record: Run, spark: SparkSession) -> str:
+    """Clean the archive and publish its days."""
+    request = _request(settings)
+    files = find_files(request.paths)
+    check_columns(files, request)
+    window = _Window(settings.archive)
+    spark.dataSource.register(TweetSource)
+    tables.recover(spark, settings.paths.root)
+    with tables.publication(spark, settings.paths.root, record.id) as publication:
+        staged = _read_once(spark, request, publication.scratch("pass"))
+        copies = _copies(staged, settings.archive.deduplicate, publication.scratch("copies"))
+        tweets = _stage_tweets(publication, staged, copies, record.id, window)
+        accounts = _stage_accounts(publication, staged, copies, tweets, record.id, window)
+        rejects = _stage_rejects(publication, staged, record.id, window)
+        reasons = {row.reason: row["count"] for row in rejects.groupBy("reason").count().collect()}
+        totals = _verify(accounts, sum(reasons.values()))
+        _refuse_nothing(totals, reasons, window)
+        publication.commit()
+    record.note(files=len(files), bytes=sum(file.bytes for file in files), counts=totals, reasons=reasons)
+    return _summary(totals, reasons, len(files), window)
+
+
+def _request(settings: Settings) -> ReadRequest:
+    if not settings.paths.archive:
+        raise SettingsFault("paths.archive is empty: name the raw archive, a file, a folder or a glob")
+    archive = settings.archive
+    return ReadRequest(
+        paths=settings.paths.archive,
+        rules=text_rules(settings.text),
+        format=archive.format,
+        delimiter=archive.delimiter,
+        columns=ColumnNames(**archive.columns.model_dump()) if archive.format == "table" else None,
+        languages=archive.languages,
+        since=archive.since,
+        until=archive.until,
+        retweets=archive.retweets,
+        max_record=archive.max_record,
+    )
+
+
+class _Window:
+    """The days that the run was asked for: what it replaces."""
+
+    def __init__(self, archive: ArchiveSettings) -> None:
+        self.since, self.until = archive.since, archive.until
+        self.name = f"{self.since or 'start'}..{self.until or 'end'}"
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both ends are given."""
+        return self.since is not None and self.until is not None
+
+    def days(self) -> list[str]:
+        """Every day of a window with both ends; a day without tweets is published too, empty."""
+        if self.since is None or self.until is None:
+            return []
+        return [str(self.since + timedelta(days=n)) for n in range((self.until - self.since).days + 1)]
+
+    def holds(self, first: str, last: str) -> bool:
+        """Whether it includes the days from the first to the last; `start` and `end` are no days but bounds."""
+        after = self.since is None or (first != "start" and date.fromisoformat(first) >= self.since)
+        return after and (self.until is None or (last != "end" and date.fromisoformat(last) <= self.until))
+
+
+def _read_once(spark: SparkSession, request: ReadRequest, scratch: str) -> DataFrame:
+    """Everything the archive holds, opened and decompressed once."""
+    source = spark.read.format("tweets").option("request", request.model_dump_json()).load()
+    source.write.parquet(scratch)
+    return spark.read.schema(source.schema).parquet(scratch)
+
+
+def _copies(staged: DataFrame, deduplicate: bool, scratch: str) -> DataFrame:
+    """Where the second and later records of a tweet stand, in the order of source and offset."""
+    first_is_kept = (
+        Window.partitionBy("tweet_id")
+        .orderBy("source", "offset")
+        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    )
+    copies = (
+        staged.where(F.col("kind") == "tweet")
+        .select("tweet_id", "source", "offset")
+        .withColumn("copy", F.row_number().over(first_is_kept))
+        .where((F.col("copy") > 1) & F.lit(deduplicate))
+        .select("source", "offset")
+    )
+    copies.write.parquet(scratch)
+    return staged.sparkSession.read.schema(copies.schema).parquet(scratch)
+
+
+def _stage_tweets(
+    publication: tables.Publication, staged: DataFrame, copies: DataFrame, run: str, window: _Window
+) -> DataFrame:
+    tweets = (
+        staged.where(F.col("kind") == "tweet")
+        .join(copies, on=["source", "offset"], how="left_anti")
+        .withColumn("run", F.lit(run))
+        .withColumn(DAY, F.to_date("created_at"))
+        .hint("rebalance", DAY)
+        .sortWithinPartitions(DAY, "created_at", "tweet_id")
+    )
+    written = publication.stage("tweets", tweets, TWEETS, DAY, window.days())
+    publication.remove_others("tweets", DAY, lambda day: window.holds(day, day))
+    return written
+
+
+def _stage_accounts(
+    publication: tables.Publication,
+    staged: DataFrame,
+    copies: DataFrame,
+    tweets: DataFrame,
+    run: str,
+    window: _Window,
+) -> DataFrame:
+    """Each file's account: what the pass counted, beside what stands in the tables."""
+    counted = (
+        staged.where(F.col("kind") == "account")
+        .groupBy("source")
+        .agg(
+            *(F.sum(name).alias(name) for name in ("lines", "notices", "filtered", "rejects")),
+            F.max("damage").alias("damage"),
+        )
+    )
+    accounts = (
+        counted.join(_by_source(tweets, "tweets"), on="source", how="left")
+        .join(_by_source(copies, "duplicates"), on="source", how="left")
+        .fillna(0, ["tweets", "duplicates"])
+        .withColumn("run", F.lit(run))
+        .withColumn(WINDOW, F.lit(window.name))
+        .coalesce(1)
+    )
+    written = publication.stage("accounts", accounts, ACCOUNTS, WINDOW, [window.name])
+    publication.remove_others("accounts", WINDOW, lambda name: window.holds(*name.split("..")))
+    return written
+
+
+def _by_source(frame: DataFrame, name: str) -> DataFrame:
+    return frame.groupBy("source").agg(F.count("*").alias(name))
+
+
+def _stage_rejects(publication: tables.Publication, staged: DataFrame, run: str, window: _Window) -> DataFrame:
+    rejects = (
+        staged.where(F.col("kind") == "reject")
+        .withColumn("run", F.lit(run))
+        .withColumn(WINDOW, F.lit(window.name))
+        .hint("rebalance")
+        .sortWithinPartitions("source", "offset")
+    )
+    written = publication.stage("rejects", rejects, REJECTS, WINDOW, [window.name])
+    publication.remove_others("rejects", WINDOW, lambda name: window.holds(*name.split("..")))
+    return written
+
+
+def _verify(accounts: DataFrame, rejects: int) -> dict[str, int]:
+    """The totals of the accounts, once every file's records are found where the account says that they went."""
+    wrong = accounts.where(F.col("lines") != sum((F.col(name) for name in _OUTCOMES), F.lit(0))).limit(3).collect()
+    if wrong:
+        raise Fault(f"nothing was published: the counts of {wrong[0].source} do not add up: {wrong[0].asDict()}")
+    sums = {name: F.sum(name) for name in ("lines", *_OUTCOMES)}
+    totals = tables.totals(accounts, **sums, damaged=F.count_if(F.col("damage") != ""))
+    if rejects != totals["rejects"]:
+        raise Fault(f"nothing was published: {rejects} rejects were written, the accounts say {totals['rejects']}")
+    return totals
+
+
+def _refuse_nothing(totals: Mapping[str, int], reasons: Mapping[str, int], window: _Window) -> None:
+    """An archive without a tweet is a mistake, unless certain days were asked for, which may be empty."""
+    if totals["tweets"] or (window.bounded and totals["lines"] > totals["rejects"]):
+        return
+    why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()) or "none"
+    raise InputFault(
+        f"no tweet found among {totals['lines']:,} records: {totals['filtered']:,} filtered (archive.languages, since, "
+        f"until, retweets), {totals['notices']:,} notices, rejected: {why}, {totals['damaged']:,} damaged files. "
+        "Nothing was published."
+    )
+
+
+def _summary(totals: Mapping[str, int], reasons: Mapping[str, int], files: int, window: _Window) -> str:
+    lines = [f"{totals['lines']:,} records of {files:,} files ({window.name}):"]
+    lines += [f"  {totals[name]:>12,} {name}" for name in _OUTCOMES]
+    lines += [f"  {count:>12,} {reason} (of the rejects)" for reason, count in sorted(reasons.items())]
+    if totals["damaged"]:
+        lines.append(f"  {totals['damaged']:>12,} damaged files: see accounts/, column damage")
+    return "\n".join(lines)

@@ -1,0 +1,36 @@
+"""label: clean tweets labelled by their own emoticons, a corpus without anybody's work."""
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from tonality import tables
+from tonality.config import Settings, text_rules
+from tonality.corpus.emoticon_labels import label_by_emoticon
+from tonality.faults import InputFault
+from tonality.record import Run
+from tonality.schema import DAY, LABELLED, TWEETS
+
+
+def run(settings: Settings, record: Run, spark: SparkSession) -> str:
+    """Label every day of tweets/ and publish labelled/."""
+    root, rules = settings.paths.root, text_rules(settings.text)
+    tables.recover(spark, root)
+    tweets = tables.read(spark, root, "tweets", TWEETS)
+    tables.refuse_other_rules(tweets, "tweets", rules.fingerprint, "clean")
+    with tables.publication(spark, root, record.id) as publication:
+        labelled = label_by_emoticon(tweets, rules.language.emoticons).withColumn("run", F.lit(record.id))
+        written = publication.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)
+        publication.remove_others("labelled", DAY, lambda _: True)
+        counts = _count(written)
+        if not sum(counts.values()):
+            raise InputFault("no tweet has emoticons of one tone alone: nothing was labelled")
+        publication.commit()
+    record.note(counts=counts)
+    return f"{sum(counts.values()):,} tweets labelled by emoticon: " + ", ".join(
+        f"{count:,} {name}" for name, count in counts.items()
+    )
+
+
+def _count(labelled: DataFrame) -> dict[str, int]:
+    counts = {row.label: row["count"] for row in labelled.groupBy("label").count().collect()}
+    return {"positive": counts.get(1.0, 0), "negative": counts.get(0.0, 0)}

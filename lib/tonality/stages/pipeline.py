@@ -1,0 +1,36 @@
+"""pipeline: every stage in order, in one Spark session."""
+
+import sys
+
+from pyspark.sql import SparkSession
+
+from tonality.config import Settings
+from tonality.record import Run
+from tonality.stages import STAGES, clean, evaluate, label, prepare, report, score, train
+
+_MODULES = {
+    "clean": clean,
+    "label": label,
+    "prepare": prepare,
+    "train": train,
+    "evaluate": evaluate,
+    "score": score,
+    "report": report,
+}
+
+
+def run(settings: Settings, record: Run, spark: SparkSession) -> str:
+    """From raw archive to survey page. Each stage leaves its own record; the last one's summary is the pipeline's."""
+    seconds: dict[str, float] = {}
+    summary = ""
+    for name, module in _MODULES.items():
+        if name == "label" and not settings.corpus.labelled:
+            continue
+        if summary:
+            print(summary, end="\n\n", flush=True)  # noqa: T201 - stages tell of themselves as they end
+        print(f"{name}: {STAGES[name].summary}", file=sys.stderr, flush=True)  # noqa: T201
+        with Run(name, settings) as stage:
+            summary = module.run(settings, stage, spark) if STAGES[name].spark else module.run(settings, stage)
+        seconds[name] = round(stage.seconds, 1)
+    record.note(seconds_by_stage=seconds)
+    return summary

@@ -1,0 +1,137 @@
+"""prepare: labelled tweets to a vocabulary and to training and validation rows."""
+
+from collections import Counter
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from tonality import tables
+from tonality.config import CorpusSettings, Settings, text_rules
+from tonality.corpus.dataset import numbered, with_stems
+from tonality.corpus.formats import TableFormat, read_corpus
+from tonality.corpus.split import TRAIN, VALID, shuffled_by, with_split
+from tonality.corpus.vocabulary import count_stems
+from tonality.faults import InputFault, SettingsFault
+from tonality.record import Run
+from tonality.schema import DATASET, LABELLED, VOCABULARY
+from tonality.text.numbering import vocabulary_fingerprint
+from tonality.text.rules import Rules
+
+
+def run(settings: Settings, record: Run, spark: SparkSession) -> str:
+    """Prepare the dataset and publish it together with its vocabulary."""
+    rules, root = text_rules(settings.text), settings.paths.root
+    _require_a_source(settings)
+    tables.recover(spark, root)
+    with tables.publication(spark, root, record.id) as publication:
+        labelled, dropped = _labelled(settings, rules, spark)
+        rows = _split_once(labelled, settings, publication.scratch("split"))
+        dropped["no stems"] += rows.where(F.col("stems") == "").count()
+        sides = {side: rows.where((F.col("split") == side) & (F.col("stems") != "")) for side in (TRAIN, VALID)}
+        stems = _stage_vocabulary(publication, sides[TRAIN], settings)
+        counts = _stage_dataset(publication, sides, stems, settings)
+        facts = {"vocabulary": vocabulary_fingerprint(stems), "stems": len(stems), "rows": counts, "dropped": dropped}
+        publication.note("dataset", {**facts, **_recipe(settings, rules)})
+        publication.commit()
+    record.note(**facts)
+    return _summary(counts, dropped, len(stems))
+
+
+def _require_a_source(settings: Settings) -> None:
+    if not settings.paths.corpus and not settings.corpus.labelled:
+        raise SettingsFault(
+            "paths.corpus is empty and corpus.labelled is false: name a labelled corpus, or learn from labelled/"
+        )
+
+
+def _labelled(settings: Settings, rules: Rules, spark: SparkSession) -> tuple[DataFrame, Counter[str]]:
+    """Stems and labels of every source, and how many rows were dropped on the way."""
+    dropped: Counter[str] = Counter()
+    sources: list[DataFrame] = []
+    if settings.paths.corpus:
+        corpus = read_corpus(settings.paths.corpus, _format(settings.corpus))
+        dropped.update(corpus.dropped)
+        sources.append(with_stems(spark.createDataFrame(corpus.rows), rules))
+    if settings.corpus.labelled:
+        labelled = tables.read(spark, settings.paths.root, "labelled", LABELLED)
+        tables.refuse_other_rules(labelled, "labelled", rules.fingerprint, "label")
+        sources.append(labelled.select("stems", "label"))
+    return reduce(DataFrame.unionByName, sources), dropped
+
+
+def _format(corpus: CorpusSettings) -> Any:
+    if corpus.format != "table":
+        return corpus.format
+    return TableFormat(corpus.text, corpus.label, corpus.positive, corpus.negative, corpus.delimiter)
+
+
+def _split_once(labelled: DataFrame, settings: Settings, scratch: str) -> DataFrame:
+    """The rows with their side, computed once and read back by everything that follows."""
+    split = with_split(labelled, settings.dataset.valid_fraction, settings.dataset.seed)
+    split.write.parquet(scratch)
+    return labelled.sparkSession.read.schema(split.schema).parquet(scratch)
+
+
+def _stage_vocabulary(publication: tables.Publication, train: DataFrame, settings: Settings) -> list[str]:
+    """The stems in the order of their numbers."""
+    counted = count_stems(train, settings.vocabulary.size, settings.vocabulary.min_count)
+    written = publication.replace("vocabulary", {"": counted.coalesce(1)}, VOCABULARY)[""]
+    stems = [row.stem for row in written.orderBy("id").select("stem").collect()]
+    if not stems:
+        raise InputFault(
+            f"the vocabulary is empty: no stem of the training side occurs {settings.vocabulary.min_count} times. "
+            "Lower vocabulary.min_count, or check that text.language fits the corpus."
+        )
+    return stems
+
+
+def _stage_dataset(
+    publication: tables.Publication, sides: dict[str, DataFrame], stems: list[str], settings: Settings
+) -> dict[str, dict[str, int]]:
+    """Rows of each side, in all and positive."""
+    order = shuffled_by(settings.dataset.seed)
+    parts = {
+        f"split={side}": numbered(rows.orderBy(*order), stems, settings.vocabulary.unknown, settings.dataset.max_length)
+        for side, rows in sides.items()
+    }
+    written = publication.replace("dataset", parts, DATASET, settings.dataset.shard_rows)
+    counts = {side: _count(written[f"split={side}"]) for side in sides}
+    for side, count in counts.items():
+        _refuse_one_class(side, count)
+    return counts
+
+
+def _count(rows: DataFrame) -> dict[str, int]:
+    return tables.totals(rows, rows=F.count("*"), positive=F.count_if(F.col("label") == 1))
+
+
+def _refuse_one_class(side: str, count: dict[str, int]) -> None:
+    negative = count["rows"] - count["positive"]
+    if not count["positive"] or not negative:
+        raise InputFault(
+            f"the {side} side has {count['positive']:,} positive and {negative:,} negative rows, and needs both. "
+            "Do corpus.positive and corpus.negative name the labels of this corpus?"
+        )
+
+
+def _recipe(settings: Settings, rules: Rules) -> dict[str, Any]:
+    """How the dataset was made: what a model must know to number other tweets the same way."""
+    return {
+        "max_length": settings.dataset.max_length,
+        "unknown": settings.vocabulary.unknown,
+        "seed": settings.dataset.seed,
+        "valid_fraction": settings.dataset.valid_fraction,
+        "rules_fingerprint": rules.fingerprint,
+        "rules": rules.model_dump(mode="json"),
+    }
+
+
+def _summary(counts: dict[str, dict[str, int]], dropped: Counter[str], stems: int) -> str:
+    lines = [
+        f"{side:>8}: {count['rows']:>10,} rows, {count['positive'] / count['rows']:.1%} positive"
+        for side, count in counts.items()
+    ]
+    lines += [f" dropped: {count:>10,} {reason}" for reason, count in sorted(dropped.items()) if count]
+    return "\n".join([*lines, f"   stems: {stems:>10,} in the vocabulary"])

@@ -1,0 +1,95 @@
+"""report: the survey page, its figures and its chart."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+import tonality
+from tonality import tables
+from tonality.config import Settings, SurveySettings
+from tonality.faults import InputFault
+from tonality.locations import filesystem, join
+from tonality.record import Run
+from tonality.schema import ACCOUNTS, SCORED
+from tonality.scoring.tone import tone
+from tonality.survey.chart import draw_png
+from tonality.survey.dynamics import daily_counts, to_csv, with_shares
+from tonality.survey.page import render
+
+
+def run(settings: Settings, record: Run, spark: SparkSession) -> str:
+    """Count the scored tweets of the survey's days and draw them."""
+    root, survey = settings.paths.root, settings.survey
+    tables.recover(spark, root)
+    scored = tables.read(spark, root, "scored", SCORED, survey.since, survey.until)
+    # today's thresholds, whichever held when the tweets were scored
+    scored = scored.withColumn("tonality", tone(F.col("probability"), survey.positive, survey.negative))
+    dynamics = with_shares(daily_counts(scored).toPandas())
+    if dynamics.empty:
+        raise InputFault(
+            f"no scored tweet under {root} between {survey.since or 'start'} and {survey.until or 'end'}: "
+            "widen survey.since and survey.until, or run `score` for those days"
+        )
+    facts = {**_coverage(spark, root), **_models(scored), **_evaluation(root), **_version()}
+    png = draw_png(dynamics, survey.title)
+    page = render(dynamics, survey.title, facts, positive=survey.positive, negative=survey.negative, png=png)
+    folder = join(root, "report")
+    _write(folder, {"dynamics.csv": to_csv(dynamics).encode(), "dynamics.png": png, "index.html": page.encode()})
+    record.note(days=len(dynamics), counts=_totals(dynamics))
+    return _summary(dynamics, survey, join(folder, "index.html"))
+
+
+def _coverage(spark: SparkSession, root: str) -> dict[str, str]:
+    """Where the archive's records went, in the words of the accounts."""
+    accounts = tables.read(spark, root, "accounts", ACCOUNTS)
+    sums = {name: F.sum(name) for name in ("lines", "tweets", "filtered", "duplicates", "notices", "rejects")}
+    totals = tables.totals(accounts, files=F.count("*"), damaged=F.count_if(F.col("damage") != ""), **sums)
+    damaged = f", {totals['damaged']:,} of them damaged" if totals["damaged"] else ""
+    return {
+        "Archive": f"{totals['lines']:,} records of {totals['files']:,} files{damaged}",
+        "Kept": f"{totals['tweets']:,} tweets",
+        "Set aside": f"{totals['filtered']:,} filtered, {totals['duplicates']:,} duplicates, "
+        f"{totals['notices']:,} notices, {totals['rejects']:,} rejected",
+    }
+
+
+def _models(scored: DataFrame) -> dict[str, str]:
+    return {"Model": ", ".join(sorted(row.model for row in scored.select("model").distinct().collect()))}
+
+
+def _evaluation(root: str) -> dict[str, str]:
+    """How good the model was found to be, where `evaluate` has run."""
+    system, path = filesystem(join(root, "evaluation", "evaluation.json"))
+    if not system.exists(path):
+        return {}
+    content: dict[str, Any] = json.loads(system.cat_file(path))
+    return {
+        f"Accuracy of the {name}": f"{metrics['accuracy']:.1%} of {metrics['rows']:,} held-out labelled tweets"
+        for name, metrics in content["models"].items()
+    }
+
+
+def _version() -> dict[str, str]:
+    return {"Made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by Tonality {tonality.__version__}"}
+
+
+def _write(folder: str, files: dict[str, bytes]) -> None:
+    system, path = filesystem(folder)
+    system.makedirs(path, exist_ok=True)
+    for name, content in files.items():
+        system.pipe_file(join(path, name), content)
+
+
+def _totals(dynamics: pd.DataFrame) -> dict[str, int]:
+    return {name: int(dynamics[name].sum()) for name in ("tweets", "positive", "neutral", "negative", "none")}
+
+
+def _summary(dynamics: pd.DataFrame, survey: SurveySettings, page: str) -> str:
+    totals = _totals(dynamics)
+    toned = max(1, totals["tweets"] - totals["none"])
+    shares = ", ".join(f"{totals[name] / toned:.1%} {name}" for name in ("positive", "neutral", "negative"))
+    return f"{survey.title}: {totals['tweets']:,} tweets of {len(dynamics):,} days, {shares}\n{page}"

@@ -1,0 +1,16 @@
+"""sample: a synthetic archive and labelled corpus to try everything on."""
+
+from tonality.config import Settings
+from tonality.faults import SettingsFault
+from tonality.record import Run
+from tonality.sample.writing import write_sample
+
+
+def run(settings: Settings, record: Run) -> str:
+    """Write the sample where the other stages will look for archive and corpus."""
+    archive, corpus = settings.paths.archive, settings.paths.corpus
+    if len(archive) != 1 or len(corpus) != 1:
+        raise SettingsFault("sample writes one folder each: set paths.archive and paths.corpus to one folder")
+    summary = write_sample(archive[0], corpus[0], **settings.sample.model_dump())
+    record.note(archive=archive[0], corpus=corpus[0])
+    return str(summary)

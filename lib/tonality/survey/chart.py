@@ -1,0 +1,124 @@
+"""The chart as a picture: shares by day with their intervals, above the number of tweets."""
+
+import io
+import textwrap
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+
+from tonality.schema import DAY
+from tonality.survey.drawing import (
+    BAND,
+    FEW_DAYS,
+    INK,
+    LOOKS,
+    PAPER,
+    RULE,
+    SOFT_INK,
+    VOLUME,
+    day_limits,
+    lone_days,
+    share_limit,
+)
+from tonality.survey.dynamics import TONED
+
+__all__ = ["draw_png"]
+
+_DPI: Final = 160
+_DASHES: Final = {"solid": "-", "dot": ":", "dash": "--"}
+_MARKERS: Final = {"circle": "o", "diamond": "D", "square": "s"}
+_TICKED_DAYS: Final = 16
+"""Up to so many days the ticks are days; a longer period is ticked by weeks, months or years."""
+
+
+def draw_png(dynamics: pd.DataFrame, title: str, width: int = 1600, height: int = 900) -> bytes:
+    """The dynamics (of `with_shares`) as a PNG of width × height pixels.
+
+    Days without toned tweets are gaps. No days give a picture that says so. Matplotlib's object interface alone is
+    used, so no display is needed and no global figure is left behind.
+    """
+    layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER, layout=layout)
+    FigureCanvasAgg(figure)
+    # Titles are the user's words: a $ in them is money, never the start of a formula.
+    heading = "\n".join(textwrap.wrap(title, 72))
+    figure.suptitle(heading, x=0.015, ha="left", color=INK, fontsize=14, fontweight="bold", parse_math=False)
+    if dynamics.empty:
+        figure.text(0.5, 0.5, "No scored tweets in this period", ha="center", color=SOFT_INK, fontsize=13)
+    else:
+        shares, volume = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        _draw_shares(shares, dynamics)
+        _draw_volume(volume, dynamics)
+        _tick_days(volume, dynamics[DAY])
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=_DPI)
+    return picture.getvalue()
+
+
+def _draw_shares(axes: Axes, dynamics: pd.DataFrame) -> None:
+    for tone in TONED:
+        _draw_tone(axes, dynamics, tone)
+    axes.set_xlim(*map(date2num, day_limits(dynamics)))
+    axes.set_ylim(0, share_limit(dynamics))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_ylabel("Share of tweets with a tone", color=SOFT_INK)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0.3, handlelength=3.5)
+    _strip(axes)
+
+
+def _draw_tone(axes: Axes, dynamics: pd.DataFrame, tone: str) -> None:
+    look = LOOKS[tone]
+    days = dynamics[DAY].to_numpy()
+    share, low, high = (dynamics[f"{tone}_{part}"].to_numpy() for part in ("share", "low", "high"))
+    alone = lone_days(dynamics)
+    axes.fill_between(days, low, high, color=look.colour, alpha=BAND, linewidth=0)
+    axes.vlines(days[alone], low[alone], high[alone], color=look.colour, alpha=0.6, linewidth=1.5)
+    axes.plot(
+        days,
+        share,
+        label=look.label,
+        color=look.colour,
+        linestyle=_DASHES[look.dash],
+        linewidth=look.width if len(days) <= FEW_DAYS else 0.6 * look.width,
+        marker=_MARKERS[look.marker],
+        markersize=2.5 * look.width,
+        markevery=None if len(days) <= FEW_DAYS else alone,
+    )
+
+
+def _draw_volume(axes: Axes, dynamics: pd.DataFrame) -> None:
+    days = dynamics[DAY].to_numpy()
+    noon = np.timedelta64(12, "h")
+    # One outline instead of a bar each: hundreds of thin bars blur into stripes.
+    axes.stairs(dynamics["tweets"].to_numpy(), np.append(days - noon, days[-1] + noon), fill=True, color=VOLUME)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_ylabel("Tweets", color=SOFT_INK)
+    _strip(axes)
+
+
+def _tick_days(axes: Axes, days: pd.Series) -> None:
+    if len(days) <= _TICKED_DAYS:
+        ticked = days.iloc[:: 1 if len(days) <= _TICKED_DAYS // 2 else 2]
+        axes.set_xticks(ticked.to_numpy(), [f"{day.day} {day:%b}" for day in ticked])
+        axes.set_xlabel(" – ".join(str(year) for year in days.dt.year.unique()), color=SOFT_INK)
+    else:
+        locator = AutoDateLocator(minticks=4, maxticks=13)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def _strip(axes: Axes) -> None:
+    """Leaves of the frame only what helps to read a value: faint horizontal lines."""
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    axes.spines["bottom"].set_color(RULE)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=SOFT_INK, length=0)

@@ -1,0 +1,85 @@
+"""What the picture and the interactive chart draw alike: how a tone looks, where gaps are, how far the axes reach."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from tonality.schema import DAY, NEGATIVE, NEUTRAL, POSITIVE
+
+__all__ = [
+    "BAND",
+    "FEW_DAYS",
+    "INK",
+    "LOOKS",
+    "PAPER",
+    "RULE",
+    "SOFT_INK",
+    "VOLUME",
+    "Look",
+    "day_limits",
+    "lone_days",
+    "runs",
+    "share_limit",
+]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A tone's line: told apart by dash and marker too, for eyes and printers that see no colour."""
+
+    label: str
+    colour: str
+    """As #rrggbb."""
+    dash: str
+    """As Plotly names it; Matplotlib knows the same by other names."""
+    marker: str
+    """As Plotly names it."""
+    width: float
+    """Line width in points."""
+
+
+LOOKS: Final[Mapping[str, Look]] = {
+    POSITIVE: Look("Positive", "#0072b2", "solid", "circle", 2.0),
+    NEUTRAL: Look("Neutral", "#767676", "dot", "diamond", 1.2),
+    NEGATIVE: Look("Negative", "#d55e00", "dash", "square", 2.0),
+}
+"""Blue and vermillion of the palette that M. Okabe and K. Ito proposed for all kinds of colour vision (2008)."""
+
+INK: Final = "#1a1a1a"
+SOFT_INK: Final = "#5c5c5c"
+RULE: Final = "#dedede"
+PAPER: Final = "#ffffff"
+VOLUME: Final = "#b9bfc4"
+
+BAND: Final = 0.18
+"""The opacity of an interval's band."""
+
+FEW_DAYS: Final = 35
+"""Up to so many days every day has a marker; more of them would hide the line."""
+
+
+def runs(dynamics: pd.DataFrame) -> list[slice]:
+    """The unbroken stretches of days that have shares, as slices of the rows."""
+    shared = dynamics["positive_share"].notna().to_numpy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], shared, [False]]))).tolist()
+    return [slice(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def lone_days(dynamics: pd.DataFrame) -> list[int]:
+    """The rows of days that stand alone between gaps: they have neither line nor area, and want a mark of their own."""
+    return [run.start for run in runs(dynamics) if run.stop - run.start == 1]
+
+
+def day_limits(dynamics: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """The ends of the day axis, with some air."""
+    air = pd.Timedelta(days=1.5 if len(dynamics) < 3 else 0.7)
+    return dynamics[DAY].min() - air, dynamics[DAY].max() + air
+
+
+def share_limit(dynamics: pd.DataFrame) -> float:
+    """The end of the share axis, which starts at 0: just above the highest interval, 1 where there is none."""
+    highest = float(dynamics[[f"{tone}_high" for tone in LOOKS]].max().max())
+    return 1.0 if np.isnan(highest) else min(1.0, 1.06 * highest)

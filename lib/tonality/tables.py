@@ -1,0 +1,207 @@
+"""The tables on disk: reading a table's days, and publishing them whole.
+
+A day is replaced by renaming folders, never by deleting and writing in place: what is new is written and counted under
+`_staging/<run>/`, then a journal names every folder that is to change, then folders are renamed, then the journal goes.
+A run that is killed before the journal stands has changed nothing; one that is killed after it is finished by the next
+publication or by `recover`, whichever comes first. So a day is the old one or the new one, never a mixture. On object
+stores a rename is a copy: there a reader may find a day missing for as long as it takes, though never half a new day
+beside half an old one in one folder.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from tonality.faults import InputFault
+from tonality.hadoop import Folders
+from tonality.locations import join
+from tonality.locks import is_held, lock
+from tonality.schema import DAY
+
+__all__ = ["Publication", "days", "publication", "read", "recover", "refuse_other_rules", "totals"]
+
+_STAGING: Final = "_staging"
+_JOURNAL: Final = "_journal"
+_LOCK: Final = "_lock"
+_ALIVE: Final = ".alive"
+
+
+def read(
+    spark: SparkSession, root: str, table: str, schema: pa.Schema, since: date | None = None, until: date | None = None
+) -> DataFrame:
+    """A table with its declared schema; of a table of days, those from `since` to `until`, both included.
+
+    Raises InputFault where the table was never written.
+    """
+    folders = Folders(spark, root)
+    if not folders.exists(table):
+        raise InputFault(f"there is no table {table} under {root}: run the stage that writes it first")
+    frame = spark.read.schema(from_arrow_schema(schema)).parquet(folders.url(table))
+    if since:
+        frame = frame.where(F.col(DAY) >= F.lit(since))
+    if until:
+        frame = frame.where(F.col(DAY) <= F.lit(until))
+    return frame
+
+
+def totals(frame: DataFrame, **counts: Column) -> dict[str, int]:
+    """Counts over all rows of a frame, by name; a sum over no rows is 0."""
+    row = frame.agg(*(F.coalesce(count, F.lit(0)).alias(name) for name, count in counts.items())).first()
+    assert row is not None, "an aggregate has one row"
+    return dict(row.asDict())
+
+
+def days(spark: SparkSession, root: str, table: str) -> list[str]:
+    """The days that a table holds, as ISO dates in order; none where there is no table."""
+    return _values(Folders(spark, root), table, DAY)
+
+
+def _values(folders: Folders, table: str, column: str) -> list[str]:
+    prefix = f"{column}="
+    return [name.removeprefix(prefix) for name in folders.names(table) if name.startswith(prefix)]
+
+
+def refuse_other_rules(frame: DataFrame, table: str, fingerprint: str, stage: str) -> None:
+    """Raise InputFault where rows of the table were cut by other text rules than these."""
+    rules = [row.rules for row in frame.select("rules").distinct().limit(3).collect()]
+    if others := [other for other in rules if other != fingerprint]:
+        raise InputFault(
+            f"{table} was made with the text rules {', '.join(others)}, wanted {fingerprint}: "
+            f"run `{stage}` again with the present [text] settings, or use those that it was made with"
+        )
+
+
+class _Move(NamedTuple):
+    """A partition folder that is to change: replaced by the staged one, or taken away where there is none."""
+
+    target: str
+    staged: str | None
+
+
+class Publication:
+    """What a run is about to publish: partitions of one or several tables, all of them or none."""
+
+    def __init__(self, spark: SparkSession, root: str, run: str) -> None:
+        self._spark = spark
+        self._root = root
+        self._run = run
+        self._folders = Folders(spark, root)
+        self._staging = join(_STAGING, run)
+        self._moves: list[_Move] = []
+
+    def scratch(self, name: str) -> str:
+        """The URL of a folder for the run's intermediate results; it goes when the run ends."""
+        return self._folders.url(join(self._staging, "scratch", name))
+
+    def stage(
+        self, table: str, frame: DataFrame, schema: pa.Schema, column: str, values: Iterable[str] = ()
+    ) -> DataFrame:
+        """Write the frame by partitions of the column, where no reader sees it yet; returned as written.
+
+        These values become partitions even where the frame has no row of them.
+        """
+        staged = join(self._staging, table)
+        frame.select(*schema.names).write.partitionBy(column).parquet(self._folders.url(staged))
+        found = _values(self._folders, staged, column)
+        for value in sorted(set(values) - set(found)):
+            empty = self._spark.createDataFrame([], from_arrow_schema(schema)).drop(column).coalesce(1)
+            empty.write.parquet(self._folders.url(join(staged, f"{column}={value}")))
+        names = [f"{column}={value}" for value in sorted({*found, *values})]
+        self._moves.extend(_Move(join(table, name), join(staged, name)) for name in names)
+        return self._spark.read.schema(from_arrow_schema(schema)).parquet(self._folders.url(staged))
+
+    def remove_others(self, table: str, column: str, covered: Callable[[str], bool]) -> None:
+        """Take away the partitions that this publication covers but has nothing for."""
+        targets = {move.target for move in self._moves}
+        for value in _values(self._folders, table, column):
+            target = join(table, f"{column}={value}")
+            if target not in targets and covered(value):
+                self._moves.append(_Move(target, None))
+
+    def replace(
+        self, table: str, parts: Mapping[str, DataFrame], schema: pa.Schema, rows_per_file: int = 0
+    ) -> dict[str, DataFrame]:
+        """Write the frames as the whole of a table that has no days, each in a folder of its name; as written.
+
+        A name may be empty where there is one frame. Rows a file, if given, are at most so many.
+        """
+        staged = join(self._staging, table)
+        written: dict[str, DataFrame] = {}
+        for part, frame in parts.items():
+            url = self._folders.url(join(staged, part) if part else staged)
+            frame.select(*schema.names).write.option("maxRecordsPerFile", rows_per_file).parquet(url)
+            written[part] = self._spark.read.schema(from_arrow_schema(schema)).parquet(url)
+        self._moves.append(_Move(table, staged))
+        return written
+
+    def note(self, table: str, content: object) -> None:
+        """Put `<table>.json` beside the parts of a replaced table."""
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        self._folders.write_text(join(self._staging, table, f"{table}.json"), text)
+
+    def commit(self) -> None:
+        """Let readers see all of it. From the moment the journal stands, it will happen, even if this run is killed."""
+        with lock(self._folders, _LOCK, self._run):
+            _finish_others(self._folders)
+            journal = join(_JOURNAL, f"{self._run}.json")
+            self._folders.write_text(journal, json.dumps({"run": self._run, "moves": self._moves}))
+            _carry_out(self._folders, journal)
+
+    def discard(self) -> None:
+        """Remove what was staged and the scratch, unless a journal still stands for it."""
+        if not self._folders.exists(join(_JOURNAL, f"{self._run}.json")):
+            self._folders.delete(self._staging)
+
+
+@contextmanager
+def publication(spark: SparkSession, root: str, run: str) -> Iterator[Publication]:
+    """A publication whose staged files go at the end, whatever happens."""
+    folders = Folders(spark, root)
+    pending = Publication(spark, root, run)
+    alive = join(_STAGING, f"{run}{_ALIVE}")
+    with lock(folders, alive, run):
+        try:
+            yield pending
+        finally:
+            pending.discard()
+            folders.delete(alive)
+
+
+def recover(spark: SparkSession, root: str) -> None:
+    """Finish what killed runs had begun to publish, and clear away what they had only staged."""
+    folders = Folders(spark, root)
+    if not folders.exists(_JOURNAL) and not folders.exists(_STAGING):
+        return
+    with lock(folders, _LOCK, "recover"):
+        _finish_others(folders)
+    for name in folders.names(_STAGING):
+        alive = join(_STAGING, f"{name.removesuffix(_ALIVE)}{_ALIVE}")
+        if not is_held(folders, alive):
+            folders.delete(join(_STAGING, name))
+
+
+def _finish_others(folders: Folders) -> None:
+    for name in folders.names(_JOURNAL):
+        _carry_out(folders, join(_JOURNAL, name))
+
+
+def _carry_out(folders: Folders, journal: str) -> None:
+    """Rename what the journal names. Done again after a kill, it goes on where it stopped."""
+    content: dict[str, Any] = json.loads(folders.read_text(journal))
+    replaced = join(_STAGING, content["run"], "replaced")
+    for target, staged in content["moves"]:
+        old = join(replaced, target)
+        if staged is None or folders.exists(staged):
+            if folders.exists(target):
+                folders.rename(target, old)
+            if staged is not None:
+                folders.rename(staged, target)
+    folders.delete(journal)
+    folders.delete(replaced)

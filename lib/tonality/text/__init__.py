@@ -1,0 +1,1 @@
+"""Text, pure: from a tweet's words to stems and numbers. No Spark, no torch."""

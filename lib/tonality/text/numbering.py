@@ -1,0 +1,54 @@
+"""Stems to the numbers that the network knows, for a batch of tweets at once."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["Numbering", "Numbers", "vocabulary_fingerprint"]
+
+_UNKNOWN: Final = 1
+_FIRST: Final = 2
+
+
+class Numbers(NamedTuple):
+    """The numbers of a batch's tweets, end to end."""
+
+    flat: npt.NDArray[np.int32]
+    """Every tweet's numbers, (sum of lengths,)."""
+    lengths: npt.NDArray[np.int64]
+    """How many of them are each tweet's, (tweets,)."""
+
+
+class Numbering:
+    """Numbers stems by a vocabulary: the first stem is 2; 0 is padding, 1 stands for every unknown stem."""
+
+    def __init__(self, stems: Sequence[str] | pa.StringArray, unknown: Literal["train", "drop"], max_length: int):
+        """The vocabulary in the order of its numbers, what becomes of unknown stems, and the most numbers a tweet."""
+        self._vocabulary = pa.array(stems, pa.string())
+        self._unknown = unknown
+        self._max_length = max_length
+
+    def encode(self, stems: pa.StringArray) -> Numbers:
+        """The numbers of each tweet's space-joined stems, the first max_length of them; none for null or empty."""
+        lists = pc.split_pattern(stems, " ")
+        counts = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+        flat = lists.flatten()
+        ids = pc.index_in(flat, value_set=self._vocabulary).fill_null(_UNKNOWN - _FIRST).to_numpy() + np.int32(_FIRST)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        wanted = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
+        if self._unknown == "drop":
+            wanted &= ids != _UNKNOWN
+        ids, rows = ids[wanted], rows[wanted]
+        starts = np.searchsorted(rows, np.arange(len(counts)))
+        kept = np.arange(len(rows)) - starts[rows] < self._max_length
+        return Numbers(ids[kept].astype(np.int32), np.bincount(rows[kept], minlength=len(counts)))
+
+
+def vocabulary_fingerprint(stems: Sequence[str]) -> str:
+    """Twelve hex digits that differ wherever the stems or their order do."""
+    return hashlib.sha256("\n".join(stems).encode()).hexdigest()[:12]
