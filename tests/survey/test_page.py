@@ -147,6 +147,14 @@ def test_the_data_block_holds_no_markup_and_reads_back(hostile):
     assert json.loads(block) == figure(dynamics(0, 1))
 
 
+def test_markup_in_the_data_block_would_stay_data(monkeypatch):
+    monkeypatch.setattr("tonality.survey.page.figure", lambda days: {"text": HOSTILE})
+    page = Page(html(dynamics(0)))
+    assert len(page.attributes("script")) == 3
+    assert not set("<>&\u2028\u2029") & set(page.text("script")[0])
+    assert json.loads(page.text("script")[0]) == {"text": HOSTILE}
+
+
 def test_a_script_that_would_end_its_element_is_refused(monkeypatch):
     monkeypatch.setattr("tonality.survey.page.get_plotlyjs", lambda: "var s = '</SCRIPT>';")
     with pytest.raises(ValueError, match="cannot be put into a page unchanged"):

@@ -3,6 +3,7 @@
 import calendar
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from tonality.archive.outcome import Rejected
@@ -39,7 +40,11 @@ def _moment(value: object) -> datetime:
         return _in_utc(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"a {type(value).__name__} is no time")
-    text = str(value).strip()
+    return _read(str(value).strip())
+
+
+@lru_cache(maxsize=4096)  # neighbours in an archive share their second
+def _read(text: str) -> datetime:
     if match := _TWITTER.fullmatch(text):
         month, day, hour, minute, second, sign, east, past, year = match.groups()
         moment = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import bz2
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol, cast
 
 from isal import igzip_lib
 
@@ -44,6 +44,8 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, /, max_length: int = -1) -> bytes: ...
 
 
+_GZIP_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)  # its stub calls it an instance
+
 _CONTAINERS: Final[dict[bytes, tuple[str, Callable[[], _Decompressor]]]] = {
     b"\x1f\x8b": ("gzip", lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
@@ -71,7 +73,7 @@ def _decompress(file: BinaryIO, data: bytes, name: str, decompressor: Callable[[
     while True:
         try:
             content = stream.decompress(data, _BLOCK_BYTES)
-        except (OSError, EOFError, ValueError, igzip_lib.IsalError) as error:
+        except (OSError, EOFError, ValueError, _GZIP_ERROR) as error:
             yield Block(b"", f"{name} stream broken near compressed byte {read}: {error}")
             return
         if content:

@@ -57,7 +57,7 @@ def with_shares(counts: pd.DataFrame) -> pd.DataFrame:
     days = pd.DatetimeIndex(pd.to_datetime(counts[DAY]), name=DAY)
     if days.has_duplicates:
         raise ValueError(f"days counted twice: {_listed(days[days.duplicated()])}")
-    counted = counts.set_index(days).sort_index()
+    counted = counts.set_index(days)
     unequal = counted[list(TONES)].sum(axis="columns") != counted[_TWEETS]
     if unequal.any():
         raise ValueError(f"tones do not sum to tweets on {_listed(counted.index[unequal])}")

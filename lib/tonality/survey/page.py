@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 import pandas as pd
@@ -35,23 +36,20 @@ def render(
     positive, negative: the thresholds the tweets were counted by: positive from the one on, negative up to the other.
     png: the chart of `draw_png`, for paper and for browsers that run no script.
     """
-    scripts = [] if dynamics.empty else [get_plotlyjs(), _read("boot.js")]
-    return (
-        _environment()
-        .get_template("index.html.j2")
-        .render(
-            title=title,
-            facts=facts,
-            thresholds={"positive": positive, "negative": negative},
-            looks={tone: LOOKS[tone] for tone in TONED},
-            policy=_policy(scripts),
-            scripts=[_as_script(script) for script in scripts],
-            figure=None if dynamics.empty else _as_json(figure(dynamics)),
-            picture=base64.b64encode(png).decode("ascii"),
-            period=period_shares(dynamics).iloc[0].to_dict(),
-            days=dynamics.rename(columns={DAY: "date"}).to_dict("records"),
-            days_with_tweets=int((dynamics["tweets"] > 0).sum()),
-        )
+    scripts = [] if dynamics.empty else [get_plotlyjs(), _boot_script()]
+    template = _environment().get_template("index.html.j2")
+    return template.render(
+        title=title,
+        facts=facts,
+        thresholds={"positive": positive, "negative": negative},
+        looks={tone: LOOKS[tone] for tone in TONED},
+        policy=_policy(scripts),
+        scripts=[_as_script(script) for script in scripts],
+        figure=None if dynamics.empty else _as_json(figure(dynamics)),
+        picture=base64.b64encode(png).decode("ascii"),
+        period=period_shares(dynamics).iloc[0].to_dict(),
+        days=dynamics.rename(columns={DAY: "date"}).to_dict("records"),
+        days_with_tweets=int((dynamics["tweets"] > 0).sum()),
     )
 
 
@@ -69,9 +67,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _read(name: str) -> str:
-    loader = PackageLoader("tonality.survey")
-    return loader.get_source(Environment(loader=loader, autoescape=True), name)[0]
+def _boot_script() -> str:
+    return resources.files("tonality.survey").joinpath("templates", "boot.js").read_text(encoding="utf-8")
 
 
 def _policy(scripts: list[str]) -> str:

@@ -1,0 +1,68 @@
+# Every task by name. Each sets up what it needs; `make help` lists them.
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# spark-submit takes python3 from PATH for the driver, and its workers take PYSPARK_PYTHON.
+export PATH := $(BIN):$(PATH)
+export PYSPARK_PYTHON := $(BIN)/python
+export PYSPARK_DRIVER_PYTHON := $(BIN)/python
+
+.PHONY: help setup java run test lint format bench clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(INSTALLED) java ## create .venv and check Java; again only when the pins change
+
+$(INSTALLED): pyproject.toml conf/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tonality needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "$(PYTHON) cannot make a virtual environment. Debian and Ubuntu: install python3-venv." >&2; exit 1; }
+	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet --editable '.[test]'
+	@# Alone, since its metadata asks for setuptools<70, which it never imports and which torch refuses.
+	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet --no-deps petastorm
+	@touch $@
+
+java:
+	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
+	major() { "$$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'; }; \
+	if ! command -v "$$java" >/dev/null && [ -z "$$JAVA_HOME" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Java 17 (openjdk-17-jre-headless)"; \
+		apt-get -qq update && apt-get -qq install -y openjdk-17-jre-headless >/dev/null; \
+	fi; \
+	if ! command -v "$$java" >/dev/null; then \
+		echo "Spark needs Java 17 or 21, and $$java is not there. Install one (Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME." >&2; exit 1; \
+	fi; \
+	if [ "$$(major)" != 17 ] && [ "$$(major)" != 21 ]; then \
+		echo "Spark needs Java 17 or 21; $$java is version $$(major). Set JAVA_HOME to another." >&2; exit 1; \
+	fi
+
+run: setup ## make a sample, run the whole pipeline on it and name the report
+	$(BIN)/tonality sample --config conf/sample.toml
+	$(BIN)/tonality pipeline --config conf/sample.toml
+
+test: setup lint ## lint, then every test
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## bring the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## measure rows a second of each step
+	$(BIN)/python tests/benchmarks/steps.py
+
+clean: ## remove .venv and out/
+	rm -rf $(VENV) out
