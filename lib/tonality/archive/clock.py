@@ -2,7 +2,7 @@
 
 import calendar
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -48,12 +48,8 @@ def _read(text: str) -> datetime:
     if match := _TWITTER.fullmatch(text):
         month, day, hour, minute, second, sign, east, past, year = match.groups()
         moment = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-        offset = (int(east) * 60 + int(past)) * 60
-        return (
-            moment
-            if not offset
-            else datetime.fromtimestamp(moment.timestamp() - (offset if sign == "+" else -offset), UTC)
-        )
+        offset = timedelta(hours=int(east), minutes=int(past))
+        return moment - offset if sign == "+" else moment + offset
     if _NUMBER.fullmatch(text):
         seconds = float(text)
         return datetime.fromtimestamp(seconds / 1000 if seconds >= 1e11 else seconds, UTC)
