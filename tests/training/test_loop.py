@@ -11,10 +11,10 @@ import torch
 
 from tonality.faults import Fault, InputFault
 from tonality.network.lstm import build
+from tonality.network.measures import measure
 from tonality.reader.loader import Loader
 from tonality.training import loop
 from tonality.training.loop import Recipe, choose_device, make_optimizer, predict, train
-from tonality.training.metrics import measure
 from tonality.training.progress import Progress
 
 RECIPE = Recipe(batch_size=64, epochs=2, learning_rate=0.01, device="cpu", shuffle_rows=1_000)

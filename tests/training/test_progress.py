@@ -1,6 +1,6 @@
 import io
 
-from tonality.training.metrics import Metrics
+from tonality.network.measures import Metrics
 from tonality.training.progress import Progress
 
 VALID = Metrics(rows=10, log_loss=0.5, accuracy=0.75, f1=0.7, macro_f1=0.7, auc=0.8)

@@ -1,9 +1,11 @@
 """sample: a synthetic archive and labelled corpus to try everything on."""
 
+from dataclasses import asdict
+
 from tonality.config import Settings
 from tonality.faults import SettingsFault
 from tonality.record import Run
-from tonality.sample.writing import write_sample
+from tonality.sample.files import SampleSummary, write_sample
 
 
 def run(settings: Settings, record: Run) -> str:
@@ -12,5 +14,12 @@ def run(settings: Settings, record: Run) -> str:
     if len(archive) != 1 or len(corpus) != 1:
         raise SettingsFault("sample writes one folder each: set paths.archive and paths.corpus to one folder")
     summary = write_sample(archive[0], corpus[0], **settings.sample.model_dump())
-    record.note(archive=archive[0], corpus=corpus[0])
-    return str(summary)
+    record.note(archive=archive[0], corpus=corpus[0], counts=asdict(summary))
+    return _summary(summary, archive[0], corpus[0])
+
+
+def _summary(summary: SampleSummary, archive: str, corpus: str) -> str:
+    return (
+        f"{archive}: {summary.lines:,} records in {summary.files:,} files, {summary.tweets:,} tweets in Russian\n"
+        f"{corpus}: {summary.labelled:,} labelled tweets, {summary.wrong_labels:,} of them labelled wrong"
+    )

@@ -14,8 +14,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tonality.faults import Fault, InputFault
 from tonality.network.lstm import Shape, build
+from tonality.network.measures import Metrics, measure
 from tonality.reader.loader import Batch, Loader
-from tonality.training.metrics import Metrics, measure
 from tonality.training.progress import Progress
 
 __all__ = ["Epoch", "Recipe", "Trained", "choose_device", "make_optimizer", "predict", "train"]

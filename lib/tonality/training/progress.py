@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from tonality.training.metrics import Metrics
+from tonality.network.measures import Metrics
 
 __all__ = ["Progress"]
 
