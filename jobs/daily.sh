@@ -9,6 +9,10 @@
 # Stages run through $TONALITY_SUBMIT, for example "spark-submit --master yarn"; by default `tonality`, in local mode.
 set -uo pipefail
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+    sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+    exit
+fi
 day=$(date -u -d yesterday +%F)
 if [[ ${1:-} =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]]; then
     day=$1

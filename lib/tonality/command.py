@@ -70,8 +70,9 @@ def _execute(stage: Stage, files: Sequence[str], overrides: Sequence[str]) -> in
 def _run(stage: Stage, settings: Settings) -> str:
     """Run the stage with its record, in a Spark session where it needs one."""
     implementation = importlib.import_module(f"tonality.stages.{stage.name}")
-    record = Run(stage.name, settings)
-    with record:
+    if hasattr(implementation, "check"):
+        implementation.check(settings)
+    with Run(stage.name, settings) as record:
         if not stage.spark:
             return str(implementation.run(settings, record))
         from tonality.session import spark_session

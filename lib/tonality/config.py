@@ -1,15 +1,26 @@
 """The settings: one frozen model a section, loaded from TOML files and overrides, faults reported together."""
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from tonality.faults import SettingsFault
 from tonality.text.language import load_language
@@ -19,18 +30,42 @@ __all__ = ["Settings", "conf_directory", "load", "text_rules"]
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    if value == "":
+        return ()
+    return [value] if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 
 
-Paths = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-"""One path or several: a bare string is a list of one."""
+def _as_day(value: object) -> object:
+    """A date from its text; numbers are refused, which pydantic would take for seconds since 1970."""
+    if value == "":
+        return None
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return date.fromisoformat(value.strip())
+    elif value is None or type(value) is date:
+        return value
+    raise PydanticCustomError("day", "a date as 2015-12-10")
 
 
-def _as_date(value: object) -> object:
-    return None if value == "" else value
+def _as_memory(value: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]*[kmgt]", value):
+        raise PydanticCustomError("memory", "a size as 4g or 512m")
+    return value
 
 
-Day = Annotated[date | None, BeforeValidator(_as_date)]
+def _as_folder(value: str) -> str:
+    if set(value) & set("*?[]{}\\"):
+        raise PydanticCustomError("folder", "one folder, without * ? [ ] { } or a backslash")
+    return value
+
+
+_Name = Annotated[str, Field(min_length=1)]
+_WORDS: Final = (str, tuple[_Name, ...])
+
+Names = Annotated[tuple[_Name, ...], BeforeValidator(_as_list)]
+"""One or several: a bare string is a list of one, an empty one a list of none."""
+
+Day = Annotated[date | None, BeforeValidator(_as_day)]
 """A date as 2015-12-10; an empty string is no bound, since TOML has no null."""
 
 
@@ -40,19 +75,32 @@ def _refuse_reversed(section: str, since: date | None, until: date | None) -> No
 
 
 class Section(BaseModel):
-    """What all sections share: frozen, unknown keys refused, and `60` is no string."""
+    """What all sections share: frozen, and unknown keys refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    A value of another type is taken where it can mean one thing only: 2.0 for a whole number, "2" for a number, 2015
+    for a name. Whatever might be a slip is refused: 2.5 for a whole number, true for a number.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise PydanticCustomError("number", "a number")
+        return value
 
 
 class PathSettings(Section):
     """Where things lie: local paths, globs or URLs that fsspec (inputs) and Hadoop (tables) know."""
 
-    archive: Paths = ()
+    archive: Names = ()
     """Raw tweets: files, folders or globs; a list is allowed."""
-    corpus: Paths = ()
+    corpus: Names = ()
     """Labelled tweets to learn from: files, folders or globs; a list is allowed."""
-    root: str = Field("out", min_length=1)
+    root: Annotated[str, Field(min_length=1), AfterValidator(_as_folder)] = "out"
     """The folder of every table, the model and the report."""
 
 
@@ -61,7 +109,7 @@ class SparkSettings(Section):
 
     master: str = Field("local[*]", min_length=1)
     """The master's URL."""
-    memory: str = Field("4g", pattern=r"^[1-9][0-9]*[kmgt]$")
+    memory: Annotated[str, AfterValidator(_as_memory)] = "4g"
     """The driver's heap, as Java writes it: 4g."""
     progress: bool = True
     """Whether Spark's progress bar shows on a terminal."""
@@ -93,7 +141,7 @@ class ArchiveSettings(Section):
     """The separator of CSV fields."""
     columns: Columns = Columns()
     """Column names, for format = "table"."""
-    languages: tuple[str, ...] = ()
+    languages: Names = ()
     """Values of `lang` to keep; none: all."""
     since: Day = None
     """The first day to keep, UTC; empty: no bound."""
@@ -134,9 +182,9 @@ class CorpusSettings(Section):
     """The column of the text, for format = "table"."""
     label: str = Field("label", min_length=1)
     """The column of the label, for format = "table"."""
-    positive: tuple[str, ...] = ("positive", "1")
+    positive: Names = ("positive", "1")
     """Labels that mean positive, for format = "table"; rows with others are dropped and counted."""
-    negative: tuple[str, ...] = ("negative", "-1", "0")
+    negative: Names = ("negative", "-1", "0")
     """Labels that mean negative, for format = "table"."""
     labelled: bool = False
     """Whether tweets that `label` labelled by emoticon are learned from too."""
@@ -302,14 +350,24 @@ def load(files: Iterable[str | Path] = (), overrides: Iterable[str] = ()) -> Set
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         faults.extend(_in_words(detail) for detail in error.errors())
+    with suppress(ValidationError):  # named above
+        faults.extend(_language_faults(TextSettings.model_validate(merged.get("text", {}))))
     if faults:
         raise SettingsFault("\n".join(faults))
     return settings
 
 
+def _language_faults(text: TextSettings) -> list[str]:
+    try:
+        text_rules(text)
+    except SettingsFault as fault:
+        return [str(fault)]
+    return []
+
+
 def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         faults.append(f"{file}: no such settings file{_near_file(file)}")
     except (OSError, UnicodeDecodeError) as error:
@@ -329,17 +387,23 @@ def _near_file(file: Path) -> str:
 def _parse_override(override: str, faults: list[str]) -> dict[str, Any]:
     """`section.key=value` as nested tables; a value that is no TOML is a bare word, a string."""
     name, equals, text = override.partition("=")
-    if not equals or not name.strip():
+    path = [part.strip() for part in name.split(".")]
+    if not equals or len(path) < 2 or not all(path):
         faults.append(f"--set {override}: wanted section.key=value, as in --set train.epochs=2")
         return {}
-    value: Any = text
-    with suppress(tomllib.TOMLDecodeError):
+    nested: Any = _parse_value(text.strip(), _annotation(path))
+    for part in reversed(path):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def _parse_value(text: str, wanted: object) -> Any:
+    """The TOML value; where words are wanted, a number or date stays as it was typed."""
+    try:
         value = tomllib.loads(f"value = {text}")["value"]
-    *sections, key = name.strip().split(".")
-    nested: dict[str, Any] = {key: value}
-    for section in reversed(sections):
-        nested = {section: nested}
-    return nested
+    except tomllib.TOMLDecodeError:
+        return text
+    return text if wanted in _WORDS and not isinstance(value, str | list | dict) else value
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
@@ -356,19 +420,45 @@ def _in_words(detail: ErrorDetails) -> str:
         return f"{name}: no such setting{_near_key(detail['loc'])}"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
-    wanted = detail["msg"].removeprefix("Input should be ")
-    return f"{name}: found {detail['input']!r}, wanted {wanted}"
+    wanted = detail["msg"].removeprefix("Input should be ").replace("String should have", "a string with")
+    wanted = wanted.replace("a valid tuple", "a list").replace("a valid integer", "a whole number")
+    if detail["type"] == "model_type":
+        wanted = f"a section: [{name}] in a file, {name}.key=value with --set"
+    return f"{name}: found {_as_typed(detail['input'])}, wanted {wanted}"
+
+
+def _as_typed(value: object) -> str:
+    """The value as the settings write it, near enough."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, date) else repr(value)
 
 
 def _near_key(location: tuple[int | str, ...]) -> str:
-    """The nearest key of the same section, or every key where none is near."""
+    """What may have been meant: a similar key of the section, the same key elsewhere; else every key of the section."""
+    *sections, key = map(str, location)
+    known = list(_model(sections).model_fields)
+    near = [".".join([*sections, match]) for match in difflib.get_close_matches(key, known, n=1, cutoff=0.6)]
+    near = near or [other for other in _every_key() if other.endswith(f".{key}")]
+    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"
+
+
+def _model(sections: Iterable[str]) -> type[BaseModel]:
     model: type[BaseModel] = Settings
-    for part in location[:-1]:
-        inner = model.model_fields[str(part)].annotation
+    for section in sections:
+        inner = model.model_fields[section].annotation
         assert isinstance(inner, type) and issubclass(inner, BaseModel)
         model = inner
-    known = list(model.model_fields)
-    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
-    if not near:
-        return f"; there are {', '.join(known)}"
-    return f"; did you mean {'.'.join([*map(str, location[:-1]), near[0]])}?"
+    return model
+
+
+def _every_key(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _every_key(field.annotation, f"{prefix}{name}.")
+
+
+def _annotation(path: list[str]) -> object:
+    """The type of a key; None where there is no such key."""
+    return _model(path[:-1]).model_fields[path[-1]].annotation if ".".join(path) in _every_key() else None

@@ -1,9 +1,7 @@
 """Folders under one root on whatever file system Hadoop knows, by their names below the root."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
@@ -29,8 +27,8 @@ class Folders:
 
     def local(self, name: str) -> Path | None:
         """The path of a name where the root is on a local disk."""
-        parsed = urlparse(self.url(name))
-        return Path(unquote(parsed.path)) if parsed.scheme == "file" else None
+        scheme, _, path = self.url(name).partition(":")
+        return Path("/" + path.lstrip("/")) if scheme == "file" else None
 
     def exists(self, name: str) -> bool:
         """Whether there is such a folder or file."""
@@ -43,10 +41,11 @@ class Folders:
         return sorted(status.getPath().getName() for status in self._system.listStatus(self._path(name)))
 
     def rename(self, old: str, new: str) -> None:
-        """Move a folder to a name that is free."""
+        """Move a folder or file to a name that is free."""
         self._system.mkdirs(self._path(new).getParent())
-        if not self._system.rename(self._path(old), self._path(new)):
-            raise Fault(f"could not rename {self.url(old)} to {self.url(new)}: is the disk writable?")
+        # Hadoop would move a folder into one that is there
+        if self.exists(new) or not self._system.rename(self._path(old), self._path(new)):
+            raise Fault(f"could not rename {self.url(old)} to {self.url(new)}: is that name free and the disk writable?")
 
     def delete(self, name: str) -> None:
         """Remove a folder or file with all in it, if it is there."""
@@ -61,18 +60,20 @@ class Folders:
             stream.close()
 
     def write_text(self, name: str, text: str) -> None:
-        """A small text file, whole or not at all."""
+        """A small text file of a name that is free, whole or not at all; what a kill leaves ends in .part."""
         part = f"{name}.part"
         self._write(part, text, overwrite=True)
-        self._system.delete(self._path(name), False)
         self.rename(part, name)
 
     def create(self, name: str, text: str) -> bool:
-        """A small text file that was not there before; False where it was."""
-        with suppress(Py4JJavaError):
+        """A small text file that was not there before; False where it was. Raises Fault where it cannot be written."""
+        try:
             self._write(name, text, overwrite=False)
-            return True
-        return False
+        except Py4JJavaError as error:
+            if self.exists(name):
+                return False
+            raise Fault(f"cannot write {self.url(name)}: {error.java_exception.getMessage()}") from error
+        return True
 
     def _write(self, name: str, text: str, overwrite: bool) -> None:
         stream = self._system.create(self._path(name), overwrite)

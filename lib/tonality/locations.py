@@ -6,7 +6,7 @@ from pathlib import Path
 import fsspec
 from fsspec import AbstractFileSystem
 
-from tonality.faults import InputFault
+from tonality.faults import InputFault, SettingsFault
 
 __all__ = ["expand", "filesystem", "fsspec_url", "hadoop_url", "join"]
 
@@ -26,7 +26,8 @@ def hadoop_url(location: str) -> str:
         return "s3a://" + location.removeprefix("s3://")
     if "://" in location or location.startswith("file:"):
         return location
-    return Path(location).absolute().as_uri()
+    # not as_uri(): Hadoop, like fsspec, reads a path as it stands and would make a folder named %20
+    return f"file://{Path(location).expanduser().absolute()}"
 
 
 def join(location: str, *names: str) -> str:
@@ -37,19 +38,24 @@ def join(location: str, *names: str) -> str:
 def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
     """The fsspec file system of a location and its path there.
 
-    Raises ImportError, with the package's name, where the scheme needs one that is not installed (s3fs, gcsfs).
+    Raises SettingsFault where the scheme is unknown or needs a package that is not installed (s3fs, gcsfs).
     """
-    system, path = fsspec.core.url_to_fs(fsspec_url(location))
+    try:
+        system, path = fsspec.core.url_to_fs(fsspec_url(location))
+    except (ImportError, ValueError) as error:
+        raise SettingsFault(f"{location} cannot be opened: {error}") from error
     return system, path
 
 
 def expand(location: str) -> dict[str, int]:
     """The files that a path, folder or glob means: their URLs, in order, with their bytes.
 
-    Below folders, names that begin with . or _ are hidden. Raises InputFault where there is no file.
+    Below folders, names that begin with . or _ are hidden. A name with * ? [ in it that is there is no glob. Raises
+    InputFault where there is no file.
     """
     system, path = filesystem(location)
-    roots = system.glob(path) if any(mark in path for mark in "*?[") else [path]
+    is_glob = any(mark in path for mark in "*?[") and not system.exists(path)
+    roots = system.glob(path) if is_glob else [path]
     found = {
         system.unstrip_protocol(name): details["size"]
         for root in roots

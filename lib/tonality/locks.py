@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from tonality.faults import Fault
 from tonality.hadoop import Folders
 
-__all__ = ["is_held", "lock"]
+__all__ = ["lock", "lock_if_free"]
 
 T = TypeVar("T")
 
@@ -44,18 +44,19 @@ def lock(folders: Folders, name: str, run: str, wait_seconds: float = _WAIT_SECO
         folders.delete(name)
 
 
-def is_held(folders: Folders, name: str) -> bool:
-    """Whether a living run holds the lock. Away from local disks a lock file is taken at its word."""
+@contextmanager
+def lock_if_free(folders: Folders, name: str) -> Iterator[bool]:
+    """Whether no living run holds the lock; if so, none gets it inside. Elsewhere than here a file is believed."""
     local = folders.local(name)
     if local is None:
-        return folders.exists(name)
-    if not local.exists():
-        return False
+        yield not folders.exists(name)
+        return
     handle = _flock(local)
-    if handle is None:
-        return True
-    os.close(handle)
-    return False
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def _patiently(attempt: Callable[[], T | None], seconds: float, complain: Callable[[], str]) -> T:

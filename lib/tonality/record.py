@@ -3,15 +3,18 @@
 import json
 import secrets
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import tonality
 from tonality.config import Settings
-from tonality.faults import SettingsFault
+from tonality.faults import Fault, SettingsFault
 from tonality.locations import filesystem, join
 
 __all__ = ["Run"]
+
+_UNFINISHED: Final = "not ended: still running, or killed"
 
 
 class Run:
@@ -31,12 +34,22 @@ class Run:
         self.facts.update(facts)
 
     def __enter__(self) -> Self:
+        """Write the record of a run that has not ended, which a kill leaves. Raises Fault where that cannot be done."""
+        try:
+            self._write(_UNFINISHED)
+        except OSError as error:
+            raise Fault(f"paths.root: cannot write to {self._settings.paths.root}: {error}") from error
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write the record, of a failed run too, unless its settings are at fault: that run never began."""
-        if not isinstance(error, SettingsFault):
-            self._write(f"{type(error).__name__}: {error}" if error else None)
+        if isinstance(error, SettingsFault):
+            self._forget()
+        elif error is None:
+            self._write(None)
+        else:
+            with suppress(OSError):  # what made the run fail is what people must see
+                self._write(f"{type(error).__name__}: {error}")
 
     @property
     def seconds(self) -> float:
@@ -58,3 +71,7 @@ class Run:
         system.makedirs(folder, exist_ok=True)
         with system.open(join(folder, f"{self.id}.json"), "w", encoding="utf-8") as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def _forget(self) -> None:
+        system, folder = filesystem(join(self._settings.paths.root, "runs"))
+        system.rm_file(join(folder, f"{self.id}.json"))

@@ -22,7 +22,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from tonality.faults import InputFault
 from tonality.hadoop import Folders
 from tonality.locations import join
-from tonality.locks import is_held, lock
+from tonality.locks import lock, lock_if_free
 from tonality.schema import DAY
 
 __all__ = ["Publication", "days", "publication", "read", "recover", "refuse_other_rules", "totals"]
@@ -181,15 +181,20 @@ def recover(spark: SparkSession, root: str) -> None:
         return
     with lock(folders, _LOCK, "recover"):
         _finish_others(folders)
-    for name in folders.names(_STAGING):
-        alive = join(_STAGING, f"{name.removesuffix(_ALIVE)}{_ALIVE}")
-        if not is_held(folders, alive):
-            folders.delete(join(_STAGING, name))
+    for run in sorted({name.removesuffix(_ALIVE) for name in folders.names(_STAGING)}):
+        alive = join(_STAGING, f"{run}{_ALIVE}")
+        with lock_if_free(folders, alive) as free:
+            if free:
+                folders.delete(join(_STAGING, run))
+                folders.delete(alive)
 
 
 def _finish_others(folders: Folders) -> None:
     for name in folders.names(_JOURNAL):
-        _carry_out(folders, join(_JOURNAL, name))
+        if name.endswith(".json"):
+            _carry_out(folders, join(_JOURNAL, name))
+        else:  # a kill left it half written: nothing was promised yet
+            folders.delete(join(_JOURNAL, name))
 
 
 def _carry_out(folders: Folders, journal: str) -> None:
@@ -199,7 +204,9 @@ def _carry_out(folders: Folders, journal: str) -> None:
     for target, staged in content["moves"]:
         old = join(replaced, target)
         if staged is None or folders.exists(staged):
-            if folders.exists(target):
+            if folders.exists(old):  # an object store's rename was cut short: what stands is not whole
+                folders.delete(target)
+            elif folders.exists(target):
                 folders.rename(target, old)
             if staged is not None:
                 folders.rename(staged, target)

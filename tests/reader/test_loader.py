@@ -55,6 +55,12 @@ def test_an_epoch_has_the_rows_that_pyarrow_reads_each_once(dataset, shuffle_row
     assert found != wanted
 
 
+def test_rows_that_are_neighbours_in_a_file_are_torn_apart(dataset):
+    found = read(Loader(str(dataset), batch_size=64, shuffle_rows=200))
+    numbers = [tokens[0] for tokens, _, _ in found]
+    assert sum(after == before + 1 for before, after in itertools.pairwise(numbers)) < 50
+
+
 def test_without_shuffling_rows_come_in_the_order_of_the_files(dataset):
     assert read(Loader(str(dataset), batch_size=64)) == as_pyarrow_reads(pq.read_table(dataset))
 

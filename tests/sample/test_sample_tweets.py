@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from itertools import pairwise
 from random import Random
@@ -93,6 +94,16 @@ def test_the_words_of_one_tone_occur_in_the_other_too_but_less():
     assert share("positive") < share("negative") / 2
     assert share("positive") > share("negative") / 20
     assert share("neutral") < share("negative") / 5
+
+
+def test_denied_words_are_of_the_other_tone():
+    random = stream(1, "denied")
+    denied = re.compile("не (разочаров|расстро|утом|взбес|усып)")
+    said = {
+        tone: [" ".join(sentences(random, tone, "film")) for _ in range(4_000)] for tone in ("positive", "negative")
+    }
+    assert any(map(denied.search, said["positive"]))
+    assert not any(map(denied.search, said["negative"]))
 
 
 def test_the_lexicon_has_thousands_of_forms_and_no_word_twice_in_one_of_its_opinions():

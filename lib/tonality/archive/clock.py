@@ -1,8 +1,7 @@
 """Times as archives write them, to microseconds since 1970."""
 
-import calendar
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -11,8 +10,11 @@ from tonality.archive.outcome import Rejected
 __all__ = ["microseconds"]
 
 _TWITTER: Final = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d) (\d{4})")
-_MONTHS: Final = {name: number for number, name in enumerate(calendar.month_abbr) if name}
+_MONTH_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _NUMBER: Final = re.compile(r"\d{1,19}(\.\d*)?")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _FIRST_YEAR: Final = 2006
 """Twitter's first year: an earlier date is a clock that was never set."""
 _LAST_YEAR: Final = 2100
@@ -22,28 +24,37 @@ def microseconds(value: object) -> int:
     """A time as microseconds since 1970, UTC.
 
     Reads Twitter's own form (Thu Dec 10 08:01:02 +0000 2015), ISO 8601 (UTC where it names no offset), seconds or
-    milliseconds since 1970, and datetimes. Raises Rejected where it is none of these or no time Twitter has seen.
+    milliseconds since 1970, datetimes and dates. Raises Rejected where it is none of these or no time Twitter has seen.
     """
     if value is None or value == "":
         raise Rejected("no-date")
     try:
-        moment = _moment(value)
-        if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
-            raise ValueError(f"year {moment.year}")
+        return _from_text(value) if isinstance(value, str) else _since_1970(_moment(value))
     except (ValueError, OverflowError, KeyError, OSError) as error:
         raise Rejected("bad-date", f"{str(value)[:100]}: {error}") from None
-    return calendar.timegm(moment.utctimetuple()) * 1_000_000 + moment.microsecond
+
+
+@lru_cache(maxsize=4096)  # neighbours in an archive share their second
+def _from_text(text: str) -> int:
+    return _since_1970(_read(text.strip()))
+
+
+def _since_1970(moment: datetime) -> int:
+    if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+        raise ValueError(f"year {moment.year}")
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _moment(value: object) -> datetime:
     if isinstance(value, datetime):
         return _in_utc(value)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"a {type(value).__name__} is no time")
-    return _read(str(value).strip())
+    return _read(str(value))
 
 
-@lru_cache(maxsize=4096)  # neighbours in an archive share their second
 def _read(text: str) -> datetime:
     if match := _TWITTER.fullmatch(text):
         month, day, hour, minute, second, sign, east, past, year = match.groups()

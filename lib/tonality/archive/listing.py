@@ -57,9 +57,9 @@ def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
 def pack(files: Iterable[ArchiveFile], task_bytes: int = _TASK_BYTES) -> list[list[ArchiveFile]]:
     """The files as tasks of about as many bytes each; the largest tasks first, so that none starts last."""
     tasks: list[list[ArchiveFile]] = []
-    filled = task_bytes
+    filled = 0
     for file in sorted(files, key=lambda file: (-file.bytes, file.url)):
-        if filled + file.bytes > task_bytes:
+        if not tasks or filled + file.bytes > task_bytes:
             tasks.append([])
             filled = 0
         tasks[-1].append(file)

@@ -1,11 +1,8 @@
 """What a record of an archive turns out to be: a tweet, a notice, or a reject."""
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 __all__ = ["Notice", "Rejected", "Tweet"]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Tweet(NamedTuple):
@@ -19,11 +16,6 @@ class Tweet(NamedTuple):
     text: str
     hashtags: list[str]
     is_retweet: bool
-
-    @property
-    def day(self) -> date:
-        """The day it belongs to, UTC."""
-        return (_EPOCH + timedelta(microseconds=self.created_at)).date()
 
 
 class Notice(NamedTuple):

@@ -1,16 +1,17 @@
 """A file's records, one by one, in each of the forms that archives have."""
 
 import csv
+import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tonality.archive.outcome import Notice, Rejected, Tweet
-from tonality.archive.request import ReadRequest
+from tonality.archive.request import ColumnNames, ReadRequest
 from tonality.archive.rows import RowReader
 from tonality.archive.status import parse_status
 from tonality.archive.streams import Line, Lines, read_blocks
@@ -18,8 +19,13 @@ from tonality.archive.streams import Line, Lines, read_blocks
 __all__ = ["Record", "Records", "open_records", "table_columns"]
 
 _PARQUET_MAGIC: Final = b"PAR1"
+_HEADER_BYTES: Final = 2**20
 _MULTILINE: Final = 200
 """Lines that a quoted field may run over before its quote is taken for a stray one."""
+
+
+_Wanted = Callable[[Sequence[str | None]], tuple[str | None, ...]]
+"""Picks the fields of ColumnNames out of a row."""
 
 
 class Record(NamedTuple):
@@ -41,14 +47,12 @@ class Records(Protocol):
 
 def open_records(file: BinaryIO, request: ReadRequest) -> Records:
     """The records of an open file, in the form that the request and the file's first bytes tell."""
-    if request.format == "auto":
-        return JsonRecords(Lines(read_blocks(file), request.max_record), request.max_record)
-    assert request.columns is not None, "a table is read by column names"
-    reader, names = RowReader(request.columns), list(request.columns.named().values())
-    if _is_parquet(file):
-        return ParquetRecords(file, reader, names)
-    lines = Lines(read_blocks(file), request.max_record)
-    return CsvRecords(lines, request.max_record, request.delimiter, reader, names)
+    if request.format == "table":
+        assert request.columns is not None, "a table is read by column names"
+        if _is_parquet(file):
+            return ParquetRecords(file, request.columns)
+        return CsvRecords(Lines(read_blocks(file), request.max_record), request.delimiter, request.columns)
+    return JsonRecords(Lines(read_blocks(file), request.max_record))
 
 
 def table_columns(file: BinaryIO, delimiter: str) -> list[str]:
@@ -56,9 +60,9 @@ def table_columns(file: BinaryIO, delimiter: str) -> list[str]:
     if _is_parquet(file):
         try:
             return list(pq.read_schema(file).names)
-        except pa.ArrowInvalid:
+        except (pa.ArrowException, OSError):
             return []
-    return _CsvRows(Lines(read_blocks(file), 2**20), delimiter).header()
+    return _CsvRows(Lines(read_blocks(file), _HEADER_BYTES), delimiter).header
 
 
 def _is_parquet(file: BinaryIO) -> bool:
@@ -67,10 +71,9 @@ def _is_parquet(file: BinaryIO) -> bool:
     return magic == _PARQUET_MAGIC
 
 
-def _checked(line: Line, max_record: int) -> bytes:
-    if line.bytes > max_record:
-        raise Rejected("too-long", f"{line.bytes} bytes, at most {max_record}")
-    return line.content
+def _refuse_too_long(line: Line) -> None:
+    if line.is_too_long:
+        raise Rejected("too-long", f"{line.bytes} bytes, at most {len(line.content)}")
 
 
 def _cut_off(lines: Lines) -> Iterator[Record]:
@@ -79,12 +82,17 @@ def _cut_off(lines: Lines) -> Iterator[Record]:
         yield Record(lines.cut.offset, lines.cut.number, lines.cut.content, Rejected("cut-off", lines.damage))
 
 
+def _missing_columns(columns: ColumnNames, found: Sequence[str]) -> str:
+    """What keeps a table from being read by these columns, or nothing."""
+    missing = [name for name in columns.named().values() if name not in found]
+    return f"no column {', '.join(missing)}; there are {', '.join(found) or 'none'}" if missing else ""
+
+
 class JsonRecords:
     """Lines of JSON as Twitter's API v1.1 streams them."""
 
-    def __init__(self, lines: Lines, max_record: int) -> None:
+    def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._max_record = max_record
         self.damage = ""
 
     def __iter__(self) -> Iterator[Record]:
@@ -95,7 +103,8 @@ class JsonRecords:
 
     def _outcome(self, line: Line) -> Tweet | Notice | Rejected:
         try:
-            return parse_status(_checked(line, self._max_record))
+            _refuse_too_long(line)
+            return parse_status(line.content)
         except Rejected as rejected:
             return rejected
 
@@ -103,34 +112,38 @@ class JsonRecords:
 class CsvRecords:
     """Rows of a CSV file with a header (RFC 4180). The header is no record; a blank line is a notice."""
 
-    def __init__(self, lines: Lines, max_record: int, delimiter: str, reader: RowReader, wanted: Sequence[str]) -> None:
+    def __init__(self, lines: Lines, delimiter: str, columns: ColumnNames) -> None:
         self._lines = lines
         self._rows = _CsvRows(lines, delimiter)
-        self._max_record = max_record
-        self._reader = reader
-        self._wanted = wanted
+        self._columns = columns
+        self._reader = RowReader(columns)
         self.damage = ""
 
     def __iter__(self) -> Iterator[Record]:
-        header = self._rows.header()
-        if missing := [name for name in self._wanted if name not in header]:
-            self.damage = f"no column {', '.join(missing)}; there are {', '.join(header)}"
+        header = self._rows.header
+        self.damage = _missing_columns(self._columns, header)
+        if self.damage:
             return
+        absent = len(header)  # where _outcome puts a None
+        names = self._columns.model_dump().values()
+        wanted: _Wanted = itemgetter(*(header.index(name) if name else absent for name in names))
         for line, fields in self._rows:
-            yield Record(line.offset, line.number, line.content, self._outcome(line, header, fields))
+            yield Record(line.offset, line.number, line.content, self._outcome(line, fields, len(header), wanted))
         yield from _cut_off(self._lines)
         self.damage = self._lines.damage
 
-    def _outcome(self, line: Line, header: list[str], fields: list[str] | Rejected) -> Tweet | Notice | Rejected:
+    def _outcome(
+        self, line: Line, fields: list[str] | Rejected, width: int, wanted: _Wanted
+    ) -> Tweet | Notice | Rejected:
+        if isinstance(fields, Rejected):
+            return fields
+        if not fields:
+            return Notice("blank")
+        if len(fields) != width:
+            return Rejected("malformed-csv", f"{len(fields)} fields, wanted {width}")
         try:
-            _checked(line, self._max_record)
-            if isinstance(fields, Rejected):
-                return fields
-            if not fields:
-                return Notice("blank")
-            if len(fields) != len(header):
-                return Rejected("malformed-csv", f"{len(fields)} fields, wanted {len(header)}")
-            return self._reader.tweet(dict(zip(header, fields, strict=True)))
+            _refuse_too_long(line)
+            return self._reader.tweet(wanted([*fields, None]))
         except Rejected as rejected:
             return rejected
 
@@ -145,94 +158,114 @@ class _CsvRows:
 
     def __init__(self, lines: Lines, delimiter: str) -> None:
         self._lines = iter(lines)
-        self._ahead: deque[Line] = deque()
+        self._max_record = lines.max_record
         self._delimiter = delimiter
-        self._width = 0
-
-    def header(self) -> list[str]:
+        self._ahead: deque[Line] = deque()  # lines of a row that was given up, to be read again
+        self._taken: list[Line] = []  # lines of the row that is being read
+        self._rows = self._read()
+        self.header: list[str] = []
         """The first row's fields; empty where there is none."""
-        _, fields = next(iter(self), (None, []))
-        names = [] if isinstance(fields, Rejected) else [name.removeprefix("\ufeff") for name in fields]
-        self._width = len(names)
-        return names
+        _, fields = next(self._rows, (None, []))
+        if not isinstance(fields, Rejected):
+            self.header = fields
 
     def __iter__(self) -> Iterator[tuple[Line, list[str] | Rejected]]:
-        while (line := self._next()) is not None:
+        """The rows after the header, each with the line it stands in, or with all of its lines as one."""
+        return self._rows
+
+    def _read(self) -> Iterator[tuple[Line, list[str] | Rejected]]:
+        while True:
             try:
-                yield line, self._row(line)
-            except Rejected as rejected:
-                yield line, rejected
+                for fields in csv.reader(self._texts(), delimiter=self._delimiter, strict=True):
+                    if self.header and len(self._taken) > 1 and len(fields) != len(self.header):
+                        raise Rejected("malformed-csv")
+                    yield self._whole_line(), fields
+                    self._taken.clear()
+            except (Rejected, csv.Error) as error:
+                yield self._give_up(error)
+            else:
+                return
 
-    def _next(self) -> Line | None:
-        return self._ahead.popleft() if self._ahead else next(self._lines, None)
+    def _texts(self) -> Iterator[str]:
+        """The lines as text, read as the CSV reader asks for them; an end, where a row takes too many."""
+        while len(self._taken) < _MULTILINE:
+            line = self._ahead.popleft() if self._ahead else next(self._lines, None)
+            if line is None:
+                return
+            self._taken.append(line)
+            text = _decoded(line)
+            yield text if line.number > 1 else text.removeprefix("\ufeff")
 
-    def _row(self, first: Line) -> list[str]:
-        text = _decoded(first)
-        fields = self._parse([text])
-        if fields is not None:
-            return fields
-        taken: list[Line] = []
-        texts = [text]
-        while len(texts) < _MULTILINE and (line := self._next()) is not None:
-            taken.append(line)
-            try:
-                texts.append(_decoded(line))
-                fields = self._parse(texts)
-            except Rejected:
-                break
-            if fields is not None and (not self._width or len(fields) == self._width):
-                return fields
-            if fields is not None:
-                break
-        self._ahead.extendleft(reversed(taken))
-        raise Rejected("malformed-csv", "a quoted field that never ends")
+    def _whole_line(self) -> Line:
+        """The lines of a row as one."""
+        if len(self._taken) == 1:
+            return self._taken[0]
+        first, content = self._taken[0], b"\n".join(line.content for line in self._taken)
+        return Line(first.offset, first.number, content[: self._max_record], len(content))
 
-    def _parse(self, texts: list[str]) -> list[str] | None:
-        """The fields, or None where the last one is quoted and goes on."""
-        try:
-            rows = list(csv.reader((text + "\n" for text in texts), delimiter=self._delimiter, strict=True))
-        except csv.Error as error:
-            if str(error) == "unexpected end of data":
-                return None
-            raise Rejected("malformed-csv", str(error)) from None
-        return rows[0] if rows else []
+    def _give_up(self, error: Rejected | csv.Error) -> tuple[Line, Rejected]:
+        """The first line of a row that is none. The others are read again."""
+        first, *others = self._taken
+        self._ahead.extendleft(reversed(others))
+        self._taken.clear()
+        if others or str(error) == "unexpected end of data":
+            return first, Rejected("malformed-csv", "a quoted field that never ends")
+        return first, error if isinstance(error, Rejected) else Rejected("malformed-csv", str(error))
 
 
 def _decoded(line: Line) -> str:
+    """The line as text with its line break. Never more than one line, so a row's lines can be told apart."""
+    _refuse_too_long(line)
     if b"\0" in line.content:
         raise Rejected("nul-byte")
     try:
-        return line.content.decode("utf-8").removesuffix("\r")
+        return line.content.decode("utf-8").removesuffix("\r") + "\n"
     except UnicodeDecodeError as error:
         raise Rejected("invalid-utf8", str(error)) from None
 
 
 class ParquetRecords:
-    """Rows of a Parquet file. The offset of a row is how many stand before it."""
+    """Rows of a Parquet file. The offset of a row is how many stand before it, its raw form is JSON."""
 
-    def __init__(self, file: BinaryIO, reader: RowReader, wanted: Sequence[str]) -> None:
+    def __init__(self, file: BinaryIO, columns: ColumnNames) -> None:
         self._file = file
-        self._reader = reader
-        self._wanted = wanted
+        self._columns = columns
+        self._reader = RowReader(columns)
         self.damage = ""
 
     def __iter__(self) -> Iterator[Record]:
         try:
             parquet = pq.ParquetFile(self._file)
-            if missing := [name for name in self._wanted if name not in parquet.schema_arrow.names]:
-                self.damage = f"no column {', '.join(missing)}; there are {', '.join(parquet.schema_arrow.names)}"
+            self.damage = _missing_columns(self._columns, parquet.schema_arrow.names)
+            if self.damage:
                 return
+            wanted = list(dict.fromkeys(self._columns.named().values()))
             number = 0
-            for batch in parquet.iter_batches(batch_size=4096, columns=self._wanted):
-                for row in batch.to_pylist():
-                    yield Record(number, number + 1, b"", self._outcome(row))
+            for batch in parquet.iter_batches(batch_size=4096, columns=wanted):
+                for row in self._rows(batch):
+                    yield self._record(number, row)
                     number += 1
         except (pa.ArrowException, OSError) as error:
             self.damage = f"Parquet file broken: {error}"
 
-    def _outcome(self, row: dict[str, object]) -> Tweet | Rejected:
+    def _rows(self, batch: pa.RecordBatch) -> Iterator[tuple[object, ...]]:
+        absent = [None] * batch.num_rows
+        names = self._columns.model_dump().values()
+        return zip(*(_values(batch[name]) if name else absent for name in names), strict=True)
+
+    def _record(self, number: int, row: tuple[object, ...]) -> Record:
         try:
-            return self._reader.tweet(row)
+            return Record(number, number + 1, b"", self._reader.tweet(row))
         except Rejected as rejected:
-            raw = orjson.dumps(row, default=str)
-            return Rejected(rejected.reason, f"{rejected.detail} in {raw[:1000].decode(errors='replace')}".strip())
+            named = {name: value for name, value in zip(self._columns.model_dump().values(), row, strict=True) if name}
+            raw = json.dumps(named, ensure_ascii=False, default=str).encode("utf-8", "replace")
+            return Record(number, number + 1, raw, rejected)
+
+
+def _values(column: pa.Array) -> list[object]:
+    """A column's values; text as bytes, where a writer has left some that is no UTF-8."""
+    try:
+        values: list[object] = column.to_pylist()
+    except UnicodeDecodeError:
+        values = column.cast(pa.binary()).to_pylist()
+    return values

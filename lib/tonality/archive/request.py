@@ -13,7 +13,7 @@ __all__ = ["ColumnNames", "ReadRequest"]
 class ColumnNames(BaseModel):
     """Which column of a table holds what; empty where it has none."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = ""
     created_at: str
@@ -30,7 +30,7 @@ class ColumnNames(BaseModel):
 class ReadRequest(BaseModel):
     """One pass over an archive."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     paths: tuple[str, ...]
     """Files, folders or globs, as fsspec names them."""

@@ -1,18 +1,19 @@
-"""Tables as archives: a row's named fields to a tweet, by the settings' column names."""
+"""Tables as archives: the fields of a row to a tweet, by what each of them holds."""
 
 import hashlib
-import html
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 from tonality.archive.clock import microseconds
+from tonality.archive.escapes import unescaped
 from tonality.archive.outcome import Rejected, Tweet
 from tonality.archive.request import ColumnNames
 
 __all__ = ["RowReader"]
 
-_HASHTAG: Final = re.compile(r"#(?<![\w&]#)(\w+)")
+_LINK_OR_HASHTAG: Final = re.compile(r"https?://\S+|[#＃](?<![\w&][#＃])(?![\d_]+\b)(\w+)")
 _TRUE: Final = frozenset({"1", "1.0", "true", "t", "yes", "y"})
 
 
@@ -20,35 +21,54 @@ class RowReader:
     """Makes tweets of rows."""
 
     def __init__(self, columns: ColumnNames) -> None:
-        self._columns = columns
+        self._derives_ids = not columns.id
 
-    def tweet(self, row: Mapping[str, object]) -> Tweet:
-        """The row's tweet. Raises Rejected where the text or the time is missing or wrong."""
-        columns = self._columns
-        text = _text(row.get(columns.text))
-        created_at = microseconds(row.get(columns.created_at))
-        author = _optional(row.get(columns.author)) if columns.author else None
+    def tweet(self, fields: Sequence[object]) -> Tweet:
+        """The tweet of a row's fields, in the order of ColumnNames, None for a column that the table has not.
+
+        Raises Rejected where the text, the time or the id is missing or wrong.
+        """
+        number, created, author, text, lang, retweet = fields
+        whole = _text(text)
+        created_at = microseconds(created)
+        name = _optional(author)
         return Tweet(
-            tweet_id=_identifier(row[columns.id]) if columns.id else _derived_id(author, created_at, text),
+            tweet_id=_derived_id(name, created_at, whole) if self._derives_ids else _identifier(number),
             created_at=created_at,
-            author=author,
-            lang=_optional(row.get(columns.lang)) if columns.lang else None,
-            text=text,
-            hashtags=[tag.lower() for tag in _HASHTAG.findall(text)],
-            is_retweet=bool(columns.retweet) and str(row.get(columns.retweet)).strip().lower() in _TRUE,
+            author=name,
+            lang=_optional(lang),
+            text=whole,
+            hashtags=_hashtags(whole) if "#" in whole or "＃" in whole else [],
+            is_retweet=retweet is not None and str(retweet).strip().lower() in _TRUE,
         )
 
 
 def _text(value: object) -> str:
-    if value is None or value == "":
+    text = _string(value)
+    if text is None or text == "":
         raise Rejected("no-text")
-    if not isinstance(value, str):
-        raise Rejected("wrong-type", f"text is a {type(value).__name__}")
-    return html.unescape(value) if "&" in value else value
+    if not isinstance(text, str):
+        raise Rejected("wrong-type", f"text is a {type(text).__name__}")
+    return unescaped(text)
+
+
+def _string(value: object) -> object:
+    """Bytes, as some writers of Parquet leave text, as the text that they are."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Rejected("invalid-utf8", str(error)) from None
+
+
+def _hashtags(text: str) -> list[str]:
+    """The hashtags as Twitter finds them, lower-case: not in links, and no bare numbers."""
+    return [tag.lower() for tag in _LINK_OR_HASHTAG.findall(unicodedata.normalize("NFC", text)) if tag]
 
 
 def _optional(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
+    return None if value is None or value == "" else str(_string(value))
 
 
 def _identifier(value: object) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,7 +18,11 @@ from tonality.text.cleaning import Cleaner
 __all__ = ["read_staged"]
 
 _BATCH_ROWS: Final = 4096
+_BATCH_CHARACTERS: Final = 2**24
+"""Of text, in a batch: far more than so many tweets have, and an end to a batch of monsters."""
 _RAW_BYTES: Final = 4096
+_DAY: Final = 86_400_000_000
+"""Microseconds."""
 _TWEET_COLUMNS: Final = ("source", "offset", "line", *Tweet._fields)
 
 
@@ -50,7 +55,10 @@ class _Pass:
         self._cleaner = Cleaner(request.rules)
         self._rules = request.rules.fingerprint
         self._languages = frozenset(language.casefold() for language in request.languages)
+        self._start = _midnight(request.since) if request.since else None
+        self._end = _midnight(request.until) + _DAY if request.until else None
         self._tweets: list[tuple[Any, ...]] = []
+        self._characters = 0
         self._others: list[dict[str, Any]] = []
 
     def read(self, file: ArchiveFile) -> Iterator[pa.RecordBatch]:
@@ -61,7 +69,7 @@ class _Pass:
             records = open_records(stream, self._request)
             for record in records:
                 self._take(record, account)
-                if len(self._tweets) >= _BATCH_ROWS:
+                if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
                     yield self._tweet_batch()
                 if len(self._others) >= _BATCH_ROWS:
                     yield self._other_batch()
@@ -81,6 +89,7 @@ class _Pass:
             case Tweet() as tweet if self._wanted(tweet):
                 account.kept += 1
                 self._tweets.append((account.source, record.offset, record.number, *tweet))
+                self._characters += len(tweet.text)
             case Tweet():
                 account.filtered += 1
             case Notice():
@@ -90,18 +99,16 @@ class _Pass:
                 self._others.append(_reject_row(account.source, record, rejected))
 
     def _wanted(self, tweet: Tweet) -> bool:
-        request = self._request
         if self._languages and (tweet.lang or "").casefold() not in self._languages:
             return False
-        if tweet.is_retweet and request.retweets == "drop":
+        if tweet.is_retweet and self._request.retweets == "drop":
             return False
-        if not (request.since or request.until):
-            return True
-        day = tweet.day
-        return (not request.since or day >= request.since) and (not request.until or day <= request.until)
+        if self._start is not None and tweet.created_at < self._start:
+            return False
+        return self._end is None or tweet.created_at < self._end
 
     def _tweet_batch(self) -> pa.RecordBatch:
-        rows, self._tweets = self._tweets, []
+        rows, self._tweets, self._characters = self._tweets, [], 0
         columns = {
             name: pa.array(values, STAGED.field(name).type)
             for name, values in zip(_TWEET_COLUMNS, zip(*rows, strict=True), strict=True)
@@ -116,6 +123,11 @@ class _Pass:
     def _other_batch(self) -> pa.RecordBatch:
         rows, self._others = self._others, []
         return pa.RecordBatch.from_pylist(rows, schema=STAGED)
+
+
+def _midnight(day: date) -> int:
+    """The start of a day, UTC, in microseconds since 1970."""
+    return (day.toordinal() - date(1970, 1, 1).toordinal()) * _DAY
 
 
 def _reject_row(source: str, record: Record, rejected: Rejected) -> dict[str, Any]:

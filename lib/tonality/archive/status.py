@@ -3,12 +3,12 @@
 The format is Twitter's "Tweet object" and "Streaming message types" of API v1.1, with the extended tweets of 2017.
 """
 
-import html
 from typing import Any, Final
 
 import orjson
 
 from tonality.archive.clock import microseconds
+from tonality.archive.escapes import unescaped
 from tonality.archive.outcome import Notice, Rejected, Tweet
 
 __all__ = ["parse_status"]
@@ -28,8 +28,16 @@ _NOTICES: Final = frozenset(
         "user_update",
         "control",
         "for_user",
+        "user_delete",
+        "user_undelete",
+        "user_protect",
+        "user_unprotect",
+        "user_suspend",
+        "user_unsuspend",
+        "errors",
     ]
 )
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def parse_status(line: bytes) -> Tweet | Notice:
@@ -52,7 +60,7 @@ def parse_status(line: bytes) -> Tweet | Notice:
         created_at=microseconds(status.get("created_at")),
         author=_author(status),
         lang=_optional_text(status, "lang"),
-        text=html.unescape(text) if "&" in text else text,
+        text=unescaped(text),
         hashtags=_hashtags(entities),
         is_retweet=original is not None,
     )
@@ -62,6 +70,8 @@ def _load(line: bytes) -> dict[str, Any]:
     try:
         status = orjson.loads(line)
     except orjson.JSONDecodeError as error:
+        if line.startswith(_BYTE_ORDER_MARK):
+            return _load(line.removeprefix(_BYTE_ORDER_MARK))
         raise Rejected(_reason(line), str(error)) from None
     return _object(status, "the record")
 
@@ -99,7 +109,9 @@ def _whole_text(status: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _identifier(status: dict[str, Any]) -> int:
-    value = status.get("id", status.get("id_str"))
+    value = status.get("id")
+    if not isinstance(value, int):  # JavaScript's numbers lose its last digits; the string has them all
+        value = status.get("id_str") or value
     if value is None:
         raise Rejected("no-id")
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:

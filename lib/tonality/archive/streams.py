@@ -9,8 +9,8 @@ from isal import igzip_lib
 __all__ = ["Block", "Line", "Lines", "read_blocks"]
 
 _READ_BYTES: Final = 2**18
-_BLOCK_BYTES: Final = 2**22
-"""The most that one step decompresses, so that a bomb cannot fill the memory."""
+_BLOCK_BYTES: Final = 2**16
+"""The most that one step decompresses: a bomb cannot fill the memory, and damage costs little of what stands before."""
 
 
 class Line(NamedTuple):
@@ -24,6 +24,11 @@ class Line(NamedTuple):
     """The bytes, without the line break; of a record that is too long, its start."""
     bytes: int
     """How long the record really is."""
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether only its start was kept."""
+        return len(self.content) < self.bytes
 
 
 class Block(NamedTuple):
@@ -80,10 +85,12 @@ def _decompress(file: BinaryIO, data: bytes, name: str, decompressor: Callable[[
             yield Block(content)
         data = b""
         if stream.eof:
-            data = stream.unused_data or file.read(_READ_BYTES)
-            read += 0 if stream.unused_data else len(data)
-            if not data.strip(b"\0"):  # padding after the last member, as tapes and block copies leave it
-                return
+            data = stream.unused_data.lstrip(b"\0")
+            while not data:  # zeros pad members, as tapes and block copies leave them
+                if not (more := file.read(_READ_BYTES)):
+                    return
+                read += len(more)
+                data = more.lstrip(b"\0")
             stream = decompressor()
         elif stream.needs_input:
             data = file.read(_READ_BYTES)
@@ -102,30 +109,34 @@ class Lines:
 
     def __init__(self, blocks: Iterator[Block], max_record: int) -> None:
         self._blocks = blocks
-        self._max_record = max_record
+        self.max_record = max_record
+        """Bytes of a line that are kept."""
         self.damage = ""
         self.cut: Line | None = None
 
     def __iter__(self) -> Iterator[Line]:
         offset, number = 0, 1
-        rest, skipped = b"", 0  # the unfinished line: its start, and how many bytes of it were let go
+        rest, skipped = bytearray(), 0  # the unfinished line: its start, and how many bytes of it were let go
         for block in self._blocks:
             if block.damage:
                 self.damage = block.damage
                 break
             *ended, tail = block.content.split(b"\n")
             for content in ended:
-                size = len(rest) + skipped + len(content)
-                yield Line(offset, number, rest + content if rest else content, size)
-                offset, number = offset + size + 1, number + 1
-                rest, skipped = b"", 0
+                line = self._line(offset, number, rest + content if rest else content, skipped)
+                yield line
+                offset, number = offset + line.bytes + 1, number + 1
+                if rest:
+                    rest, skipped = bytearray(), 0
             rest += tail
-            if len(rest) > self._max_record:
-                skipped += len(rest) - self._max_record
-                rest = rest[: self._max_record]
+            skipped += max(0, len(rest) - self.max_record)
+            del rest[self.max_record :]
         if rest:
-            last = Line(offset, number, rest, len(rest) + skipped)
+            last = self._line(offset, number, rest, skipped)
             if self.damage:
                 self.cut = last
             else:
                 yield last
+
+    def _line(self, offset: int, number: int, content: bytes | bytearray, skipped: int) -> Line:
+        return Line(offset, number, bytes(content[: self.max_record]), len(content) + skipped)

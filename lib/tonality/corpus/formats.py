@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ _SCHEMA: Final = pa.schema([pa.field("text", pa.string()), pa.field("label", pa.
 
 # RuTweetCorp's twelve columns: id; unix time; author; text; label; replies; retweets; favourites; statuses; followers;
 # friends; lists (Rubtsova 2014). Texts hold line breaks and stray quotes, so a row is known by its ends: it starts
-# with two numbers and closes with the label and seven more.
+# with two numbers and closes with the label and seven more. One broken row costs no neighbour.
 _RUTWEETCORP_START: Final = re.compile(r'"?\d+"?;"?\d{9,10}"?;')
+_RUTWEETCORP_END: Final = re.compile(r';"?(?P<label>-?1)"?(?:;"?\d*"?){7}\s*\Z')
 _RUTWEETCORP_ROW: Final = re.compile(
-    r'"?\d+"?;"?\d{9,10}"?;"?[^;]*?"?;"?(?P<text>.*?)"?;"?(?P<label>-?1)"?(?:;"?\d*"?){7}\s*', re.DOTALL
+    rf'{_RUTWEETCORP_START.pattern}"?[^;]*?"?;"?(?P<text>.*?)"?{_RUTWEETCORP_END.pattern}', re.DOTALL
 )
 
 # Sentiment140's six columns: polarity; id; date; query; user; text (Go, Bhayani and Huang 2009), in Latin 1.
@@ -43,6 +45,8 @@ class TableFormat:
 
     def number(self, label: object) -> float | None:
         """1.0 for a positive label, 0.0 for a negative one, None for any other."""
+        if isinstance(label, float) and label.is_integer():  # as pandas writes whole numbers beside missing ones
+            label = int(label)
         name = str(label).strip()
         return 1.0 if name in self.positive else 0.0 if name in self.negative else None
 
@@ -60,15 +64,16 @@ _Row = tuple[str, float] | str
 
 
 def read_corpus(locations: Iterable[str], form: Literal["rutweetcorp", "sentiment140"] | TableFormat) -> Corpus:
-    """All labelled texts of the files, folders or globs; labels 1.0 and 0.0.
+    """All labelled texts of the files, folders or globs, each file once; labels 1.0 and 0.0.
 
-    Raises InputFault where a location finds nothing, a table lacks a column, or no labelled row is left.
+    Raises InputFault where a location finds nothing, a file cannot be read, a table lacks a column, or no labelled row
+    is left.
     """
     rows: list[tuple[str, float]] = []
     dropped: Counter[str] = Counter()
-    files = [file for location in locations for file in expand(location)]
+    files = dict.fromkeys(file for location in locations for file in expand(location))
     for file in files:
-        for row in _read_file(file, form):
+        for row in _readable(file, _read_file(file, form)):
             if isinstance(row, str):
                 dropped[row] += 1
             else:
@@ -80,24 +85,33 @@ def read_corpus(locations: Iterable[str], form: Literal["rutweetcorp", "sentimen
     return Corpus(pa.table({"text": texts, "label": labels}, schema=_SCHEMA), dropped)
 
 
+def _readable(file: str, rows: Iterator[_Row]) -> Iterator[_Row]:
+    try:
+        yield from rows
+    except (OSError, EOFError, zlib.error, csv.Error, pa.ArrowInvalid) as error:
+        raise InputFault(f"{file} cannot be read: {error}. Does corpus.format fit it?") from error
+
+
 def _read_file(file: str, form: str | TableFormat) -> Iterator[_Row]:
     if isinstance(form, TableFormat):
         yield from _table(file, form)
         return
     reader: Callable[[Iterable[str]], Iterator[_Row]] = _rutweetcorp if form == "rutweetcorp" else _sentiment140
     system, path = filesystem(file)
-    encoding = "utf-8" if form == "rutweetcorp" else "latin-1"
+    encoding = "utf-8-sig" if form == "rutweetcorp" else "latin-1"
     with system.open(path, "rt", encoding=encoding, errors="replace", newline="", compression="infer") as lines:
         yield from reader(lines)
 
 
 def _rutweetcorp(lines: Iterable[str]) -> Iterator[_Row]:
-    pending = ""
+    pending, ended = "", False
     for line in lines:
-        if pending and _RUTWEETCORP_START.match(line):
-            yield _rutweetcorp_row(pending)
+        if ended or _RUTWEETCORP_START.match(line):
+            if pending.strip():
+                yield _rutweetcorp_row(pending)
             pending = ""
         pending += line
+        ended = _RUTWEETCORP_END.search(line) is not None
     if pending.strip():
         yield _rutweetcorp_row(pending)
 
@@ -112,12 +126,14 @@ def _rutweetcorp_row(row: str) -> _Row:
 
 def _sentiment140(lines: Iterable[str]) -> Iterator[_Row]:
     for row in csv.reader(lines):
+        if not row:
+            continue
         if len(row) != 6:
             yield "malformed row"
         elif row[0] not in _SENTIMENT140_LABELS:
             yield "other label"
         else:
-            yield html.unescape(row[5]), _SENTIMENT140_LABELS[row[0]]
+            yield (html.unescape(row[5]), _SENTIMENT140_LABELS[row[0]]) if row[5].strip() else "no text"
 
 
 def _table(file: str, form: TableFormat) -> Iterator[_Row]:

@@ -16,7 +16,7 @@ _BUCKETS: Final = 1_000_000
 def with_split(frame: DataFrame, valid_fraction: float, seed: int) -> DataFrame:
     """The rows of `stems` with a column `split`: valid for about this fraction of the distinct texts, else train."""
     bucket = F.pmod(F.xxhash64(F.lit(seed), "stems"), F.lit(_BUCKETS))
-    return frame.withColumn("split", F.when(bucket < int(valid_fraction * _BUCKETS), VALID).otherwise(TRAIN))
+    return frame.withColumn("split", F.when(bucket < round(valid_fraction * _BUCKETS), VALID).otherwise(TRAIN))
 
 
 def shuffled_by(seed: int) -> list[Column]:

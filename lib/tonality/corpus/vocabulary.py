@@ -17,7 +17,8 @@ def count_stems(train: DataFrame, size: int, min_count: int) -> DataFrame:
         Window.unboundedPreceding, Window.currentRow
     )
     return (
-        train.select(F.explode(F.split("stems", " ")).alias("stem"))
+        train.where(F.col("stems") != "")
+        .select(F.explode(F.split("stems", " ")).alias("stem"))
         .groupBy("stem")
         .agg(F.count("*").alias("count"))
         .where(F.col("count") >= min_count)

@@ -112,7 +112,7 @@ class Artifact:
     def files(self) -> dict[str, bytes]:
         """The bytes of every file by its name, in the order to write them. The same model gives the same bytes."""
         vocabulary = io.BytesIO()
-        pq.write_table(self.vocabulary.combine_chunks(), vocabulary)
+        pq.write_table(self.vocabulary, vocabulary)
         weights = {name: weight.contiguous() for name, weight in self.weights.items()}
         files = {WEIGHTS: safetensors.torch.save(weights), VOCABULARY: vocabulary.getvalue()}
         config = {"format": FORMAT, "checksums": _checksums(files), **self._settings()}

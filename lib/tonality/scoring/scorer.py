@@ -57,10 +57,9 @@ class Scorer:
 def _groups(lengths: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], int]]:
     """The rows of each length from 1, in groups whose sizes are powers of two: few shapes, each prepared once."""
     order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] > 0]
     values, firsts = np.unique(lengths[order], return_index=True)
-    for length, rows in zip(values, np.split(order, firsts[1:]), strict=True):
-        if length == 0:
-            continue
+    for length, rows in zip(values, np.split(order, firsts)[1:], strict=True):
         at = 0
         while at < len(rows):
             left = len(rows) - at

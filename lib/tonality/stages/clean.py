@@ -23,8 +23,15 @@ from tonality.schema import ACCOUNTS, DAY, REJECTS, TWEETS, WINDOW
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
 
 
+def check(settings: Settings) -> None:
+    """Refuse settings that name no archive."""
+    if not settings.paths.archive:
+        raise SettingsFault("paths.archive is empty: name the raw archive, a file, a folder or a glob")
+
+
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Clean the archive and publish its days."""
+    check(settings)
     request = _request(settings)
     files = find_files(request.paths)
     check_columns(files, request)
@@ -46,8 +53,6 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
 
 
 def _request(settings: Settings) -> ReadRequest:
-    if not settings.paths.archive:
-        raise SettingsFault("paths.archive is empty: name the raw archive, a file, a folder or a glob")
     archive = settings.archive
     return ReadRequest(
         paths=settings.paths.archive,

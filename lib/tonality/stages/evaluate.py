@@ -9,6 +9,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from tonality import tables
 from tonality.config import Settings
 from tonality.evaluation.linear import linear_probabilities
+from tonality.faults import InputFault
 from tonality.locations import filesystem, join
 from tonality.network.artifact import Artifact
 from tonality.network.measures import Metrics, measure
@@ -17,6 +18,7 @@ from tonality.record import Run
 from tonality.schema import DATASET
 from tonality.scoring.udf import scoring_udf
 from tonality.session import rows_per_batch
+from tonality.text.numbering import vocabulary_fingerprint
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
@@ -26,6 +28,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     tables.recover(spark, root)
     train = tables.read(spark, root, "dataset/split=train", DATASET)
     valid = tables.read(spark, root, "dataset/split=valid", DATASET)
+    _refuse_another_dataset(root, artifact)
     with rows_per_batch(spark, settings.score.batch_rows):
         measured = {
             "network": _measure(_network_probabilities(valid, artifact)),
@@ -35,6 +38,18 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     _write(join(root, "evaluation"), content)
     record.note(**content)
     return _table(measured)
+
+
+def _refuse_another_dataset(root: str, artifact: Artifact) -> None:
+    """A model made from another split may have learned from what is held out here."""
+    system, path = filesystem(join(root, "dataset", "dataset.json"))
+    found = json.loads(system.cat_file(path))["vocabulary"]
+    wanted = vocabulary_fingerprint(artifact.vocabulary["stem"].to_pylist())
+    if found != wanted:
+        raise InputFault(
+            f"dataset/ was numbered by the vocabulary {found}, the model {artifact.fingerprint} by {wanted}: "
+            "run `train` again, or `prepare` as it was when the model was trained"
+        )
 
 
 def _network_probabilities(valid: DataFrame, artifact: Artifact) -> DataFrame:

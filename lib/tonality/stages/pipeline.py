@@ -5,6 +5,7 @@ import sys
 from pyspark.sql import SparkSession
 
 from tonality.config import Settings
+from tonality.faults import SettingsFault
 from tonality.record import Run
 from tonality.stages import STAGES, clean, evaluate, label, prepare, report, score, train
 
@@ -19,8 +20,21 @@ _MODULES = {
 }
 
 
+def check(settings: Settings) -> None:
+    """Refuse now what a later stage would refuse after hours."""
+    faults: list[str] = []
+    for module in (clean, prepare):
+        try:
+            module.check(settings)
+        except SettingsFault as fault:
+            faults.append(str(fault))
+    if faults:
+        raise SettingsFault("\n".join(faults))
+
+
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """From raw archive to survey page. Each stage leaves its own record; the last one's summary is the pipeline's."""
+    check(settings)
     seconds: dict[str, float] = {}
     summary = ""
     for name, module in _MODULES.items():

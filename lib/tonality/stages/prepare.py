@@ -20,10 +20,18 @@ from tonality.text.numbering import vocabulary_fingerprint
 from tonality.text.rules import Rules
 
 
+def check(settings: Settings) -> None:
+    """Refuse settings that name nothing to learn from."""
+    if not settings.paths.corpus and not settings.corpus.labelled:
+        raise SettingsFault(
+            "paths.corpus is empty and corpus.labelled is false: name a labelled corpus, or learn from labelled/"
+        )
+
+
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Prepare the dataset and publish it together with its vocabulary."""
+    check(settings)
     rules, root = text_rules(settings.text), settings.paths.root
-    _require_a_source(settings)
     tables.recover(spark, root)
     with tables.publication(spark, root, record.id) as publication:
         labelled, dropped = _labelled(settings, rules, spark)
@@ -37,13 +45,6 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         publication.commit()
     record.note(**facts)
     return _summary(counts, dropped, len(stems))
-
-
-def _require_a_source(settings: Settings) -> None:
-    if not settings.paths.corpus and not settings.corpus.labelled:
-        raise SettingsFault(
-            "paths.corpus is empty and corpus.labelled is false: name a labelled corpus, or learn from labelled/"
-        )
 
 
 def _labelled(settings: Settings, rules: Rules, spark: SparkSession) -> tuple[DataFrame, Counter[str]]:

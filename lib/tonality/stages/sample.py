@@ -8,14 +8,19 @@ from tonality.record import Run
 from tonality.sample.files import SampleSummary, write_sample
 
 
+def check(settings: Settings) -> None:
+    """Refuse settings that do not say where to write."""
+    if len(settings.paths.archive) != 1 or len(settings.paths.corpus) != 1:
+        raise SettingsFault("sample writes one folder each: set paths.archive and paths.corpus to one folder")
+
+
 def run(settings: Settings, record: Run) -> str:
     """Write the sample where the other stages will look for archive and corpus."""
-    archive, corpus = settings.paths.archive, settings.paths.corpus
-    if len(archive) != 1 or len(corpus) != 1:
-        raise SettingsFault("sample writes one folder each: set paths.archive and paths.corpus to one folder")
-    summary = write_sample(archive[0], corpus[0], **settings.sample.model_dump())
-    record.note(archive=archive[0], corpus=corpus[0], counts=asdict(summary))
-    return _summary(summary, archive[0], corpus[0])
+    check(settings)
+    (archive,), (corpus,) = settings.paths.archive, settings.paths.corpus
+    summary = write_sample(archive, corpus, **settings.sample.model_dump())
+    record.note(archive=archive, corpus=corpus, counts=asdict(summary))
+    return _summary(summary, archive, corpus)
 
 
 def _summary(summary: SampleSummary, archive: str, corpus: str) -> str:

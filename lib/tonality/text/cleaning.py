@@ -5,6 +5,7 @@ import unicodedata
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import Stemmer
 
 from tonality.text.emoticons import sign_pattern
@@ -19,7 +20,7 @@ _LINK: Final = re.compile(r"[hH](?:[tT]{2}[pP][sS]?://\S+)|[wW](?<!\w[wW])(?:[wW
 _MENTION: Final = re.compile(r"[@＠](?<!\w[@＠])\w+")
 
 _MEMO_WORDS: Final = 1_000_000
-"""Distinct words whose stems a worker remembers: some 150 MB, and more than most archives' days hold."""
+"""Distinct words whose stems a worker remembers: some 200 MB, and more than most archives' days hold."""
 
 
 class Cleaner:
@@ -31,7 +32,7 @@ class Cleaner:
 
     def __init__(self, rules: Rules) -> None:
         language = rules.language
-        word = f"[{language.letters}0-9]+"
+        word = f"{language.word_class}+"
         self._removals = [
             *([_LINK] if rules.links == "drop" else []),
             *([_MENTION] if rules.mentions == "drop" else []),
@@ -61,7 +62,7 @@ class Cleaner:
         self._memo.bound()
         lines = " ".join(map(self._memo.__getitem__, words)).split("\n")
         stems = pa.array([line.strip(" ") for line in lines], pa.string())
-        return pa.compute.if_else(texts.is_valid(), stems, pa.scalar(None, pa.string()))
+        return pc.if_else(texts.is_valid(), stems, pa.scalar(None, pa.string()))
 
     def _prepare(self, text: str) -> str:
         """The text without what the rules remove, lower-case. Never joins or parts lines."""
@@ -93,6 +94,6 @@ class _StemMemo(dict[str, str]):
 
 def _signs_that_leave_words(language: Language) -> list[str]:
     """The emoticons with a letter or digit of the language in them: the others vanish when words are cut."""
-    word = re.compile(f"[{language.letters}0-9]")
+    word = re.compile(language.word_class)
     signs = (*language.emoticons.positive, *language.emoticons.negative)
     return [sign for sign in signs if word.search(sign.lower())]

@@ -1,0 +1,77 @@
+from typing import NamedTuple
+
+import pyarrow as pa
+import pytest
+
+from tonality.archive.listing import find_files
+from tonality.archive.request import ColumnNames, ReadRequest
+from tonality.archive.staged import read_staged
+from tonality.config import conf_directory
+from tonality.schema import STAGED
+from tonality.text.language import load_language
+from tonality.text.rules import Rules
+
+
+class Read(NamedTuple):
+    """What a pass over files yields, by kind; of the account, the numbers alone."""
+
+    tweets: list
+    rejects: list
+    accounts: list
+
+    @property
+    def ids(self):
+        return [row["tweet_id"] for row in self.tweets]
+
+    @property
+    def reasons(self):
+        return [row["reason"] for row in self.rejects]
+
+    @property
+    def counts(self):
+        (account,) = self.accounts
+        return {name: account[name] for name in ("lines", "kept", "notices", "filtered", "rejects")}
+
+    @property
+    def damage(self):
+        (account,) = self.accounts
+        return account["damage"]
+
+
+@pytest.fixture(scope="session")
+def request_for():
+    """A request for paths, with any of its fields; `columns` makes it one for tables."""
+    language = load_language("ru", conf_directory() / "languages")
+    rules = Rules(name="ru", language=language, links="drop", mentions="drop")
+
+    def make(*paths, columns=None, **fields):
+        if columns is not None:
+            fields |= {"format": "table", "columns": ColumnNames(**columns)}
+        return ReadRequest(paths=tuple(map(str, paths)), rules=rules, **fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def read_paths(request_for):
+    def read(*paths, **fields):
+        request = request_for(*paths, **fields)
+        batches = list(read_staged(find_files(request.paths), request))
+        assert all(batch.schema.equals(STAGED) for batch in batches)
+        rows = pa.Table.from_batches(batches, STAGED).to_pylist()
+        return Read(*([row for row in rows if row["kind"] == kind] for kind in ("tweet", "reject", "account")))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def read(read_paths, tmp_path_factory):
+    """What the bytes of one file yield."""
+    folder = tmp_path_factory.mktemp("archive")
+
+    def from_bytes(content, **fields):
+        file = folder / "file"
+        file.write_bytes(content)
+        return read_paths(file, **fields)
+
+    return from_bytes

@@ -1,0 +1,126 @@
+"""Rows a second of each step, one core, on the synthetic sample: a table and, with --json FILE, the same as JSON.
+
+    python tests/benchmarks/steps.py [--tweets N] [--json FILE]
+
+Ratios within one run mean something; the figures themselves are the machine's.
+"""
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+
+from tonality.archive.listing import ArchiveFile, find_files
+from tonality.archive.request import ReadRequest
+from tonality.archive.staged import read_staged
+from tonality.config import TextSettings, text_rules
+from tonality.network.artifact import Artifact
+from tonality.network.lstm import Shape, build
+from tonality.sample.files import write_sample
+from tonality.schema import FIRST_STEM_ID, VOCABULARY
+from tonality.scoring.scorer import Scorer
+from tonality.text.cleaning import Cleaner
+from tonality.text.rules import Rules
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tweets", type=int, default=20_000, help="records of the sample (20000)")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        figures = dict(measure(folder, options.tweets))
+    report = {
+        "machine": platform.processor() or platform.machine(),
+        "tweets": options.tweets,
+        "rows_per_second": figures,
+    }
+    for name, speed in figures.items():
+        print(f"{name:<50} {speed:>12,.0f} rows/s")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def measure(folder: str, tweets: int) -> Iterator[tuple[str, float]]:
+    """Each step's name and speed."""
+    archive, corpus = f"{folder}/archive", f"{folder}/corpus"
+    yield "sample: write the archive", speed(tweets, lambda: write_sample(archive, corpus, 1, tweets, 100, 0.18))
+    rules = text_rules(TextSettings())
+    request = ReadRequest(paths=(archive,), rules=rules)
+    files = find_files(request.paths)
+    for ending in (".gz", ".bz2"):
+        chosen = [file for file in files if file.url.endswith(ending)]
+        yield (
+            f"clean: read, parse and stem {ending}",
+            speed(count(chosen, request), lambda chosen=chosen: drain(chosen, request)),
+        )
+    texts, stems = read_columns(files, request)
+    yield "text: stems one by one (the definition)", speed(len(texts), lambda: one_by_one(texts, rules))
+    yield "text: stems by batch", speed(len(texts), lambda: Cleaner(rules).stem_array(texts))
+    scorer = Scorer(artifact(stems, rules))
+    yield "score: float32, the batch's distinct texts once", speed(len(stems), lambda: scorer.probabilities(stems))
+
+
+def speed(rows: int, work: Callable[[], object]) -> float:
+    """Rows a second of the best of three runs."""
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return rows / min(seconds)
+
+
+def count(files: list[ArchiveFile], request: ReadRequest) -> int:
+    return sum(batch.num_rows for batch in read_staged(files, request))
+
+
+def drain(files: list[ArchiveFile], request: ReadRequest) -> None:
+    for _ in read_staged(files, request):
+        pass
+
+
+def read_columns(files: list[ArchiveFile], request: ReadRequest) -> tuple[pa.Array, pa.Array]:
+    """The kept tweets' texts and stems."""
+    table = pa.Table.from_batches(read_staged(files, request))
+    kept = table.filter(pa.compute.equal(table["kind"], "tweet"))
+    return kept["text"].combine_chunks(), kept["stems"].combine_chunks()
+
+
+def one_by_one(texts: pa.Array, rules: Rules) -> None:
+    cleaner = Cleaner(rules)
+    for text in texts.to_pylist():
+        cleaner.stems(text)
+
+
+def artifact(stems: pa.Array, rules: Rules) -> Artifact:
+    """A network of the default shape, untrained: its speed does not depend on what it learned."""
+    distinct = pa.compute.unique(pa.compute.split_pattern(stems, " ").flatten()).to_pylist()
+    numbered = {
+        "id": range(FIRST_STEM_ID, FIRST_STEM_ID + len(distinct)),
+        "stem": distinct,
+        "count": [1] * len(distinct),
+    }
+    shape = Shape(len(distinct) + FIRST_STEM_ID)
+    return Artifact(
+        shape=shape,
+        weights=build(shape).state_dict(),
+        vocabulary=pa.table({name: list(values) for name, values in numbered.items()}, schema=VOCABULARY),
+        rules=rules.model_dump(mode="json"),
+        rules_fingerprint=rules.fingerprint,
+        language=rules.name,
+        max_length=100,
+        unknown="train",
+        metrics={},
+    )
+
+
+if __name__ == "__main__":
+    main()

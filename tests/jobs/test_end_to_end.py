@@ -1,0 +1,125 @@
+"""Every job through spark-submit on a small sample, from raw archive to survey page, as a user's cluster would run it."""
+
+import bz2
+import csv
+import gzip
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SETTINGS = """
+[paths]
+archive = "sample/archive"
+corpus = "sample/corpus"
+root = "out"
+[archive]
+languages = ["ru"]
+[sample]
+tweets = 6000
+labelled = 4000
+[train]
+epochs = 2
+"""
+
+
+def submit(job: str, folder: Path) -> str:
+    """Run a job in client mode on two local cores; what it said on stdout."""
+    binaries = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "PYSPARK_PYTHON": sys.executable}
+    options = ["--master", "local[2]", "--driver-memory", "1g", "--conf", "spark.ui.enabled=false"]
+    command = [binaries / "spark-submit", *options, REPOSITORY / "jobs" / f"{job}.py", "--config", "settings.toml"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder in which every job has run once, and what each said."""
+    folder = tmp_path_factory.mktemp("survey")
+    (folder / "settings.toml").write_text(SETTINGS)
+    jobs = ["sample", "clean", "label", "prepare", "train", "evaluate", "score", "report"]
+    return folder, {job: submit(job, folder) for job in jobs}
+
+
+def table(folder: Path, name: str) -> pa.Table:
+    return ds.dataset(folder / "out" / name, partitioning="hive", format="parquet").to_table()
+
+
+def archive_lines(folder: Path) -> int:
+    """An independent count of the archive's lines."""
+    files = (folder / "sample" / "archive").iterdir()
+    openers = {".gz": gzip.decompress, ".bz2": bz2.decompress}
+    return sum(openers[file.suffix](file.read_bytes()).count(b"\n") for file in files)
+
+
+def test_the_accounts_hold_every_line_of_the_archive(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = survey
+    accounts = table(folder, "accounts").to_pandas()
+    outcomes = accounts[["tweets", "notices", "filtered", "duplicates", "rejects"]].sum(axis=1)
+    assert (accounts["lines"] == outcomes).all()
+    assert accounts["lines"].sum() == archive_lines(folder) == 6000
+
+
+def test_the_planted_lines_are_found_where_they_were_planted(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = survey
+    planted = json.loads((folder / "sample" / "truth.json").read_text())["files"]
+    found = {row["source"].rsplit("/", 1)[1]: row for row in table(folder, "accounts").to_pylist()}
+    names = {"lines": "lines", "notices": "notices", "broken": "rejects", "duplicates": "duplicates"}
+    for file, counts in planted.items():
+        assert {name: found[file][ours] for name, ours in names.items()} == {name: counts[name] for name in names}
+        assert found[file]["filtered"] == counts["other_languages"]
+
+
+def test_every_tweet_is_scored_once(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = survey
+    tweets, scored = table(folder, "tweets"), table(folder, "scored")
+    assert sorted(scored["tweet_id"].to_pylist()) == sorted(tweets["tweet_id"].to_pylist())
+    assert len(set(scored["model"].to_pylist())) == 1
+
+
+def test_the_report_follows_the_planted_opinion(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = survey
+    with (folder / "sample" / "truth.csv").open() as truth, (folder / "out/report/dynamics.csv").open() as dynamics:
+        planted = {row["day"]: float(row["positive_share"]) for row in csv.DictReader(truth)}
+        measured = {row["day"]: float(row["mean_probability"]) for row in csv.DictReader(dynamics)}
+    assert list(planted) == list(measured)
+    assert statistics.correlation(list(planted.values()), list(measured.values())) > 0.8
+
+
+def test_the_report_is_a_page_a_chart_and_a_table(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, said = survey
+    report = folder / "out" / "report"
+    assert said["report"].strip().endswith("out/report/index.html")
+    assert (report / "index.html").read_text().startswith("<!DOCTYPE html>")
+    assert (report / "dynamics.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_network_and_the_linear_model_are_measured_on_the_same_rows(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, said = survey
+    models = json.loads((folder / "out/evaluation/evaluation.json").read_text())["models"]
+    assert len({metrics["rows"] for metrics in models.values()}) == 1
+    assert all(0.6 < metrics["accuracy"] < 0.9 for metrics in models.values())
+    assert "accuracy" in said["evaluate"]
+
+
+def test_labels_come_from_emoticons_which_the_stems_do_not_hold(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = survey
+    labelled = table(folder, "labelled").to_pylist()
+    assert {row["label"] for row in labelled} == {0.0, 1.0}
+    assert not any(sign in row["stems"] for row in labelled for sign in (")", "(", "xd", "хд"))
+
+
+def test_each_run_leaves_a_record(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, said = survey
+    records = [json.loads(file.read_text()) for file in (folder / "out" / "runs").iterdir()]
+    assert sorted(record["stage"] for record in records) == sorted(said)
+    assert all(record["fault"] is None and record["seconds"] > 0 for record in records)

@@ -1,0 +1,55 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyspark.sql import functions as F
+
+from tonality.scoring.scorer import Scorer
+from tonality.scoring.tone import tone
+from tonality.scoring.udf import scoring_udf
+
+ROWS = [(n, f"w{n % 50} w{n * 7 % 50} w{n * 3 % 11}"[: 3 + n % 9].strip()) for n in range(500)] + [
+    (500, ""),
+    (501, None),
+]
+
+
+def test_spark_gives_every_tweet_the_probability_that_the_scorer_gives(spark, artifact):
+    frame = spark.createDataFrame(ROWS, "n long, stems string").repartition(3)
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 64)
+    try:
+        scored = frame.select("n", scoring_udf(spark, artifact)(F.col("stems")).alias("p")).collect()
+    finally:
+        spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
+    expected = Scorer(artifact).probabilities(pa.array([stems for _, stems in ROWS])).to_pylist()
+    assert {row.n: row.p for row in scored} == dict(zip([n for n, _ in ROWS], expected, strict=True))
+    assert expected[-2:] == [None, None]
+
+
+def test_a_partition_of_nulls_alone_is_scored_too(spark, artifact):
+    frame = spark.createDataFrame([(None,), (None,)], "stems string").coalesce(1)
+    assert [row.p for row in frame.select(scoring_udf(spark, artifact)(F.col("stems")).alias("p")).collect()] == [
+        None
+    ] * 2
+
+
+@pytest.fixture(scope="module")
+def toned(spark):
+    """Probabilities stand in tables as float32, thresholds in settings as float64."""
+    values = [None, 0.0, 0.45, 0.4500001, 0.6499999, 0.65, 1.0]
+    frame = spark.createDataFrame([(n, value) for n, value in enumerate(values)], "n int, p float")
+    called = frame.select("n", tone(F.col("p"), positive=0.65, negative=0.45).alias("tone")).collect()
+    return {values[row.n]: row.tone for row in called}
+
+
+def test_a_probability_at_a_threshold_is_beyond_it(toned):
+    assert (toned[0.65], toned[0.45]) == ("positive", "negative")
+    assert (toned[1.0], toned[0.0]) == ("positive", "negative")
+
+
+def test_a_probability_between_the_thresholds_is_neutral(toned):
+    assert np.float32(0.4500001) > np.float32(0.45)
+    assert (toned[0.4500001], toned[0.6499999]) == ("neutral", "neutral")
+
+
+def test_no_probability_has_the_tone_none(toned):
+    assert toned[None] == "none"

@@ -1,0 +1,243 @@
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from tonality.config import Settings, conf_directory, load
+from tonality.faults import SettingsFault
+
+CONF = conf_directory()
+DEFAULT = CONF / "default.toml"
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    found = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += keys(field.annotation, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+def written_keys(table: dict, prefix: str = "") -> list[str]:
+    found = []
+    for name, value in table.items():
+        found += written_keys(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
+    return found
+
+
+def faults(*overrides: str, files: tuple[Path, ...] = ()) -> list[str]:
+    with pytest.raises(SettingsFault) as raised:
+        load(files, overrides)
+    return str(raised.value).splitlines()
+
+
+def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_default_toml_says_what_holds_where_no_file_is_given():
+    assert load([DEFAULT]) == load() == Settings()
+
+
+def test_default_toml_names_every_setting_and_no_other():
+    assert sorted(written_keys(tomllib.loads(DEFAULT.read_text()))) == sorted(keys(Settings))
+
+
+def test_every_setting_and_section_of_default_toml_has_a_comment_directly_above():
+    lines = DEFAULT.read_text().splitlines()
+    bare = [
+        line
+        for above, line in zip(["", *lines], lines, strict=False)
+        if re.match(r"\[|\w+ =", line) and not above.startswith("# ")
+    ]
+    assert bare == []
+
+
+def test_a_comment_of_default_toml_is_the_docstring_of_its_setting():
+    """One text for the reader of the file and the reader of the code."""
+    code = (Path(__file__).parent.parent / "lib/tonality/config.py").read_text()
+    comments = [line.removeprefix("# ") for line in DEFAULT.read_text().splitlines()[3:] if line.startswith("# ")]
+    assert [comment for comment in comments if f'"""{comment}"""' not in code] == []
+
+
+@pytest.mark.parametrize("file", sorted(CONF.glob("*.toml")), ids=lambda file: file.name)
+def test_every_file_of_conf_can_be_loaded(file):
+    load([file])
+
+
+def test_a_later_file_wins_over_an_earlier_one_and_set_over_both(tmp_path):
+    first = write(tmp_path, "[train]\nepochs = 5\nbatch_size = 8\nlearning_rate = 0.5", "first.toml")
+    second = write(tmp_path, "[train]\nepochs = 6\nbatch_size = 16", "second.toml")
+    train = load([first, second], ["train.epochs=7"]).train
+    assert (train.epochs, train.batch_size, train.learning_rate) == (7, 16, 0.5)
+    assert load([second, first]).train.epochs == 5
+    assert load([], ["train.epochs=1", "train.epochs=2"]).train.epochs == 2
+
+
+def test_all_faults_are_reported_together(tmp_path):
+    broken = write(tmp_path, "[train\n", "broken.toml")
+    wrong = write(
+        tmp_path, '[train]\nepochs = "many"\n[trian]\nepochs = 2\n[survey]\npositive = 0.3\nnegative = 0.4', "wrong.toml"
+    )
+    found = faults("network.hiden=3", "epochs", "text.language=xx", files=(broken, wrong, tmp_path / "wrang.toml"))
+    assert len(found) == 8
+    assert f"{broken}: not valid TOML: " in found[0]
+    assert found[1] == f"{tmp_path}/wrang.toml: no such settings file; did you mean {wrong}?"
+    assert found[2] == "--set epochs: wanted section.key=value, as in --set train.epochs=2"
+    assert set(found[3:]) == {
+        "network.hiden: no such setting; did you mean network.hidden?",
+        "train.epochs: found 'many', wanted a whole number, unable to parse string as an integer",
+        "trian: no such setting; did you mean train?",
+        "survey.negative is 0.4 and survey.positive 0.3: negative must be the lower",
+        f"text.language: no file {CONF}/languages/xx.toml; there are en, es, ru",
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.batchsize=3", "train.batchsize: no such setting; did you mean train.batch_size?"),
+        ("archive.columns.txt=t", "archive.columns.txt: no such setting; did you mean archive.columns.text?"),
+        ("archive.epochs=3", "archive.epochs: no such setting; did you mean train.epochs?"),
+        (
+            "network.positive=3",
+            "network.positive: no such setting; did you mean corpus.positive or survey.positive?",
+        ),
+        (
+            "paths.zzz=3",
+            "paths.zzz: no such setting; there are archive, corpus, root",
+        ),
+        ("train.epochs=2.5", "train.epochs: found 2.5, wanted a whole number, got a number with a fractional part"),
+        ("train.epochs=true", "train.epochs: found true, wanted a number"),
+        ("survey.positive=true", "survey.positive: found true, wanted a number"),
+        ("train.epochs=0", "train.epochs: found 0, wanted greater than or equal to 1"),
+        ("train.device=gpu", "train.device: found 'gpu', wanted 'auto', 'cpu' or 'cuda'"),
+        ("train.learning_rate=inf", "train.learning_rate: found inf, wanted a finite number"),
+        ("survey.negative=nan", "survey.negative: found nan, wanted a finite number"),
+        ("archive.delimiter=ab", "archive.delimiter: found 'ab', wanted a string with at most 1 character"),
+        ("spark.memory=4", "spark.memory: found '4', wanted a size as 4g or 512m"),
+        ("paths.root=", "paths.root: found '', wanted a string with at least 1 character"),
+        ("paths.root=out*", "paths.root: found 'out*', wanted one folder, without * ? [ ] { } or a backslash"),
+        ("archive.languages={}", "archive.languages: found {}, wanted a list"),
+        ('archive.languages=["ru", ""]', "archive.languages.1: found '', wanted a string with at least 1 character"),
+        ("archive.deduplicate=maybe", "archive.deduplicate: found 'maybe', wanted a valid boolean, unable to interpret input"),
+        ("archive.since=2015", "archive.since: found 2015, wanted a date as 2015-12-10"),
+        ("archive.since=10.12.2015", "archive.since: found '10.12.2015', wanted a date as 2015-12-10"),
+        ("archive.since=2015-02-30", "archive.since: found '2015-02-30', wanted a date as 2015-12-10"),
+        ("archive.since=2015-12-10T10:00:00", "archive.since: found 2015-12-10 10:00:00, wanted a date as 2015-12-10"),
+        (
+            "archive.columns=id",
+            "archive.columns: found 'id', wanted a section: [archive.columns] in a file, archive.columns.key=value with --set",
+        ),
+        ("train=3", "--set train=3: wanted section.key=value, as in --set train.epochs=2"),
+        ("=3", "--set =3: wanted section.key=value, as in --set train.epochs=2"),
+        ("train.=3", "--set train.=3: wanted section.key=value, as in --set train.epochs=2"),
+    ],
+)  # fmt: skip
+def test_a_wrong_override_is_answered_with_what_was_found_and_what_was_wanted(override, message):
+    assert faults(override) == [message]
+
+
+def test_a_number_where_a_file_should_have_a_section_is_refused(tmp_path):
+    (fault,) = faults(files=(write(tmp_path, "train = 3"),))
+    assert fault == "train: found 3, wanted a section: [train] in a file, train.key=value with --set"
+
+
+def test_contradictions_are_refused_in_the_words_of_the_settings():
+    assert faults("archive.since=2015-12-11", "archive.until=2015-12-10") == [
+        "archive.since is 2015-12-11 and archive.until 2015-12-10: since must not be the later"
+    ]
+    assert faults("score.since=2015-12-11", "score.until=2015-12-10") != []
+    assert faults("survey.since=2015-12-11", "survey.until=2015-12-10") != []
+    assert faults("corpus.positive=[4, 2]", "corpus.negative=[2, 0]") == [
+        "corpus.positive and corpus.negative both name 2"
+    ]
+    assert load([], ["archive.since=2015-12-10", "archive.until=2015-12-10"]).archive.until == date(2015, 12, 10)
+
+
+def test_a_missing_file_in_a_missing_folder_says_so(tmp_path):
+    assert faults(files=(tmp_path / "cnf" / "a.toml",)) == [
+        f"{tmp_path}/cnf/a.toml: no such settings file; there is no folder {tmp_path}/cnf either"
+    ]
+
+
+def test_a_folder_or_a_file_in_another_encoding_is_no_settings_file(tmp_path):
+    other = tmp_path / "cp1251.toml"
+    other.write_bytes('[survey]\ntitle = "Тон"'.encode("cp1251"))
+    found = faults(files=(tmp_path, other))
+    assert found[0].startswith(f"{tmp_path}: cannot be read: ")
+    assert found[1].startswith(f"{other}: cannot be read: ")
+
+
+def test_a_file_saved_with_a_byte_order_mark_is_read(tmp_path):
+    file = tmp_path / "windows.toml"
+    file.write_text("[train]\r\nepochs = 5\r\n", encoding="utf-8-sig")
+    assert load([file]).train.epochs == 5
+
+
+@pytest.mark.parametrize("written", ["2015-12-10", '"2015-12-10"', " 2015-12-10 "])
+def test_a_date_may_be_bare_or_quoted(written, tmp_path):
+    assert load([], [f"archive.since={written}"]).archive.since == date(2015, 12, 10)
+    assert load([write(tmp_path, f"[archive]\nsince = {written}")]).archive.since == date(2015, 12, 10)
+
+
+def test_an_empty_date_is_no_bound():
+    assert load([], ["archive.since=2015-12-10", "archive.since="]).archive.since is None
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("paths.root=out/here", "out/here"),
+        ("paths.root = spaced ", "spaced"),
+        ("paths.root=2015-12-10", "2015-12-10"),
+        ("paths.root=1_0", "1_0"),
+        ("paths.root=true", "true"),
+        ('paths.root="quoted"', "quoted"),
+        ("paths.root=a=b", "a=b"),
+        ("paths.root=Мои твиты", "Мои твиты"),
+        ("paths.archive=a.json", ("a.json",)),
+        ("paths.archive=2015-12-10", ("2015-12-10",)),
+        ('paths.archive=["a", "b"]', ("a", "b")),
+        ("paths.archive=", ()),
+        ("archive.languages=ru", ("ru",)),
+        ("archive.languages=", ()),
+        ("corpus.positive=4", ("4",)),
+        ("corpus.positive=[4, 3]", ("4", "3")),
+        ("train.epochs=2.0", 2),
+        ('train.epochs="2"', 2),
+        ("vocabulary.size=1e5", 100_000),
+        ("train.learning_rate=1", 1.0),
+        ("archive.deduplicate=false", False),
+        ("archive.deduplicate=no", False),
+        ("archive.columns.id=status", "status"),
+        ("archive.delimiter=;", ";"),
+        ('archive.delimiter="\\t"', "\t"),
+    ],
+)  # fmt: skip
+def test_what_a_person_types_is_taken_where_it_can_mean_one_thing_only(override, value):
+    settings = load([], [override])
+    for part in override.partition("=")[0].split("."):
+        settings = getattr(settings, part.strip())
+    assert settings == value
+    assert type(settings) is type(value)
+
+
+def test_numbers_in_a_file_are_names_where_names_are_wanted(tmp_path):
+    corpus = load([write(tmp_path, "[corpus]\npositive = [4]\nnegative = 0")]).corpus
+    assert (corpus.positive, corpus.negative) == (("4",), ("0",))
+
+
+def test_settings_cannot_be_changed_once_loaded():
+    settings = load()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.train.epochs = 9
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.train = settings.train

@@ -1,0 +1,110 @@
+import gzip
+from pathlib import Path
+
+import fsspec
+import pytest
+from fsspec.registry import known_implementations
+
+from tonality.faults import InputFault, SettingsFault
+from tonality.locations import expand, filesystem, fsspec_url, hadoop_url, join
+
+
+@pytest.fixture
+def bucket():
+    system = fsspec.filesystem("memory")
+    yield system
+    system.rm("/bucket", recursive=True)
+
+
+def names(found: dict[str, int]) -> list[str]:
+    return [url.rsplit("/", 1)[1] for url in found]
+
+
+@pytest.mark.parametrize(
+    ("location", "for_fsspec", "for_hadoop"),
+    [
+        ("s3://bucket/a", "s3://bucket/a", "s3a://bucket/a"),
+        ("s3a://bucket/a", "s3://bucket/a", "s3a://bucket/a"),
+        ("hdfs://node:8020/a", "hdfs://node:8020/a", "hdfs://node:8020/a"),
+        ("file:///data/a", "file:///data/a", "file:///data/a"),
+        ("/data/a", "/data/a", "file:///data/a"),
+        ("/data/мои твиты/day=1/50%20#1", "/data/мои твиты/day=1/50%20#1", "file:///data/мои твиты/day=1/50%20#1"),
+    ],
+)  # fmt: skip
+def test_each_world_gets_the_location_in_its_own_words(location, for_fsspec, for_hadoop):
+    assert (fsspec_url(location), hadoop_url(location)) == (for_fsspec, for_hadoop)
+
+
+@pytest.mark.parametrize("location", ["out", "./out", "~/out"])
+def test_hadoop_and_fsspec_mean_the_same_folder_by_a_relative_path(location, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert Path(hadoop_url(location).removeprefix("file://")) == Path(filesystem(location)[1])
+
+
+def test_names_are_joined_by_single_slashes():
+    assert join("s3://bucket/", "tweets", "day=1") == "s3://bucket/tweets/day=1"
+    assert join("out") == "out"
+
+
+def test_a_file_is_found_with_its_bytes(tmp_path):
+    file = tmp_path / "мои твиты, 1 = 2.json"
+    file.write_text("12345")
+    assert expand(str(file)) == {f"file://{file}": 5}
+    assert expand(f"file://{file}") == {f"file://{file}": 5}
+
+
+def test_a_folder_means_all_files_below_it_in_order_but_the_hidden(tmp_path):
+    for name in ("b.json", "a/z.json", "a/_SUCCESS", "_temporary/x.json", ".git/y.json", ".a.json.crc"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert names(expand(str(tmp_path))) == ["z.json", "b.json"]
+
+
+def test_a_hidden_name_that_was_asked_for_is_not_hidden(tmp_path):
+    (tmp_path / "_dump").mkdir()
+    (tmp_path / "_dump" / "a.json").write_text("x")
+    (tmp_path / "_dump" / "_b.json").write_text("x")
+    assert names(expand(str(tmp_path / "_dump"))) == ["a.json"]
+    assert names(expand(str(tmp_path / "_dump" / "_b.json"))) == ["_b.json"]
+
+
+def test_a_glob_means_files_and_all_below_folders_each_once(tmp_path):
+    for name in ("2015-12-1.json", "2015-12-2.json", "2015-11-1.json", "2015-12/x.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert names(expand(f"{tmp_path}/2015-12*")) == ["2015-12-1.json", "2015-12-2.json", "x.json"]
+    assert names(expand(f"{tmp_path}/2015-1[0-1]-?.json")) == ["2015-11-1.json"]
+    assert names(expand(f"{tmp_path}/**/*.json")).count("x.json") == 1
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_itself(tmp_path):
+    for name in ("tweets[1].json", "tweets1.json"):
+        (tmp_path / name).write_text("x")
+    assert names(expand(f"{tmp_path}/tweets[1].json")) == ["tweets[1].json"]
+
+
+@pytest.mark.parametrize("pattern", ["missing", "missing/*.json", "empty"])
+def test_nothing_found_names_the_location(pattern, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputFault, match=f"^no file found at {tmp_path}/{pattern.replace('*', '.*')}$"):
+        expand(f"{tmp_path}/{pattern}")
+
+
+def test_an_object_store_is_listed_like_a_disk(bucket):
+    bucket.pipe("/bucket/a/1.json.gz", gzip.compress(b"{}"))
+    bucket.pipe("/bucket/a/_SUCCESS", b"")
+    assert list(expand("memory://bucket/a")) == ["memory:///bucket/a/1.json.gz"]
+    assert list(expand("memory://bucket/*/*.gz")) == ["memory:///bucket/a/1.json.gz"]
+
+
+def test_an_unknown_scheme_is_a_fault_of_the_settings():
+    with pytest.raises(SettingsFault, match=r"^s4://bucket/a cannot be opened: .*s4"):
+        filesystem("s4://bucket/a")
+
+
+def test_a_scheme_whose_package_is_not_installed_names_the_package(monkeypatch):
+    known = {"class": "not_installed.System", "err": "Install s3fs to access S3"}
+    monkeypatch.setitem(known_implementations, "nowhere", known)
+    with pytest.raises(SettingsFault, match=r"^nowhere://a cannot be opened: Install s3fs to access S3$"):
+        filesystem("nowhere://a")

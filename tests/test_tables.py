@@ -1,0 +1,321 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import functions as F
+
+from tonality import locks, tables
+from tonality.faults import Fault, InputFault
+from tonality.hadoop import Folders
+from tonality.schema import DAY
+from tonality.tables import publication, read, recover, totals
+
+NOTES = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
+WORDS = pa.schema([pa.field("word", pa.string())])
+
+KILLED = """
+import os, sys
+from datetime import date
+import pyarrow as pa
+from tonality import tables
+from tonality.config import SparkSettings
+from tonality.hadoop import Folders
+from tonality.session import spark_session
+
+uncommitted, committed = sys.argv[1:]
+schema = pa.schema([pa.field("text", pa.string()), pa.field("day", pa.date32())])
+rename, renamed = Folders.rename, []
+
+def rename_until_killed(self, old, new):
+    if len(renamed) == 2:  # the journal, and the first day out of the way
+        os._exit(9)
+    rename(self, old, new)
+    renamed.append(new)
+
+Folders.rename = rename_until_killed
+with spark_session("killed", SparkSettings(master="local[1]", memory="1g")) as spark:
+    rows = [("new 10", date(2015, 12, 10)), ("new 11", date(2015, 12, 11))]
+    frame = spark.createDataFrame(rows, "text string, day date")
+    with tables.publication(spark, uncommitted, "killed") as first, tables.publication(spark, committed, "killed") as second:
+        first.stage("notes", frame, schema, "day")
+        second.stage("notes", frame, schema, "day")
+        second.commit()
+"""
+
+OLD = {"2015-12-10": ["old 10"], "2015-12-11": ["old 11"], "2015-12-12": ["old 12"]}
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def notes(spark, **days):
+    rows = [(text, date.fromisoformat(day)) for day, texts in days.items() for text in texts]
+    return spark.createDataFrame(rows, "text string, day date")
+
+
+def publish(spark, root, run, asked=(), covered=lambda day: False, **days):
+    with publication(spark, str(root), run) as pending:
+        pending.stage("notes", notes(spark, **days), NOTES, DAY, asked)
+        pending.remove_others("notes", DAY, covered)
+        pending.commit()
+
+
+def found(spark, root):
+    days: dict[str, list[str]] = {day: [] for day in tables.days(spark, str(root), "notes")}
+    for row in read(spark, str(root), "notes", NOTES).orderBy("text").collect():
+        days[str(row.day)].append(row.text)
+    return days
+
+
+def names(root: Path) -> list[str]:
+    return sorted(os.listdir(root))
+
+
+@pytest.fixture
+def root(spark, tmp_path):
+    """A root with three days of notes, in a folder with a name that needs care."""
+    place = tmp_path / "мои твиты = 1 %20 #"
+    publish(spark, place, "first", **OLD)
+    return place
+
+
+def test_a_table_lies_where_its_path_says(spark, root):
+    assert names(root.parent) == [root.name]
+    assert sorted(name for name in os.listdir(root / "notes") if not name.startswith((".", "_"))) == [
+        f"day={day}" for day in OLD
+    ]
+
+
+def test_a_day_is_replaced_whole_and_its_neighbours_stay(spark, root):
+    publish(spark, root, "second", **{"2015-12-11": ["new", "newer"]})
+    assert found(spark, root) == OLD | {"2015-12-11": ["new", "newer"]}
+
+
+def test_a_day_without_rows_is_published_empty(spark, root):
+    publish(spark, root, "second", asked=["2015-12-11", "2015-12-13"])
+    assert found(spark, root) == OLD | {"2015-12-11": [], "2015-12-13": []}
+    (empty,) = (root / "notes" / "day=2015-12-13").glob("*.parquet")
+    assert pq.read_schema(empty).names == ["text"]
+
+
+def test_days_that_a_publication_covers_but_has_nothing_for_are_taken_away(spark, root):
+    publish(spark, root, "second", covered=lambda day: day < "2015-12-12", **{"2015-12-10": ["new"]})
+    assert found(spark, root) == {"2015-12-10": ["new"], "2015-12-12": ["old 12"]}
+
+
+def test_a_table_whose_last_day_was_taken_away_is_empty_not_missing(spark, root):
+    publish(spark, root, "second", covered=lambda day: True)
+    assert found(spark, root) == {}
+
+
+def test_several_tables_appear_together_and_nothing_before(spark, root):
+    with publication(spark, str(root), "second") as pending:
+        as_written = pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
+        words = pending.replace("words", {"": spark.createDataFrame([("a",)], "word string")}, WORDS)[""]
+        assert [row.text for row in as_written.collect()] == ["new"]
+        assert [row.word for row in words.collect()] == ["a"]
+        assert found(spark, root) == OLD
+        with pytest.raises(InputFault):
+            read(spark, str(root), "words", WORDS)
+        pending.commit()
+    assert found(spark, root) == OLD | {"2015-12-10": ["new"]}
+    assert [row.word for row in read(spark, str(root), "words", WORDS).collect()] == ["a"]
+
+
+def test_a_replaced_table_keeps_no_part_of_the_former(spark, tmp_path):
+    for run, parts in (("first", ("a", "b")), ("second", ("b", "c"))):
+        with publication(spark, str(tmp_path), run) as pending:
+            frames = {part: spark.createDataFrame([(f"{part} {n}",) for n in range(5)], "word string") for part in parts}
+            pending.replace("words", frames, WORDS, rows_per_file=2)
+            pending.note("words", {"run": run, "слова": 10})
+            pending.commit()
+    assert [name for name in names(tmp_path / "words") if not name.startswith(".")] == ["b", "c", "words.json"]
+    assert json.loads((tmp_path / "words" / "words.json").read_text()) == {"run": "second", "слова": 10}
+    assert read(spark, str(tmp_path), "words/c", WORDS).count() == 5
+    assert len(list((tmp_path / "words" / "c").glob("*.parquet"))) >= 3
+
+
+def test_a_publication_that_was_not_committed_leaves_nothing(spark, root):
+    with pytest.raises(KeyError), publication(spark, str(root), "second") as pending:
+        pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
+        spark.range(3).write.parquet(pending.scratch("pass"))
+        raise KeyError
+    assert found(spark, root) == OLD
+    assert names(root / "_staging") == []
+
+
+def test_a_publication_cleans_up_after_itself(spark, root):
+    assert names(root) == ["_journal", "_lock", "_staging", "notes"]
+    assert names(root / "_staging") == names(root / "_journal") == []
+
+
+def test_a_date_bounds_what_is_read_at_both_ends(spark, root):
+    def texts(since=None, until=None):
+        return sorted(row.text for row in read(spark, str(root), "notes", NOTES, since, until).collect())
+
+    assert texts(since=date(2015, 12, 11)) == ["old 11", "old 12"]
+    assert texts(until=date(2015, 12, 11)) == ["old 10", "old 11"]
+    assert texts(date(2015, 12, 11), date(2015, 12, 11)) == ["old 11"]
+
+
+def test_a_table_that_was_never_written_says_so(spark, tmp_path):
+    with pytest.raises(InputFault, match=f"^there is no table tweets under {tmp_path}: run the stage that writes it first"):
+        read(spark, str(tmp_path), "tweets", NOTES)
+    assert tables.days(spark, str(tmp_path), "tweets") == []
+
+
+def test_totals_over_no_rows_are_zero(spark):
+    sums = {"rows": F.count("*"), "sum": F.sum("n")}
+    assert totals(spark.createDataFrame([(1,), (2,)], "n int"), **sums) == {"rows": 2, "sum": 3}
+    assert totals(spark.createDataFrame([], "n int"), **sums) == {"rows": 0, "sum": 0}
+
+
+def test_rows_of_other_text_rules_are_refused_with_what_to_do(spark):
+    frame = spark.createDataFrame([("c0ffee",), ("facade",)], "rules string")
+    with pytest.raises(InputFault) as raised:
+        tables.refuse_other_rules(frame, "tweets", "c0ffee", "clean")
+    assert str(raised.value).startswith("tweets was made with the text rules facade, wanted c0ffee: run `clean` again")
+    tables.refuse_other_rules(frame.where("rules = 'c0ffee'"), "tweets", "c0ffee", "clean")
+    tables.refuse_other_rules(frame.where("false"), "tweets", "c0ffee", "clean")
+
+
+# Kills
+
+
+def test_a_killed_process_has_either_changed_nothing_or_is_finished_by_recover(spark, root):
+    uncommitted, committed = root, root.with_name("committed")
+    shutil.copytree(uncommitted, committed)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(uncommitted), str(committed)], check=False)
+    assert done.returncode == 9
+    assert found(spark, uncommitted) == OLD
+    assert list(found(spark, committed)) == ["2015-12-11", "2015-12-12"]
+    for place in (uncommitted, committed):
+        assert names(place / "_staging") == ["killed", "killed.alive"]
+        recover(spark, str(place))
+        assert names(place / "_staging") == names(place / "_journal") == []
+    assert found(spark, uncommitted) == OLD
+    assert found(spark, committed) == OLD | {"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]}
+
+
+def break_off(spark, root, monkeypatch, renames, **days):
+    """A publication that ends after so many renames, the journal's own included, without any cleaning up."""
+    rename, left = Folders.rename, [renames]
+
+    def rename_or_die(self, old, new):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        rename(self, old, new)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Folders, "rename", rename_or_die)
+        with pytest.raises(Killed):
+            publish(spark, root, "broken", covered=lambda day: day == "2015-12-12", **days)
+
+
+@pytest.mark.parametrize("renames", range(1, 6))
+def test_a_publication_broken_off_after_any_rename_is_finished_by_the_next_commit(spark, root, monkeypatch, renames):
+    """The journal, two for each of two days, one for the day that goes: six in all."""
+    break_off(spark, root, monkeypatch, renames, **{"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]})
+    publish(spark, root, "next", **{"2015-12-11": ["newest"], "2015-12-13": ["13"]})
+    assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["newest"], "2015-12-13": ["13"]}
+    assert names(root / "_journal") == []
+
+
+def test_what_a_standing_journal_needs_is_not_discarded_with_its_run(spark, root, monkeypatch):
+    break_off(spark, root, monkeypatch, 1, **{"2015-12-10": ["new 10"]})
+    assert found(spark, root) == OLD
+    assert (root / "_staging" / "broken" / "notes" / "day=2015-12-10").is_dir()
+    recover(spark, str(root))
+    assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["old 11"]}
+    assert names(root / "_staging") == []
+
+
+def test_a_half_written_journal_promised_nothing_and_hinders_nobody(spark, root):
+    (root / "_journal").mkdir(exist_ok=True)
+    (root / "_journal" / "dead.json.part").write_text('{"run": "dead", "mov')
+    publish(spark, root, "next", **{"2015-12-10": ["new"]})
+    assert found(spark, root) == OLD | {"2015-12-10": ["new"]}
+    assert names(root / "_journal") == []
+
+
+def test_an_object_stores_half_copied_day_is_replaced_by_the_whole_one(spark, root, monkeypatch):
+    """There a rename copies file by file, so a kill may leave some files of the new day in its place."""
+    break_off(spark, root, monkeypatch, 2, **{"2015-12-10": ["new 1", "new 2"]})
+    half = root / "notes" / "day=2015-12-10"
+    half.mkdir()
+    staged = next((root / "_staging" / "broken" / "notes" / "day=2015-12-10").glob("*.parquet"))
+    (half / staged.name).write_bytes(staged.read_bytes())
+    recover(spark, str(root))
+    assert found(spark, root) == {"2015-12-10": ["new 1", "new 2"], "2015-12-11": ["old 11"]}
+
+
+def test_the_files_of_a_living_run_are_not_cleared(spark, root):
+    with publication(spark, str(root), "living") as pending:
+        pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
+        recover(spark, str(root))
+        publish(spark, root, "other", **{"2015-12-11": ["other"]})
+        pending.commit()
+    assert found(spark, root) == OLD | {"2015-12-10": ["new"], "2015-12-11": ["other"]}
+
+
+def test_a_commit_that_waits_in_vain_is_refused_and_changes_nothing(spark, root, monkeypatch):
+    monkeypatch.setattr(locks.lock.__wrapped__, "__defaults__", (0.05,))
+    with locks.lock(Folders(spark, str(root)), "_lock", "night-shift"), pytest.raises(Fault, match="^run night-shift holds"):
+        publish(spark, root, "second", **{"2015-12-10": ["new"]})
+    assert found(spark, root) == OLD
+    assert names(root / "_staging") == names(root / "_journal") == []
+
+
+def test_recover_makes_nothing_where_nothing_was(spark, tmp_path):
+    recover(spark, str(tmp_path / "new"))
+    assert names(tmp_path) == []
+
+
+# Hadoop
+
+
+def test_a_rename_onto_a_name_that_is_taken_does_not_move_into_it(spark, tmp_path):
+    folders = Folders(spark, str(tmp_path))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(name)
+    with pytest.raises(Fault, match="could not rename"):
+        folders.rename("a", "b")
+    assert names(tmp_path / "b") == ["b"]
+
+
+def test_a_small_file_is_whole_or_not_there_and_leaves_no_checksum_behind_when_it_goes(spark, tmp_path, monkeypatch):
+    folders = Folders(spark, str(tmp_path))
+    folders.write_text("_journal/a.json", "день")
+    assert folders.read_text("_journal/a.json") == "день"
+    assert folders.names("_journal") == ["a.json"]
+    folders.delete("_journal/a.json")
+    assert names(tmp_path / "_journal") == []
+    monkeypatch.setattr(Folders, "rename", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        folders.write_text("_journal/b.json", "half")
+    assert folders.names("_journal") == ["b.json.part"]
+
+
+def test_a_file_is_created_once(spark, tmp_path):
+    folders = Folders(spark, str(tmp_path))
+    assert folders.create("a", "first")
+    assert not folders.create("a", "second")
+    assert folders.read_text("a") == "first"
+
+
+def test_names_of_a_folder_that_is_not_there_are_none(spark, tmp_path):
+    assert Folders(spark, str(tmp_path)).names("missing") == []
+
+
+def test_deleting_what_is_not_there_is_no_fault(spark, tmp_path):
+    Folders(spark, str(tmp_path)).delete("missing")

@@ -1,0 +1,43 @@
+import pytest
+
+from tonality.config import conf_directory
+from tonality.text.emoticons import EmoticonReader, sign_pattern
+from tonality.text.language import load_language
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return EmoticonReader(load_language("ru", conf_directory() / "languages").emoticons)
+
+
+@pytest.mark.parametrize("text", ["ура :)", "ура))))", "ХДДД", "люблю <3", "😀", "да:D", ":-)", "^_^"])
+def test_happy_signs_alone_label_a_tweet_positive(reader, text):
+    assert reader.label(text) == 1.0
+
+
+@pytest.mark.parametrize("text", ["увы :(", "увы(((", "Т_Т", "😭", ":'(", "D:"])
+def test_sad_signs_alone_label_a_tweet_negative(reader, text):
+    assert reader.label(text) == 0.0
+
+
+@pytest.mark.parametrize("text", [":) :(", "((так))", "ура :D увы Т_Т"])
+def test_signs_of_both_tones_label_nothing(reader, text):
+    assert reader.label(text) is None
+
+
+@pytest.mark.parametrize("text", ["", "кот", "(кот)", "в 12:30", "счёт 2:3", "xDrive", "хДа", "note:Dog"])
+def test_a_tweet_without_signs_is_not_labelled(reader, text):
+    assert reader.label(text) is None
+
+
+def test_the_longer_of_two_signs_is_found():
+    assert sign_pattern([":)", ":)~"]).search("a :)~").group() == ":)~"
+
+
+def test_a_sign_takes_its_repeated_end_along():
+    assert sign_pattern([":)"]).sub("", "a:)))b") == "ab"
+    assert sign_pattern(["❤"]).sub("", "a❤❤❤b") == "ab"
+
+
+def test_no_signs_find_nothing():
+    assert sign_pattern([]).search(":)") is None
