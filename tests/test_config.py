@@ -84,7 +84,9 @@ def test_a_later_file_wins_over_an_earlier_one_and_set_over_both(tmp_path):
 def test_all_faults_are_reported_together(tmp_path):
     broken = write(tmp_path, "[train\n", "broken.toml")
     wrong = write(
-        tmp_path, '[train]\nepochs = "many"\n[trian]\nepochs = 2\n[survey]\npositive = 0.3\nnegative = 0.4', "wrong.toml"
+        tmp_path,
+        '[train]\nepochs = "many"\n[trian]\nepochs = 2\n[survey]\npositive = 0.3\nnegative = 0.4',
+        "wrong.toml",
     )
     found = faults("network.hiden=3", "epochs", "text.language=xx", files=(broken, wrong, tmp_path / "wrang.toml"))
     assert len(found) == 8

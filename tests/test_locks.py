@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import threading
@@ -137,7 +136,7 @@ def test_a_lock_that_cannot_be_written_says_so_at_once(spark, tmp_path):
 
 def test_no_handle_is_left_open_by_waiting(spark, tmp_path):
     folders = Folders(spark, str(tmp_path))
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with lock(folders, "_lock", "clean-1"), pytest.raises(Fault), lock(folders, "_lock", "clean-2", 0.2):
         pass
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -45,7 +45,7 @@ class Folders:
         self._system.mkdirs(self._path(new).getParent())
         # Hadoop would move a folder into one that is there
         if self.exists(new) or not self._system.rename(self._path(old), self._path(new)):
-            raise Fault(f"could not rename {self.url(old)} to {self.url(new)}: is that name free and the disk writable?")
+            raise Fault(f"could not rename {self.url(old)} to {self.url(new)}: is the name free, the disk writable?")
 
     def delete(self, name: str) -> None:
         """Remove a folder or file with all in it, if it is there."""

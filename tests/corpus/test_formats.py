@@ -164,7 +164,7 @@ def test_a_missing_column_is_named_beside_those_that_are_there(tmp_path, name):
 
 
 def test_an_empty_table_has_no_header(tmp_path):
-    with pytest.raises(InputFault, match="corpus.text = 'text', corpus.label = 'label'; it has no header$"):
+    with pytest.raises(InputFault, match=r"corpus\.text = 'text', corpus.label = 'label'; it has no header$"):
         read(tmp_path, "", LABELS)
 
 

@@ -23,8 +23,12 @@ def stems_frame(spark, *texts):
 
 def tweets(spark, *rows):
     moment = datetime(2015, 12, 10, tzinfo=UTC)
-    content = [(n, moment, text, stems, retweet, "c0ffee", date(2015, 12, 10)) for n, (text, stems, retweet) in enumerate(rows)]
-    schema = "tweet_id long, created_at timestamp, text string, stems string, is_retweet boolean, rules string, day date"
+    content = [
+        (n, moment, text, stems, retweet, "c0ffee", date(2015, 12, 10)) for n, (text, stems, retweet) in enumerate(rows)
+    ]
+    schema = (
+        "tweet_id long, created_at timestamp, text string, stems string, is_retweet boolean, rules string, day date"
+    )
     return spark.createDataFrame(content, schema)
 
 

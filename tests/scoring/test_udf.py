@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.scoring.scorer import Scorer
 from tonality.scoring.tone import tone

@@ -197,7 +197,9 @@ def test_emoticons_never_leave_words_in_russian(cleaner, emoticon):
     assert cleaner().stems(f"{emoticon} кот {emoticon} дом, ({emoticon})") == "кот дом"
 
 
-@pytest.mark.parametrize("emoticon", ["xD", "XD", "xDDD", ":D", ":DDD", ":P", ":-P", ":p", "<3", ":3", "T_T", ":c", "=C"])
+@pytest.mark.parametrize(
+    "emoticon", ["xD", "XD", "xDDD", ":D", ":DDD", ":P", ":-P", ":p", "<3", ":3", "T_T", ":c", "=C"]
+)
 def test_emoticons_never_leave_words_in_english(cleaner, emoticon):
     assert cleaner("en").stems(f"cat {emoticon} dog, ({emoticon})") == "cat dog"
 

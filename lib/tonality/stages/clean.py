@@ -205,7 +205,7 @@ def _refuse_nothing(totals: Mapping[str, int], reasons: Mapping[str, int], windo
 
 
 def _summary(totals: Mapping[str, int], reasons: Mapping[str, int], files: int, window: _Window) -> str:
-    lines = [f"{totals['lines']:,} records of {files:,} files ({window.name}):"]
+    lines = [f"{totals['lines']:,} records of {files:,} file(s), {window.name}:"]
     lines += [f"  {totals[name]:>12,} {name}" for name in _OUTCOMES]
     lines += [f"  {count:>12,} {reason} (of the rejects)" for reason, count in sorted(reasons.items())]
     if totals["damaged"]:

@@ -47,10 +47,17 @@ def _coverage(spark: SparkSession, root: str) -> dict[str, str]:
     """Where the archive's records went, in the words of the accounts."""
     accounts = tables.read(spark, root, "accounts", ACCOUNTS)
     sums = {name: F.sum(name) for name in ("lines", "tweets", "filtered", "duplicates", "notices", "rejects")}
-    totals = tables.totals(accounts, files=F.count("*"), damaged=F.count_if(F.col("damage") != ""), **sums)
+    totals = tables.totals(
+        accounts,
+        files=F.count_distinct("source"),
+        damaged=F.count_distinct(F.when(F.col("damage") != "", F.col("source"))),
+        runs=F.count_distinct("run"),
+        **sums,
+    )
     damaged = f", {totals['damaged']:,} of them damaged" if totals["damaged"] else ""
+    runs = f", read in {totals['runs']:,} runs" if totals["runs"] > 1 else ""
     return {
-        "Archive": f"{totals['lines']:,} records of {totals['files']:,} files{damaged}",
+        "Archive": f"{totals['lines']:,} records of {totals['files']:,} file(s){damaged}{runs}",
         "Kept": f"{totals['tweets']:,} tweets",
         "Set aside": f"{totals['filtered']:,} filtered, {totals['duplicates']:,} duplicates, "
         f"{totals['notices']:,} notices, {totals['rejects']:,} rejected",

@@ -1,0 +1,78 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tonality.archive.listing import ArchiveFile, find_files, pack
+from tonality.faults import InputFault
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in (
+        "2015/b.gz",
+        "2015/a.gz",
+        "2016/c.json",
+        "_temporary/d.gz",
+        "2015/.e.gz",
+        "2015/_SUCCESS",
+        "2015/.f/g.gz",
+    ):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(name.encode())
+    return tmp_path
+
+
+def names(folder, *locations):
+    found = find_files(f"{folder}/{location}" for location in locations)
+    return [file.url.removeprefix(f"{folder.as_uri()}/") for file in found]
+
+
+def test_a_file_is_found_with_its_size(folder):
+    assert find_files([f"{folder}/2015/a.gz"]) == [ArchiveFile((folder / "2015/a.gz").as_uri(), 9)]
+
+
+def test_a_folder_is_all_its_files_but_the_hidden_in_order(folder):
+    assert names(folder, "") == ["2015/a.gz", "2015/b.gz", "2016/c.json"]
+
+
+def test_a_glob_is_the_files_and_folders_that_it_meets(folder):
+    assert names(folder, "*/*.gz") == ["2015/a.gz", "2015/b.gz", "_temporary/d.gz"]
+    assert names(folder, "20*") == ["2015/a.gz", "2015/b.gz", "2016/c.json"]
+
+
+def test_a_hidden_file_is_found_by_its_own_name(folder):
+    assert names(folder, "2015/_SUCCESS") == ["2015/_SUCCESS"]
+
+
+def test_a_file_that_several_locations_name_is_found_once(folder):
+    assert names(folder, "2015/a.gz", "2015", "*/a.gz") == ["2015/a.gz", "2015/b.gz"]
+
+
+def test_all_locations_that_find_nothing_are_told_together(folder):
+    with pytest.raises(InputFault) as fault:
+        find_files([f"{folder}/2015", f"{folder}/2017", f"{folder}/*.bz2"])
+    assert str(fault.value).splitlines() == [f"no file found at {folder}/2017", f"no file found at {folder}/*.bz2"]
+
+
+def test_small_files_share_a_task_and_a_large_one_has_its_own():
+    files = [ArchiveFile(f"f{n}", size) for n, size in enumerate([3, 20, 4, 5, 9])]
+    tasks = pack(files, task_bytes=10)
+    assert [[file.bytes for file in task] for task in tasks] == [[20], [9], [5, 4], [3]]
+
+
+def test_empty_files_are_packed_too():
+    assert pack([ArchiveFile("a", 0), ArchiveFile("b", 0)]) == [[ArchiveFile("a", 0), ArchiveFile("b", 0)]]
+
+
+def test_no_files_are_no_tasks():
+    assert pack([]) == []
+
+
+@given(st.lists(st.integers(0, 30)), st.integers(1, 20))
+def test_packing_keeps_every_file_once_and_fills_no_task_with_two_too_many(sizes, task_bytes):
+    files = [ArchiveFile(f"f{n:03}", size) for n, size in enumerate(sizes)]
+    tasks = pack(files, task_bytes)
+    assert sorted(file for task in tasks for file in task) == files
+    assert all(task for task in tasks)
+    assert all(len(task) == 1 or sum(file.bytes for file in task) <= task_bytes for task in tasks)

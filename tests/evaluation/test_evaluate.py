@@ -1,0 +1,80 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tonality import schema
+from tonality.config import load
+from tonality.faults import InputFault
+from tonality.network.artifact import Artifact
+from tonality.network.lstm import Shape, build
+from tonality.network.storage import write
+from tonality.record import Run
+from tonality.scoring.scorer import Scorer
+from tonality.stages import evaluate
+from tonality.text.numbering import vocabulary_fingerprint
+
+STEMS = ["хорош", "плох"]
+TRAIN = [("хорош", 1.0), ("плох", 0.0)] * 10
+VALID = [("хорош хорош", 1.0), ("плох", 0.0), ("плох плох", 0.0), ("друг", 1.0)]
+
+
+def write_side(folder, rows):
+    texts, labels = zip(*rows, strict=True)
+    folder.mkdir(parents=True)
+    columns = {"tokens": [[2]] * len(rows), "length": [1] * len(rows), "label": labels, "stems": texts}
+    pq.write_table(pa.table(columns, schema=schema.DATASET), folder / "part-0.parquet")
+
+
+@pytest.fixture
+def artifact():
+    torch.manual_seed(1)
+    shape = Shape(vocabulary=4, embedding=4, hidden=3)
+    return Artifact(
+        shape=shape,
+        weights=build(shape).state_dict(),
+        vocabulary=pa.table({"id": [2, 3], "stem": STEMS, "count": [10, 10]}).cast(schema.VOCABULARY),
+        rules={},
+        rules_fingerprint="c0ffee",
+        language="ru",
+        max_length=10,
+        unknown="train",
+        metrics={},
+    )
+
+
+@pytest.fixture
+def run(spark, tmp_path, artifact):
+    """Evaluates a model of two stems on a dataset numbered by these."""
+
+    def evaluated(dataset_stems):
+        write_side(tmp_path / "dataset" / "split=train", TRAIN)
+        write_side(tmp_path / "dataset" / "split=valid", VALID)
+        note = {"vocabulary": vocabulary_fingerprint(dataset_stems)}
+        (tmp_path / "dataset" / "dataset.json").write_text(json.dumps(note))
+        write(artifact, str(tmp_path / "model"))
+        settings = load([], [f"paths.root={tmp_path}"])
+        with Run("evaluate", settings) as record:
+            return evaluate.run(settings, record, spark)
+
+    return evaluated
+
+
+def test_both_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artifact):
+    summary = run(STEMS)
+    content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert content["model"] == artifact.fingerprint
+    network, linear = content["models"]["network"], content["models"]["tf-idf + logistic regression"]
+    assert (network["rows"], linear["rows"]) == (4, 4)
+    assert linear["accuracy"] == 1.0
+    called = [p >= 0.5 for p in Scorer(artifact).probabilities(pa.array([text for text, _ in VALID])).to_pylist()]
+    assert network["accuracy"] == sum(c == (label == 1) for c, (_, label) in zip(called, VALID, strict=True)) / 4
+    assert f"tf-idf + logistic regression     100.0% {linear['macro_f1']:>9.3f}" in summary
+
+
+def test_a_dataset_that_the_model_was_not_trained_on_is_refused(run):
+    """What is held out of it may be what the model has learned from."""
+    with pytest.raises(InputFault, match=r"^dataset/ was numbered by the vocabulary .*: run `train` again"):
+        run(["хорош", "снег"])

@@ -1,0 +1,190 @@
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from types import ModuleType
+
+import pytest
+
+import tonality.session
+from tonality.command import main, run_job
+from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.stages import STAGES, Stage
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def invent(monkeypatch, root):
+    """Runs the command with a stage of one's own."""
+
+    def invented(run, spark=False, check=None, arguments=()):
+        module = ModuleType("tonality.stages.invented")
+        module.run = run
+        if check:
+            module.check = check
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(STAGES, "invented", Stage("invented", "Tries.", "nothing", "nothing", spark))
+        return main(["invented", "--set", f"paths.root={root}", *arguments])
+
+    return invented
+
+
+@pytest.fixture
+def no_spark(monkeypatch):
+    def refuse(*_):
+        pytest.fail("a Spark session was started")
+
+    monkeypatch.setattr(tonality.session, "spark_session", refuse)
+
+
+@pytest.fixture
+def lent_spark(monkeypatch, spark):
+    @contextmanager
+    def lend(*_):
+        yield spark
+
+    monkeypatch.setattr(tonality.session, "spark_session", lend)
+
+
+def fail(error):
+    def run(*_):
+        raise error
+
+    return run
+
+
+def records(root):
+    return [json.loads(file.read_text()) for file in root.glob("runs/*.json")]
+
+
+def test_a_stage_that_is_done_prints_its_summary_and_exits_0(invent, root, capsys):
+    def run(settings, record):
+        record.note(counts={"tweets": 3})
+        return "3 tweets"
+
+    assert invent(run) == 0
+    assert capsys.readouterr() == ("3 tweets\n", "")
+    (record,) = records(root)
+    assert (record["counts"], record["fault"]) == ({"tweets": 3}, None)
+
+
+@pytest.mark.parametrize(("fault", "status"), [(SettingsFault, 2), (InputFault, 3), (Fault, 1)])
+def test_a_fault_is_one_message_and_its_exit_status(invent, root, capsys, fault, status):
+    assert invent(fail(fault("what to do"))) == status
+    assert capsys.readouterr() == ("", "tonality invented: what to do\n")
+    assert [record["fault"] for record in records(root)] == ([] if status == 2 else [f"{fault.__name__}: what to do"])
+
+
+def test_an_interrupted_stage_exits_130_without_a_traceback(invent, root, capsys):
+    assert invent(fail(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("", "tonality invented: interrupted\n")
+    assert [record["fault"] for record in records(root)] == ["KeyboardInterrupt: "]
+
+
+def test_an_unexpected_exception_shows_its_traceback_exits_1_and_is_recorded(root):
+    code = (
+        "import sys; from tonality.command import main; from tonality.stages import train;"
+        "train.run = lambda *_: 1 / 0; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", "--set", f"paths.root={root}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+    assert [record["fault"] for record in records(root)] == ["ZeroDivisionError: division by zero"]
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_a_typo_in_the_settings_exits_2_without_starting_spark_or_writing(stage, root, no_spark, capsys):
+    arguments = [stage, "--set", f"paths.root={root}", "--set", "trian.epochs=2", "--config", "missing.toml"]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == (
+        f"tonality {stage}: missing.toml: no such settings file\ntrian: no such setting; did you mean train?\n"
+    )
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "messages"),
+    [
+        ("clean", ["paths.archive is empty"]),
+        ("prepare", ["paths.corpus is empty and corpus.labelled is false"]),
+        ("sample", ["sample writes one folder each"]),
+        ("pipeline", ["paths.archive is empty", "paths.corpus is empty and corpus.labelled is false"]),
+    ],
+)  # fmt: skip
+def test_settings_that_lack_what_a_stage_needs_are_refused_before_anything_is_started(
+    stage, messages, root, no_spark, capsys
+):
+    assert main([stage, "--set", f"paths.root={root}"]) == 2
+    lines = capsys.readouterr().err.removeprefix(f"tonality {stage}: ").splitlines()
+    assert [line.startswith(message) for line, message in zip(lines, messages, strict=True)] == [True] * len(messages)
+    assert not root.exists()
+
+
+def test_an_archive_that_is_not_there_exits_3_and_is_recorded(root, lent_spark, capsys):
+    arguments = ["clean", "--set", f"paths.root={root}", "--set", "paths.archive=/missing/*.json"]
+    assert main(arguments) == 3
+    assert capsys.readouterr() == ("", "tonality clean: no file found at /missing/*.json\n")
+    (record,) = records(root)
+    assert record["fault"] == "InputFault: no file found at /missing/*.json"
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "label", "report", "score", "train"])
+def test_a_stage_that_comes_too_early_exits_3_and_says_what_to_run_first(stage, root, lent_spark, capsys):
+    assert main([stage, "--set", f"paths.root={root}"]) == 3
+    assert "first" in capsys.readouterr().err
+
+
+def test_a_root_that_cannot_be_written_exits_1_with_a_message_before_spark_starts(tmp_path, no_spark, capsys):
+    (tmp_path / "file").write_text("in the way")
+    arguments = ["clean", "--set", f"paths.root={tmp_path}/file", "--set", "paths.archive=a"]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.startswith(f"tonality clean: paths.root: cannot write to {tmp_path}/file: ")
+
+
+def test_a_stage_is_given_the_session_only_where_it_needs_one(invent, lent_spark, spark, capsys):
+    assert invent(lambda settings, record, session: f"on Spark {session.version}", spark=True) == 0
+    assert capsys.readouterr().out == f"on Spark {spark.version}\n"
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+def test_help_says_what_a_stage_reads_and_writes(stage, capsys):
+    for ask in (lambda: main([stage.name, "--help"]), lambda: run_job(stage.name, ["--help"])):
+        with pytest.raises(SystemExit, match=r"^0$"):
+            ask()
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"Reads {stage.reads}. Writes {stage.writes}." in said
+        assert "Exit status: 0 done" in said
+
+
+def test_help_lists_every_stage(capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert [name for name in STAGES if f"\n    {name} " not in said] == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["cleen"], ["clean", "--confg", "x"], ["clean", "2015-12-10"]])
+def test_a_command_line_that_is_not_understood_exits_2(arguments, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(arguments)
+    assert "usage: tonality" in capsys.readouterr().err
+
+
+def test_a_job_takes_the_options_that_the_command_takes(invent, root, tmp_path, capsys):
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[train]\nepochs = 5\nbatch_size = 5")
+    options = ["--config", str(mine), "--set", "train.epochs=6", "--set", f"paths.root={root}"]
+    run = lambda settings, record: f"{settings.train.epochs} {settings.train.batch_size}"  # noqa: E731
+    assert invent(run, arguments=options) == 0
+    assert run_job("invented", options) == 0
+    assert capsys.readouterr().out == "6 5\n6 5\n"
