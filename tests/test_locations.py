@@ -108,3 +108,10 @@ def test_a_scheme_whose_package_is_not_installed_names_the_package(monkeypatch):
     monkeypatch.setitem(known_implementations, "nowhere", known)
     with pytest.raises(SettingsFault, match=r"^nowhere://a cannot be opened: Install s3fs to access S3$"):
         filesystem("nowhere://a")
+
+
+def test_a_glob_passes_by_what_is_hidden_or_half_written(tmp_path: Path) -> None:
+    for name in ("a.gz", "d/b.gz", "d/.c.gz", "_temporary/d.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [url.rsplit("/", 1)[1] for url in expand(f"{tmp_path}/*/*.gz")] == ["b.gz"]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from py4j.protocol import Py4JJavaError
 
 from tonality import locks
 from tonality.faults import Fault
@@ -76,11 +77,28 @@ def test_a_second_run_waits_until_the_first_is_through(folders):
     held = threading.Event()
     thread = threading.Thread(target=first)
     thread.start()
-    held.wait()
+    assert held.wait(10)
     with lock(folders, "_lock", "second", 10):
         order.append("second")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_a_lock_released_while_one_asks_for_it_is_asked_for_again(spark, tmp_path, monkeypatch):
+    folders = ElsewhereFolders(spark, str(tmp_path))
+    write = Folders._write
+
+    def release_after_refusal(self, name, text, overwrite):
+        try:
+            write(self, name, text, overwrite)
+        except Py4JJavaError:
+            self.delete(name)
+            raise
+
+    monkeypatch.setattr(Folders, "_write", release_after_refusal)
+    folders.create("_lock", "clean-1")
+    with lock(folders, "_lock", "clean-2", 10):
+        assert folders.read_text("_lock") == "clean-2"
 
 
 def test_locks_of_other_names_are_free(folders):
@@ -93,6 +111,8 @@ def test_a_lock_tells_whether_a_living_run_has_it(folders):
         assert not free
     with lock_if_free(folders, "_lock") as free:
         assert free
+    with lock(folders, "_lock", "clean-2", 0.05):
+        pass
 
 
 def test_nobody_gets_a_lock_that_was_found_free_while_its_files_are_cleared(spark, tmp_path):

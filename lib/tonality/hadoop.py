@@ -70,7 +70,8 @@ class Folders:
         try:
             self._write(name, text, overwrite=False)
         except Py4JJavaError as error:
-            if self.exists(name):
+            # asked by the exception, since whoever made the file may have removed it by now
+            if error.java_exception.getClass().getSimpleName() == "FileAlreadyExistsException" or self.exists(name):
                 return False
             raise Fault(f"cannot write {self.url(name)}: {error.java_exception.getMessage()}") from error
         return True

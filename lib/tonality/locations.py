@@ -1,7 +1,9 @@
 """Where things lie: URLs as fsspec writes them and as Hadoop does, and the files that a path, folder or glob means."""
 
 import posixpath
+import re
 from pathlib import Path
+from typing import Final
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -9,6 +11,8 @@ from fsspec import AbstractFileSystem
 from tonality.faults import InputFault, SettingsFault
 
 __all__ = ["expand", "filesystem", "fsspec_url", "hadoop_url", "join"]
+
+_GLOB: Final = re.compile(r"[*?\[]")
 
 
 def fsspec_url(location: str) -> str:
@@ -50,17 +54,18 @@ def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
 def expand(location: str) -> dict[str, int]:
     """The files that a path, folder or glob means: their URLs, in order, with their bytes.
 
-    Below folders, names that begin with . or _ are hidden. A name with * ? [ in it that is there is no glob. Raises
-    InputFault where there is no file.
+    Below a folder, or below where a glob begins, names that begin with . or _ are hidden. A name with * ? [ in it that
+    is there is no glob. Raises InputFault where there is no file.
     """
     system, path = filesystem(location)
-    is_glob = any(mark in path for mark in "*?[") and not system.exists(path)
-    roots = system.glob(path) if is_glob else [path]
+    roots, base = [path], path
+    if (mark := _GLOB.search(path)) and not system.exists(path):
+        roots, base = system.glob(path), posixpath.dirname(path[: mark.start()] + "*")
     found = {
         system.unstrip_protocol(name): details["size"]
         for root in roots
         for name, details in system.find(root, detail=True).items()
-        if not _is_hidden(posixpath.relpath(name, root))
+        if not _is_hidden(posixpath.relpath(name, base))
     }
     if not found:
         raise InputFault(f"no file found at {location}")

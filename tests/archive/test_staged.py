@@ -153,12 +153,12 @@ def test_rows_come_in_batches_that_lose_none(read, monkeypatch):
 def test_a_batch_of_long_texts_ends_early(request_for, tmp_path, monkeypatch):
     monkeypatch.setattr(staged, "_BATCH_CHARACTERS", 100)
     (tmp_path / "a").write_bytes(archive(*(status(n, text="кот " * 20) for n in range(1, 6))))
-    files = staged.read_staged([staged.ArchiveFile((tmp_path / "a").as_uri(), 0)], request_for())
-    assert [batch.num_rows for batch in files] == [2, 2, 2]  # five tweets and an account
+    batches = staged.read_staged([staged.ArchiveFile((tmp_path / "a").as_uri(), 0)], request_for())
+    assert [batch.num_rows for batch in batches] == [2, 2, 1, 1]  # five tweets, then the account
 
 
 PLANTED = {
-    "kept": [lambda n: status(n), lambda n: status(n, text="x\n\u2028\r\x85y"), lambda n: status(n, lang="RU")],
+    "kept": [status, lambda n: status(n, text="x\n\u2028\r\x85y"), lambda n: status(n, lang="RU")],
     "notices": [lambda n: b"", lambda n: b"\r", lambda n: b'{"delete": {}}', lambda n: b'{"limit": {"track": 7}}'],
     "filtered": [
         lambda n: status(n, lang="en"),

@@ -117,7 +117,7 @@ def test_a_file_cut_off_in_its_first_bytes_is_damaged(content):
 
 
 def test_offsets_and_numbers_count_the_uncompressed_stream():
-    lines, read = lines_of(gzip.compress("раз\r\n\nдва".encode()))
+    _, read = lines_of(gzip.compress("раз\r\n\nдва".encode()))
     assert [(line.offset, line.number, line.bytes) for line in read] == [(0, 1, 7), (8, 2, 0), (9, 3, 6)]
     assert [line.content.decode() for line in read] == ["раз\r", "", "два"]
 

@@ -7,17 +7,17 @@ from typing import Final
 
 __all__ = ["unescaped"]
 
-_REFERENCE: Final = re.compile(r"&(#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);")
+_REFERENCE: Final = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|([a-zA-Z][a-zA-Z0-9]*;))")
 
 
 def unescaped(text: str) -> str:
     """The text with its character references read, once.
 
-    Only those that end in a semicolon: browsers also read `&copy` of `?a=1&copy=2`, but no archive means that.
+    Names count only with their semicolon: browsers also read the `&copy` of `?a=1&copy=2`, but no archive means that.
     """
     return _REFERENCE.sub(_character, text) if "&" in text else text
 
 
 def _character(reference: re.Match[str]) -> str:
     whole, name = reference.group(0, 1)
-    return html.unescape(whole) if name.startswith("#") else html5.get(f"{name};", whole)
+    return html5.get(name, whole) if name else html.unescape(whole)

@@ -22,7 +22,8 @@ class ArchiveFile(NamedTuple):
 
 
 def find_files(locations: Iterable[str]) -> list[ArchiveFile]:
-    """Every file that the locations name, once, in the order of their URLs. Names that begin with . or _ are hidden.
+    """Every file that the locations name, once, in the order of their URLs. Below folders,
+    names that begin with . or _ are hidden.
 
     Raises InputFault where a location finds nothing, for all such locations together.
     """
