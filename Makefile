@@ -34,11 +34,11 @@ java:
 	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
 	major() { "$$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'; }; \
 	if ! command -v "$$java" >/dev/null && [ -z "$$JAVA_HOME" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing Java 17 (openjdk-17-jre-headless)"; \
-		apt-get -qq update && apt-get -qq install -y openjdk-17-jre-headless >/dev/null; \
+		echo "installing Java (default-jre-headless)"; \
+		apt-get -qq update && apt-get -qq install -y default-jre-headless >/dev/null; \
 	fi; \
 	if ! command -v "$$java" >/dev/null; then \
-		echo "Spark needs Java 17 or 21, and $$java is not there. Install one (Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME." >&2; exit 1; \
+		echo "Spark needs Java 17 or 21, and $$java is not there. Install one (Debian and Ubuntu: apt-get install default-jre-headless) or set JAVA_HOME." >&2; exit 1; \
 	fi; \
 	if [ "$$(major)" != 17 ] && [ "$$(major)" != 21 ]; then \
 		echo "Spark needs Java 17 or 21; $$java is version $$(major). Set JAVA_HOME to another." >&2; exit 1; \

@@ -94,7 +94,7 @@ class Section(BaseModel):
 
 
 class PathSettings(Section):
-    """Where things lie: local paths, globs or URLs that fsspec (inputs) and Hadoop (tables) know."""
+    """Where things lie: local paths, or URLs that fsspec knows and, for root, Hadoop too. Inputs may be globs."""
 
     archive: Names = ()
     """Raw tweets: files, folders or globs; a list is allowed."""
@@ -217,7 +217,7 @@ class DatasetSettings(Section):
     seed: int = 2016
     """Decides the split and the order of rows."""
     shard_rows: int = Field(8_192, ge=1)
-    """Rows of a Parquet row group: what a training process reads at once."""
+    """About how many rows a Parquet row group has: what a training process reads at once."""
 
 
 class NetworkSettings(Section):

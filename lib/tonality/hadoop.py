@@ -70,8 +70,10 @@ class Folders:
         try:
             self._write(name, text, overwrite=False)
         except Py4JJavaError as error:
-            # asked by the exception, since whoever made the file may have removed it by now
-            if error.java_exception.getClass().getSimpleName() == "FileAlreadyExistsException" or self.exists(name):
+            kind = error.java_exception.getClass().getSimpleName()
+            # by its kind too: whoever made the file may have removed it by now (a parent that is a file has that kind)
+            was_there = kind == "FileAlreadyExistsException" and self._system.isDirectory(self._path(name).getParent())
+            if was_there or self.exists(name):
                 return False
             raise Fault(f"cannot write {self.url(name)}: {error.java_exception.getMessage()}") from error
         return True

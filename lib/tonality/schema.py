@@ -88,7 +88,6 @@ VOCABULARY: Final = pa.schema(
 """Numbered stems, ids from 2 by falling count on the training side. 0 is padding and 1 the unknown stem."""
 
 PADDING_ID: Final = 0
-UNKNOWN_ID: Final = 1
 FIRST_STEM_ID: Final = 2
 
 DATASET: Final = pa.schema(

@@ -83,7 +83,7 @@ def _check_java() -> None:
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if not java or not Path(java).exists():
         where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
-        raise Fault(f"Spark needs Java 17 or 21: {where}. Install one (Debian: openjdk-17-jre-headless).")
+        raise Fault(f"Spark needs Java 17 or 21: {where}. Install one (Debian and Ubuntu: default-jre-headless).")
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
     version = said.partition('version "')[2].partition('"')[0]
     major = version.removeprefix("1.").split(".")[0].split("-")[0]

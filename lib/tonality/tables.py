@@ -3,9 +3,11 @@
 A day is replaced by renaming folders, never by deleting and writing in place: what is new is written and counted under
 `_staging/<run>/`, then a journal names every folder that is to change, then folders are renamed, then the journal goes.
 A run that is killed before the journal stands has changed nothing; one that is killed after it is finished by the next
-publication or by `recover`, whichever comes first. So a day is the old one or the new one, never a mixture. On object
-stores a rename is a copy: there a reader may find a day missing for as long as it takes, though never half a new day
-beside half an old one in one folder.
+publication or by `recover`, whichever comes first. So a day is the old one or the new one, never a mixture.
+
+That is the promise on a local disk. On HDFS the lock is a file: after a kill it has to be removed by hand, which the
+next run's message says, and what a dead run had only staged stays until then. On object stores a rename is a copy, so a
+reader may find a day missing for as long as it takes, and a lock is only as exclusive as the store's conditional put.
 """
 
 import json
@@ -85,6 +87,14 @@ class _Move(NamedTuple):
     staged: str | None
 
 
+class _Removal(NamedTuple):
+    """Partitions that are to go: those of the column that are covered and not replaced."""
+
+    table: str
+    column: str
+    covered: Callable[[str], bool]
+
+
 class Publication:
     """What a run is about to publish: partitions of one or several tables, all of them or none."""
 
@@ -95,6 +105,7 @@ class Publication:
         self._folders = Folders(spark, root)
         self._staging = join(_STAGING, run)
         self._moves: list[_Move] = []
+        self._removals: list[_Removal] = []
 
     def scratch(self, name: str) -> str:
         """The URL of a folder for the run's intermediate results; it goes when the run ends."""
@@ -118,25 +129,19 @@ class Publication:
         return self._spark.read.schema(from_arrow_schema(schema)).parquet(self._folders.url(staged))
 
     def remove_others(self, table: str, column: str, covered: Callable[[str], bool]) -> None:
-        """Take away the partitions that this publication covers but has nothing for."""
-        targets = {move.target for move in self._moves}
-        for value in _values(self._folders, table, column):
-            target = join(table, f"{column}={value}")
-            if target not in targets and covered(value):
-                self._moves.append(_Move(target, None))
+        """Take away the partitions that this publication covers but has nothing for, as they stand when it commits."""
+        self._removals.append(_Removal(table, column, covered))
 
-    def replace(
-        self, table: str, parts: Mapping[str, DataFrame], schema: pa.Schema, rows_per_file: int = 0
-    ) -> dict[str, DataFrame]:
+    def replace(self, table: str, parts: Mapping[str, DataFrame], schema: pa.Schema) -> dict[str, DataFrame]:
         """Write the frames as the whole of a table that has no days, each in a folder of its name; as written.
 
-        A name may be empty where there is one frame. Rows a file, if given, are at most so many.
+        A name may be empty where there is one frame.
         """
         staged = join(self._staging, table)
         written: dict[str, DataFrame] = {}
         for part, frame in parts.items():
             url = self._folders.url(join(staged, part) if part else staged)
-            frame.select(*schema.names).write.option("maxRecordsPerFile", rows_per_file).parquet(url)
+            frame.select(*schema.names).write.parquet(url)
             written[part] = self._spark.read.schema(from_arrow_schema(schema)).parquet(url)
         self._moves.append(_Move(table, staged))
         return written
@@ -150,9 +155,18 @@ class Publication:
         """Let readers see all of it. From the moment the journal stands, it will happen, even if this run is killed."""
         with lock(self._folders, _LOCK, self._run):
             _finish_others(self._folders)
+            moves = [*self._moves, *self._vacated()]
             journal = join(_JOURNAL, f"{self._run}.json")
-            self._folders.write_text(journal, json.dumps({"run": self._run, "moves": self._moves}))
+            self._folders.write_text(journal, json.dumps({"run": self._run, "moves": moves}))
             _carry_out(self._folders, journal)
+
+    def _vacated(self) -> Iterator[_Move]:
+        targets = {move.target for move in self._moves}
+        for table, column, covered in self._removals:
+            for value in _values(self._folders, table, column):
+                target = join(table, f"{column}={value}")
+                if target not in targets and covered(value):
+                    yield _Move(target, None)
 
     def discard(self) -> None:
         """Remove what was staged and the scratch, unless a journal still stands for it."""
@@ -181,12 +195,12 @@ def recover(spark: SparkSession, root: str) -> None:
         return
     with lock(folders, _LOCK, "recover"):
         _finish_others(folders)
-    for run in sorted({name.removesuffix(_ALIVE) for name in folders.names(_STAGING)}):
-        alive = join(_STAGING, f"{run}{_ALIVE}")
-        with lock_if_free(folders, alive) as free:
-            if free:
-                folders.delete(join(_STAGING, run))
-                folders.delete(alive)
+        for run in sorted({name.removesuffix(_ALIVE) for name in folders.names(_STAGING)}):
+            alive = join(_STAGING, f"{run}{_ALIVE}")
+            with lock_if_free(folders, alive) as free:
+                if free:
+                    folders.delete(join(_STAGING, run))
+                    folders.delete(alive)
 
 
 def _finish_others(folders: Folders) -> None:

@@ -136,7 +136,7 @@ def test_a_csv_table_may_have_another_delimiter_and_other_column_names(tmp_path)
 
 
 def test_a_row_that_is_cut_short_is_dropped(tmp_path):
-    assert read(tmp_path, "label,text\n1\n1,good\n", LABELS) == ([("good", 1.0)], {"no text": 1})
+    assert read(tmp_path, "label,text\n1\n1,good\n", LABELS) == ([("good", 1.0)], {"malformed row": 1})
 
 
 @pytest.mark.parametrize("labels", [["1", "-1", "7", None], [1, -1, 7, None], [1.0, -1.0, 0.5, None]])
@@ -175,6 +175,8 @@ def test_a_corpus_without_one_labelled_tweet_says_why(tmp_path):
     with pytest.raises(InputFault) as raised:
         read(tmp_path, "text,label\n" + "x,\n" * 1200, "rutweetcorp")
     assert "corpus.csv: 1 malformed row. Does corpus.format fit these files?" in str(raised.value)
+    with pytest.raises(InputFault, match="1 malformed row"):
+        read(tmp_path, 'label,text\n1,"' + "x" * 200_000, LABELS)
     with pytest.raises(InputFault, match="1,200 other label"):
         read(tmp_path, "text,label\n" + "x,\n" * 1200, LABELS)
 
@@ -185,7 +187,6 @@ def test_a_corpus_without_one_labelled_tweet_says_why(tmp_path):
         ("c.csv.gz", b"not packed at all"),
         ("c.csv.gz", gzip.compress(b"label,text\n" + bytes(range(256)) * 500)[:200]),
         ("c.parquet", b"no parquet"),
-        ("c.csv", b'label,text\n1,"' + b"x" * 200_000),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
@@ -197,3 +198,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
 def test_a_corpus_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputFault, match=f"no file found at {tmp_path}/missing"):
         read_corpus([f"{tmp_path}/missing"], "rutweetcorp")
+
+
+def test_a_stray_quote_in_a_table_costs_lines_that_are_counted(tmp_path):
+    rows = 'text,label\nfirst,1\n"never closed,-1\nthird,1\n"fourth",-1\nfifth,-1\n'
+    assert read(tmp_path, rows, LABELS) == ([("first", 1.0), ("fifth", 0.0)], {"malformed row": 3})

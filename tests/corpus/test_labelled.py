@@ -7,7 +7,7 @@ import pytest
 from tonality.config import TextSettings, text_rules
 from tonality.corpus.dataset import numbered, with_stems
 from tonality.corpus.emoticon_labels import label_by_emoticon
-from tonality.corpus.split import TRAIN, VALID, shuffled_by, with_split
+from tonality.corpus.split import TRAIN, VALID, shuffled, with_split
 from tonality.corpus.vocabulary import count_stems
 from tonality.schema import DATASET, LABELLED, VOCABULARY
 
@@ -96,7 +96,7 @@ def test_the_order_of_rows_is_the_same_every_time_another_by_another_seed_and_no
     labelled = thousand.selectExpr("stems", "cast(1 as float) label")
 
     def order(seed, frame=labelled):
-        return [row.stems for row in frame.orderBy(*shuffled_by(seed)).collect()]
+        return [row.stems for row in shuffled(frame, seed, 4).collect()]
 
     assert order(1) == order(1, labelled.repartition(3))
     assert order(1) != order(2)

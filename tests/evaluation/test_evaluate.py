@@ -52,7 +52,7 @@ def run(spark, tmp_path, artifact):
     def evaluated(dataset_stems):
         write_side(tmp_path / "dataset" / "split=train", TRAIN)
         write_side(tmp_path / "dataset" / "split=valid", VALID)
-        note = {"vocabulary": vocabulary_fingerprint(dataset_stems)}
+        note = {"vocabulary": vocabulary_fingerprint(dataset_stems), "unknown": "train", "max_length": 10}
         (tmp_path / "dataset" / "dataset.json").write_text(json.dumps(note))
         write(artifact, str(tmp_path / "model"))
         settings = load([], [f"paths.root={tmp_path}"])

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tonality.config import load
-from tonality.faults import InputFault
+from tonality.faults import InputFault, SettingsFault
 from tonality.record import Run
 from tonality.stages import clean
 
@@ -101,12 +101,17 @@ def test_a_day_without_tweets_is_published_empty(tmp_path: Path, clean_archive: 
     assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 0, "2015-12-12": 1}
 
 
-def test_a_day_that_the_archive_no_longer_has_goes(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
-    write(tmp_path, "a.json.gz", [tweet(1), tweet(2, day=12)])
+def test_another_months_archive_does_not_wipe_out_the_days_before_it(
+    tmp_path: Path, clean_archive: Callable[..., str]
+) -> None:
+    write(tmp_path, "a.json.gz", [tweet(1), tweet(2, day=11)])
     clean_archive()
-    write(tmp_path, "a.json.gz", [tweet(1)])
-    clean_archive()
-    assert days(tmp_path) == {"2015-12-10": 1}
+    write(tmp_path, "a.json.gz", [tweet(3, day=12)])
+    with pytest.raises(SettingsFault, match=r"2 day\(s\).* from 2015-12-10 to 2015-12-11.*archive.since"):
+        clean_archive()
+    assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 1}
+    clean_archive("archive.since=2015-12-12")
+    assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 1, "2015-12-12": 1}
 
 
 def test_accounts_of_a_wider_window_replace_those_inside_it(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
@@ -157,7 +162,7 @@ def test_ten_lines_damaged_by_hand_are_the_only_difference(tmp_path: Path, clean
     }
     write(tmp_path, "a.json.gz", whole)
     clean_archive()
-    before = {row["line"] if "line" in row else row["tweet_id"]: row["stems"] for row in read(tmp_path, "tweets")}
+    before = {row["tweet_id"]: row["stems"] for row in read(tmp_path, "tweets")}
 
     write(tmp_path, "a.json.gz", [damaged[n][0] if n in damaged else line for n, line in enumerate(whole, 1)])
     clean_archive()

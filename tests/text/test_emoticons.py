@@ -41,3 +41,11 @@ def test_a_sign_takes_its_repeated_end_along():
 
 def test_no_signs_find_nothing():
     assert sign_pattern([]).search(":)") is None
+
+
+@pytest.mark.parametrize("language", ["en", "es", "ru"])
+@pytest.mark.parametrize("text", ["I love it https://t.co/abc", "@XD said so", "see www.example.com/:("])
+def test_signs_inside_links_and_mentions_label_nothing(language: str, text: str) -> None:
+    reader = EmoticonReader(load_language(language, conf_directory() / "languages").emoticons)
+    assert reader.label(text) is None
+    assert reader.label(f"{text} :)") == 1.0

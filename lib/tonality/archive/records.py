@@ -246,6 +246,8 @@ class ParquetRecords:
                     yield self._record(number, row)
                     number += 1
         except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # the disk's or the network's fault, not the file's
+                raise
             self.damage = f"Parquet file broken: {error}"
 
     def _rows(self, batch: pa.RecordBatch) -> Iterator[tuple[object, ...]]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from tonality.archive.clock import microseconds
-from tonality.archive.escapes import unescaped
 from tonality.archive.outcome import Rejected, Tweet
 from tonality.archive.request import ColumnNames
+from tonality.text.escapes import unescaped
 
 __all__ = ["RowReader"]
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 import orjson
 
 from tonality.archive.clock import microseconds
-from tonality.archive.escapes import unescaped
 from tonality.archive.outcome import Notice, Rejected, Tweet
+from tonality.text.escapes import unescaped
 
 __all__ = ["parse_status"]
 

@@ -1,7 +1,6 @@
 """Labelled corpora as published: files to (text, label) rows, dropped rows counted by reason."""
 
 import csv
-import html
 import io
 import re
 import zlib
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from tonality.faults import InputFault
 from tonality.locations import expand, filesystem
+from tonality.text.escapes import unescaped
 
 __all__ = ["Corpus", "TableFormat", "read_corpus"]
 
@@ -88,7 +88,7 @@ def read_corpus(locations: Iterable[str], form: Literal["rutweetcorp", "sentimen
 def _readable(file: str, rows: Iterator[_Row]) -> Iterator[_Row]:
     try:
         yield from rows
-    except (OSError, EOFError, zlib.error, csv.Error, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, zlib.error, pa.ArrowInvalid) as error:
         raise InputFault(f"{file} cannot be read: {error}. Does corpus.format fit it?") from error
 
 
@@ -120,34 +120,36 @@ def _rutweetcorp_row(row: str) -> _Row:
     match = _RUTWEETCORP_ROW.fullmatch(row)
     if not match:
         return "malformed row"
-    text = html.unescape(match["text"].replace('""', '"'))
+    text = unescaped(match["text"].replace('""', '"'))
     return (text, 1.0 if match["label"] == "1" else 0.0) if text.strip() else "no text"
 
 
 def _sentiment140(lines: Iterable[str]) -> Iterator[_Row]:
-    for row in csv.reader(lines):
-        if not row:
-            continue
-        if len(row) != 6:
+    for row in _csv_rows(lines, ","):
+        if row is None or len(row) != 6:
             yield "malformed row"
         elif row[0] not in _SENTIMENT140_LABELS:
             yield "other label"
         else:
-            yield (html.unescape(row[5]), _SENTIMENT140_LABELS[row[0]]) if row[5].strip() else "no text"
+            yield (unescaped(row[5]), _SENTIMENT140_LABELS[row[0]]) if row[5].strip() else "no text"
 
 
 def _table(file: str, form: TableFormat) -> Iterator[_Row]:
     for row in _table_rows(file, form):
+        if row is None:
+            yield "malformed row"
+            continue
         text, label = row.get(form.text), form.number(row.get(form.label))
         if not isinstance(text, str) or not text.strip():
             yield "no text"
         elif label is None:
             yield "other label"
         else:
-            yield html.unescape(text), label
+            yield unescaped(text), label
 
 
-def _table_rows(file: str, form: TableFormat) -> Iterator[Mapping[str, object]]:
+def _table_rows(file: str, form: TableFormat) -> Iterator[Mapping[str, object] | None]:
+    """The rows by column; None for one that is no row of this table."""
     system, path = filesystem(file)
     if path.endswith(".parquet"):
         with system.open(path, "rb") as stream:
@@ -158,9 +160,34 @@ def _table_rows(file: str, form: TableFormat) -> Iterator[Mapping[str, object]]:
         return
     with system.open(path, "rb", compression="infer") as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        reader = csv.DictReader(text, delimiter=form.delimiter)
-        _check_columns(file, form, reader.fieldnames or ())
-        yield from reader
+        rows = _csv_rows(text, form.delimiter)
+        header = next(rows, None) or []
+        _check_columns(file, form, header)
+        for row in rows:
+            yield dict(zip(header, row, strict=True)) if row is not None and len(row) == len(header) else None
+
+
+def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str] | None]:
+    """The rows of a CSV file (RFC 4180); None for each line of what is no row. Blank lines are passed by."""
+    taken = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal taken
+        for line in lines:
+            taken += 1
+            yield line
+
+    source = counted()
+    while True:
+        try:
+            for row in csv.reader(source, delimiter=delimiter, strict=True):
+                taken = 0
+                if row:
+                    yield row
+            return
+        except csv.Error:
+            yield from [None] * taken
+            taken = 0
 
 
 def _check_columns(file: str, form: TableFormat, found: Iterable[str]) -> None:

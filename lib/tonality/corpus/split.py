@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-__all__ = ["TRAIN", "VALID", "shuffled_by", "with_split"]
+__all__ = ["TRAIN", "VALID", "shuffled", "with_split"]
 
 TRAIN: Final = "train"
 VALID: Final = "valid"
@@ -19,6 +19,7 @@ def with_split(frame: DataFrame, valid_fraction: float, seed: int) -> DataFrame:
     return frame.withColumn("split", F.when(bucket < round(valid_fraction * _BUCKETS), VALID).otherwise(TRAIN))
 
 
-def shuffled_by(seed: int) -> list[Column]:
-    """What to sort by for an order that is random to the eye and the same every time."""
-    return [F.xxhash64(F.lit(seed), F.lit("order"), "stems", "label"), F.col("stems"), F.col("label")]
+def shuffled(frame: DataFrame, seed: int, parts: int) -> DataFrame:
+    """The rows in so many partitions, in an order that is random to the eye and the same on every cluster."""
+    order = F.xxhash64(F.lit(seed), F.lit("order"), "stems", "label")
+    return frame.repartition(parts, order).sortWithinPartitions(order, "stems", "label")

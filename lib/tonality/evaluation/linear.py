@@ -17,7 +17,7 @@ _ITERATIONS: Final = 200
 def linear_probabilities(train: DataFrame, valid: DataFrame, vocabulary: int) -> DataFrame:
     """`label` and `probability` of the validation rows, by a model fitted on the training rows' `stems` and `label`.
 
-    Tf-idf of at most `vocabulary` stems, each tweet scaled to length 1, as scikit-learn's TfidfVectorizer has it; the
+    Tf-idf of at most `vocabulary` stems, with Spark's idf, ln((n + 1) / (df + 1)), each tweet scaled to length 1; the
     penalty is scikit-learn's default, C = 1, which is one over the number of rows in Spark's terms.
     """
     rows = train.count()

@@ -21,7 +21,7 @@ from tonality import locations
 from tonality.faults import InputFault
 from tonality.network.artifact import CONFIG, FILES, Artifact
 
-__all__ = ["read", "write"]
+__all__ = ["check_place", "read", "write"]
 
 
 def read(location: str) -> Artifact:
@@ -47,6 +47,7 @@ def write(artifact: Artifact, location: str) -> None:
     Raises InputFault where the folder is on a local disk and holds anything else, since that would be deleted.
     """
     system, path = locations.filesystem(location)
+    check_place(location)
     if isinstance(system, LocalFileSystem):
         _write_local(artifact.files(), Path(path))
     else:
@@ -54,7 +55,6 @@ def write(artifact: Artifact, location: str) -> None:
 
 
 def _write_local(files: dict[str, bytes], place: Path) -> None:
-    _refuse_foreign(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     unique = uuid.uuid4().hex[:8]
     coming = place.with_name(f".{place.name}.{unique}.coming")
@@ -71,8 +71,15 @@ def _write_local(files: dict[str, bytes], place: Path) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def _refuse_foreign(place: Path) -> None:
-    # a mistyped path must not cost somebody's folder
+def check_place(location: str) -> None:
+    """Refuses, before anything is trained for it, a place where `write` would delete somebody's other files.
+
+    Raises InputFault where the folder is on a local disk and holds anything but a model.
+    """
+    system, path = locations.filesystem(location)
+    place = Path(path)
+    if not isinstance(system, LocalFileSystem):
+        return
     if place.exists() and (not place.is_dir() or {file.name for file in place.iterdir()} - set(FILES)):
         raise InputFault(
             f"{place}: holds other things than a model, which writing one would delete: name another folder"

@@ -45,8 +45,9 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         accounts = _stage_accounts(publication, staged, copies, tweets, record.id, window)
         rejects = _stage_rejects(publication, staged, record.id, window)
         reasons = {row.reason: row["count"] for row in rejects.groupBy("reason").count().collect()}
-        totals = _verify(accounts, sum(reasons.values()))
+        totals = _verify(staged, accounts, sum(reasons.values()))
         _refuse_nothing(totals, reasons, window)
+        _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), tweets, window)
         publication.commit()
     record.note(files=len(files), bytes=sum(file.bytes for file in files), counts=totals, reasons=reasons)
     return _summary(totals, reasons, len(files), window)
@@ -128,9 +129,7 @@ def _stage_tweets(
         .hint("rebalance", DAY)
         .sortWithinPartitions(DAY, "created_at", "tweet_id")
     )
-    written = publication.stage("tweets", tweets, TWEETS, DAY, window.days())
-    publication.remove_others("tweets", DAY, lambda day: window.holds(day, day))
-    return written
+    return publication.stage("tweets", tweets, TWEETS, DAY, window.days())
 
 
 def _stage_accounts(
@@ -180,7 +179,20 @@ def _stage_rejects(publication: tables.Publication, staged: DataFrame, run: str,
     return written
 
 
-def _verify(accounts: DataFrame, rejects: int) -> dict[str, int]:
+def _refuse_to_drop_days(published: list[str], tweets: DataFrame, window: _Window) -> None:
+    """A run without both ends replaces every day that it covers; it must not lose those that it has not read."""
+    if window.bounded:
+        return
+    found = {str(row.day) for row in tweets.select(DAY).distinct().collect()}
+    if lost := [day for day in published if day not in found and window.holds(day, day)]:
+        raise SettingsFault(
+            f"tweets/ holds {len(lost)} day(s) that this archive has no tweet of, from {lost[0]} to {lost[-1]}. "
+            "Nothing was published. To add to the table or replace some of its days, name them: archive.since and "
+            "archive.until. To begin anew, take another paths.root or remove tweets/."
+        )
+
+
+def _verify(staged: DataFrame, accounts: DataFrame, rejects: int) -> dict[str, int]:
     """The totals of the accounts, once every file's records are found where the account says that they went."""
     wrong = accounts.where(F.col("lines") != sum((F.col(name) for name in _OUTCOMES), F.lit(0))).limit(3).collect()
     if wrong:
@@ -189,6 +201,12 @@ def _verify(accounts: DataFrame, rejects: int) -> dict[str, int]:
     totals = tables.totals(accounts, **sums, damaged=F.count_if(F.col("damage") != ""))
     if rejects != totals["rejects"]:
         raise Fault(f"nothing was published: {rejects} rejects were written, the accounts say {totals['rejects']}")
+    kept = tables.totals(staged, kept=F.sum("kept"))["kept"]
+    if kept != totals["tweets"] + totals["duplicates"]:
+        raise Fault(
+            f"nothing was published: {kept} tweets were kept, but {totals['tweets']} are in the table and "
+            f"{totals['duplicates']} are duplicates"
+        )
     return totals
 
 

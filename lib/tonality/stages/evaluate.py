@@ -43,12 +43,17 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
 def _refuse_another_dataset(root: str, artifact: Artifact) -> None:
     """A model made from another split may have learned from what is held out here."""
     system, path = filesystem(join(root, "dataset", "dataset.json"))
-    found = json.loads(system.cat_file(path))["vocabulary"]
-    wanted = vocabulary_fingerprint(artifact.vocabulary["stem"].to_pylist())
+    note = json.loads(system.cat_file(path))
+    found = (note["vocabulary"], note["unknown"], note["max_length"])
+    wanted = (
+        vocabulary_fingerprint(artifact.vocabulary["stem"].to_pylist()),
+        artifact.unknown,
+        artifact.max_length,
+    )
     if found != wanted:
         raise InputFault(
-            f"dataset/ was numbered by the vocabulary {found}, the model {artifact.fingerprint} by {wanted}: "
-            "run `train` again, or `prepare` as it was when the model was trained"
+            f"dataset/ was numbered by (vocabulary, unknown, max_length) {found}, the model {artifact.fingerprint} by "
+            f"{wanted}: run `train` again, or `prepare` as it was when the model was trained"
         )
 
 

@@ -11,7 +11,7 @@ from tonality import tables
 from tonality.config import CorpusSettings, Settings, text_rules
 from tonality.corpus.dataset import numbered, with_stems
 from tonality.corpus.formats import TableFormat, read_corpus
-from tonality.corpus.split import TRAIN, VALID, shuffled_by, with_split
+from tonality.corpus.split import TRAIN, VALID, shuffled, with_split
 from tonality.corpus.vocabulary import count_stems
 from tonality.faults import InputFault, SettingsFault
 from tonality.record import Run
@@ -40,6 +40,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         sides = {side: rows.where((F.col("split") == side) & (F.col("stems") != "")) for side in (TRAIN, VALID)}
         stems = _stage_vocabulary(publication, sides[TRAIN], settings)
         counts = _stage_dataset(publication, sides, stems, settings)
+        dropped["no known stem"] += sum(rows.count() for rows in sides.values()) - _rows(counts)
         facts = {"vocabulary": vocabulary_fingerprint(stems), "stems": len(stems), "rows": counts, "dropped": dropped}
         publication.note("dataset", {**facts, **_recipe(settings, rules)})
         publication.commit()
@@ -92,16 +93,21 @@ def _stage_dataset(
     publication: tables.Publication, sides: dict[str, DataFrame], stems: list[str], settings: Settings
 ) -> dict[str, dict[str, int]]:
     """Rows of each side, in all and positive."""
-    order = shuffled_by(settings.dataset.seed)
-    parts = {
-        f"split={side}": numbered(rows.orderBy(*order), stems, settings.vocabulary.unknown, settings.dataset.max_length)
-        for side, rows in sides.items()
-    }
-    written = publication.replace("dataset", parts, DATASET, settings.dataset.shard_rows)
+    dataset = settings.dataset
+    parts = {}
+    for side, rows in sides.items():
+        files = max(1, round(rows.count() / dataset.shard_rows))
+        mixed = shuffled(rows, dataset.seed, files)
+        parts[f"split={side}"] = numbered(mixed, stems, settings.vocabulary.unknown, dataset.max_length)
+    written = publication.replace("dataset", parts, DATASET)
     counts = {side: _count(written[f"split={side}"]) for side in sides}
     for side, count in counts.items():
         _refuse_one_class(side, count)
     return counts
+
+
+def _rows(counts: dict[str, dict[str, int]]) -> int:
+    return sum(count["rows"] for count in counts.values())
 
 
 def _count(rows: DataFrame) -> dict[str, int]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 import tonality
@@ -34,7 +34,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
             f"no scored tweet under {root} between {survey.since or 'start'} and {survey.until or 'end'}: "
             "widen survey.since and survey.until, or run `score` for those days"
         )
-    facts = {**_coverage(spark, root), **_models(scored), **_evaluation(root), **_version()}
+    models = sorted(row.model for row in scored.select("model").distinct().collect())
+    facts = {**_coverage(spark, root), "Model": ", ".join(models), **_evaluation(root, models), **_version()}
     png = draw_png(dynamics, survey.title)
     page = render(dynamics, survey.title, facts, positive=survey.positive, negative=survey.negative, png=png)
     folder = join(root, "report")
@@ -44,36 +45,31 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
 
 
 def _coverage(spark: SparkSession, root: str) -> dict[str, str]:
-    """Where the archive's records went, in the words of the accounts."""
-    accounts = tables.read(spark, root, "accounts", ACCOUNTS)
-    sums = {name: F.sum(name) for name in ("lines", "tweets", "filtered", "duplicates", "notices", "rejects")}
-    totals = tables.totals(
-        accounts,
-        files=F.count_distinct("source"),
-        damaged=F.count_distinct(F.when(F.col("damage") != "", F.col("source"))),
-        runs=F.count_distinct("run"),
-        **sums,
+    """What the archive held, in the words of the accounts.
+
+    Several runs of `clean` may have read the same file, each for days of its own: its records are counted once.
+    """
+    files = (
+        tables.read(spark, root, "accounts", ACCOUNTS)
+        .groupBy("source")
+        .agg(*(F.max(name).alias(name) for name in ("lines", "notices", "rejects", "damage")))
     )
-    damaged = f", {totals['damaged']:,} of them damaged" if totals["damaged"] else ""
-    runs = f", read in {totals['runs']:,} runs" if totals["runs"] > 1 else ""
+    sums = {name: F.sum(name) for name in ("lines", "notices", "rejects")}
+    totals = tables.totals(files, files=F.count("*"), damaged=F.count_if(F.col("damage") != ""), **sums)
     return {
-        "Archive": f"{totals['lines']:,} records of {totals['files']:,} file(s){damaged}{runs}",
-        "Kept": f"{totals['tweets']:,} tweets",
-        "Set aside": f"{totals['filtered']:,} filtered, {totals['duplicates']:,} duplicates, "
-        f"{totals['notices']:,} notices, {totals['rejects']:,} rejected",
+        "Archive": f"{totals['lines']:,} records in {totals['files']:,} file(s), {totals['damaged']:,} of them damaged",
+        "No tweets": f"{totals['notices']:,} notices of the stream, {totals['rejects']:,} rejected records",
     }
 
 
-def _models(scored: DataFrame) -> dict[str, str]:
-    return {"Model": ", ".join(sorted(row.model for row in scored.select("model").distinct().collect()))}
-
-
-def _evaluation(root: str) -> dict[str, str]:
-    """How good the model was found to be, where `evaluate` has run."""
+def _evaluation(root: str, models: list[str]) -> dict[str, str]:
+    """How good the model was found to be, where `evaluate` has measured the one that scored."""
     system, path = filesystem(join(root, "evaluation", "evaluation.json"))
     if not system.exists(path):
         return {}
     content: dict[str, Any] = json.loads(system.cat_file(path))
+    if models != [content["model"]]:
+        return {}
     return {
         f"Accuracy of the {name}": f"{metrics['accuracy']:.1%} of {metrics['rows']:,} held-out labelled tweets"
         for name, metrics in content["models"].items()

@@ -12,7 +12,7 @@ from tonality.faults import InputFault
 from tonality.locations import filesystem, join
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape
-from tonality.network.storage import write
+from tonality.network.storage import check_place, write
 from tonality.record import Run
 from tonality.schema import FIRST_STEM_ID, VOCABULARY
 from tonality.text.numbering import vocabulary_fingerprint
@@ -23,6 +23,7 @@ from tonality.training.progress import Progress
 def run(settings: Settings, record: Run) -> str:
     """Train on dataset/split=train, validate on dataset/split=valid, and write model/."""
     root = settings.paths.root
+    check_place(join(root, "model"))
     note = _read_note(root)
     vocabulary = _read_vocabulary(root)
     _refuse_another_vocabulary(vocabulary, note)

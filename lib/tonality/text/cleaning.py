@@ -10,14 +10,10 @@ import Stemmer
 
 from tonality.text.emoticons import sign_pattern
 from tonality.text.language import Language
+from tonality.text.pointers import LINK, MENTION
 from tonality.text.rules import Rules
 
 __all__ = ["Cleaner"]
-
-# Each pattern begins with a literal, so that the search skips to it; none of them ever matches a line break, which is
-# what keeps the texts of a batch apart.
-_LINK: Final = re.compile(r"[hH](?:[tT]{2}[pP][sS]?://\S+)|[wW](?<!\w[wW])(?:[wW]{2}\.\S+)")
-_MENTION: Final = re.compile(r"[@＠](?<!\w[@＠])\w+")
 
 _MEMO_WORDS: Final = 1_000_000
 """Distinct words whose stems a worker remembers: some 200 MB, and more than most archives' days hold."""
@@ -34,8 +30,8 @@ class Cleaner:
         language = rules.language
         word = f"{language.word_class}+"
         self._removals = [
-            *([_LINK] if rules.links == "drop" else []),
-            *([_MENTION] if rules.mentions == "drop" else []),
+            *([LINK] if rules.links == "drop" else []),
+            *([MENTION] if rules.mentions == "drop" else []),
             sign_pattern(_signs_that_leave_words(language)),
         ]
         self._replacements = [*((character, "") for character in language.ignored), *language.lower.items()]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from tonality.text.language import Emoticons
+from tonality.text.pointers import LINK, MENTION
 
 __all__ = ["EmoticonReader", "sign_pattern"]
 
@@ -21,8 +22,10 @@ class EmoticonReader:
     def label(self, text: str) -> float | None:
         """1.0 for positive signs alone, 0.0 for negative alone, None for both or none.
 
-        Both is how balanced brackets read, "((so))", so they label nothing.
+        Both is how balanced brackets read, "((so))", so they label nothing. Links and mentions are passed by: they
+        hold signs that nobody meant, as every https:// holds ":/".
         """
+        text = MENTION.sub(" ", LINK.sub(" ", text))
         positive = self._positive.search(text) is not None
         negative = self._negative.search(text) is not None
         return None if positive == negative else float(positive)

@@ -28,7 +28,7 @@ class Rules(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits that differ wherever the stems could: rules, algorithm, the stemmer's version."""
+        """Twelve hex digits that differ where the rules, the algorithm or the stemmer's version do."""
         facts = {"algorithm": _ALGORITHM, "stemmer": Stemmer.version(), **self.model_dump(exclude={"name"})}
         canonical = json.dumps(facts, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
