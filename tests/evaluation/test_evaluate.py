@@ -76,5 +76,7 @@ def test_both_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artif
 
 def test_a_dataset_that_the_model_was_not_trained_on_is_refused(run):
     """What is held out of it may be what the model has learned from."""
-    with pytest.raises(InputFault, match=r"^dataset/ was numbered by \(vocabulary, unknown, max_length\) .*: run `train` again"):
+    with pytest.raises(
+        InputFault, match=r"^dataset/ was numbered by \(vocabulary, unknown, max_length\) .*: run `train` again"
+    ):
         run(["хорош", "снег"])
