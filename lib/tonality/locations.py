@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from fsspec import AbstractFileSystem
 
 from tonality.faults import InputFault, SettingsFault
 
-__all__ = ["expand", "filesystem", "fsspec_url", "hadoop_url", "join"]
+__all__ = ["expand", "filesystem", "fsspec_url", "hadoop_url", "join", "write_files"]
 
 _GLOB: Final = re.compile(r"[*?\[]")
 
@@ -49,6 +50,14 @@ def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
     except (ImportError, ValueError) as error:
         raise SettingsFault(f"{location} cannot be opened: {error}") from error
     return system, path
+
+
+def write_files(folder: str, files: Mapping[str, bytes]) -> None:
+    """Put small files into a folder, which is made where it is not there."""
+    system, path = filesystem(folder)
+    system.makedirs(path, exist_ok=True)
+    for name, content in files.items():
+        system.pipe_file(join(path, name), content)
 
 
 def expand(location: str) -> dict[str, int]:

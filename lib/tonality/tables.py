@@ -98,11 +98,10 @@ class _Removal(NamedTuple):
 class Publication:
     """What a run is about to publish: partitions of one or several tables, all of them or none."""
 
-    def __init__(self, spark: SparkSession, root: str, run: str) -> None:
+    def __init__(self, spark: SparkSession, folders: Folders, run: str) -> None:
         self._spark = spark
-        self._root = root
+        self._folders = folders
         self._run = run
-        self._folders = Folders(spark, root)
         self._staging = join(_STAGING, run)
         self._moves: list[_Move] = []
         self._removals: list[_Removal] = []
@@ -178,7 +177,7 @@ class Publication:
 def publication(spark: SparkSession, root: str, run: str) -> Iterator[Publication]:
     """A publication whose staged files go at the end, whatever happens."""
     folders = Folders(spark, root)
-    pending = Publication(spark, root, run)
+    pending = Publication(spark, folders, run)
     alive = join(_STAGING, f"{run}{_ALIVE}")
     with lock(folders, alive, run):
         try:

@@ -10,7 +10,7 @@ from tonality import tables
 from tonality.config import Settings
 from tonality.evaluation.linear import linear_probabilities
 from tonality.faults import InputFault
-from tonality.locations import filesystem, join
+from tonality.locations import filesystem, join, write_files
 from tonality.network.artifact import Artifact
 from tonality.network.measures import Metrics, measure
 from tonality.network.storage import read as read_model
@@ -35,7 +35,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
             "tf-idf + logistic regression": _measure(linear_probabilities(train, valid, artifact.vocabulary.num_rows)),
         }
     content = {"model": artifact.fingerprint, "models": {name: asdict(metrics) for name, metrics in measured.items()}}
-    _write(join(root, "evaluation"), content)
+    write_files(join(root, "evaluation"), {"evaluation.json": f"{json.dumps(content, indent=2)}\n".encode()})
     record.note(**content)
     return _table(measured)
 
@@ -65,13 +65,6 @@ def _network_probabilities(valid: DataFrame, artifact: Artifact) -> DataFrame:
 def _measure(rows: DataFrame) -> Metrics:
     collected = rows.toPandas()
     return measure(collected["probability"].to_numpy(), collected["label"].to_numpy())
-
-
-def _write(folder: str, content: object) -> None:
-    system, path = filesystem(folder)
-    system.makedirs(path, exist_ok=True)
-    with system.open(join(path, "evaluation.json"), "w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=2) + "\n")
 
 
 def _table(measured: dict[str, Metrics]) -> str:

@@ -39,8 +39,9 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         dropped["no stems"] += rows.where(F.col("stems") == "").count()
         sides = {side: rows.where((F.col("split") == side) & (F.col("stems") != "")) for side in (TRAIN, VALID)}
         stems = _stage_vocabulary(publication, sides[TRAIN], settings)
-        counts = _stage_dataset(publication, sides, stems, settings)
-        dropped["no known stem"] += sum(rows.count() for rows in sides.values()) - _rows(counts)
+        read = {side: rows.count() for side, rows in sides.items()}
+        counts = _stage_dataset(publication, sides, read, stems, settings)
+        dropped["no known stem"] += sum(read.values()) - sum(count["rows"] for count in counts.values())
         facts = {"vocabulary": vocabulary_fingerprint(stems), "stems": len(stems), "rows": counts, "dropped": dropped}
         publication.note("dataset", {**facts, **_recipe(settings, rules)})
         publication.commit()
@@ -90,13 +91,17 @@ def _stage_vocabulary(publication: tables.Publication, train: DataFrame, setting
 
 
 def _stage_dataset(
-    publication: tables.Publication, sides: dict[str, DataFrame], stems: list[str], settings: Settings
+    publication: tables.Publication,
+    sides: dict[str, DataFrame],
+    read: dict[str, int],
+    stems: list[str],
+    settings: Settings,
 ) -> dict[str, dict[str, int]]:
-    """Rows of each side, in all and positive."""
+    """Rows of each side as they were written, in all and positive; `read` is how many there were to write."""
     dataset = settings.dataset
     parts = {}
     for side, rows in sides.items():
-        files = max(1, round(rows.count() / dataset.shard_rows))
+        files = max(1, round(read[side] / dataset.shard_rows))
         mixed = shuffled(rows, dataset.seed, files)
         parts[f"split={side}"] = numbered(mixed, stems, settings.vocabulary.unknown, dataset.max_length)
     written = publication.replace("dataset", parts, DATASET)
@@ -104,10 +109,6 @@ def _stage_dataset(
     for side, count in counts.items():
         _refuse_one_class(side, count)
     return counts
-
-
-def _rows(counts: dict[str, dict[str, int]]) -> int:
-    return sum(count["rows"] for count in counts.values())
 
 
 def _count(rows: DataFrame) -> dict[str, int]:

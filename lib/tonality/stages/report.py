@@ -12,7 +12,7 @@ import tonality
 from tonality import tables
 from tonality.config import Settings, SurveySettings
 from tonality.faults import InputFault
-from tonality.locations import filesystem, join
+from tonality.locations import filesystem, join, write_files
 from tonality.record import Run
 from tonality.schema import ACCOUNTS, SCORED
 from tonality.scoring.tone import tone
@@ -39,7 +39,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     png = draw_png(dynamics, survey.title)
     page = render(dynamics, survey.title, facts, positive=survey.positive, negative=survey.negative, png=png)
     folder = join(root, "report")
-    _write(folder, {"dynamics.csv": to_csv(dynamics).encode(), "dynamics.png": png, "index.html": page.encode()})
+    write_files(folder, {"dynamics.csv": to_csv(dynamics).encode(), "dynamics.png": png, "index.html": page.encode()})
     record.note(days=len(dynamics), counts=_totals(dynamics))
     return _summary(dynamics, survey, join(folder, "index.html"))
 
@@ -78,13 +78,6 @@ def _evaluation(root: str, models: list[str]) -> dict[str, str]:
 
 def _version() -> dict[str, str]:
     return {"Made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by Tonality {tonality.__version__}"}
-
-
-def _write(folder: str, files: dict[str, bytes]) -> None:
-    system, path = filesystem(folder)
-    system.makedirs(path, exist_ok=True)
-    for name, content in files.items():
-        system.pipe_file(join(path, name), content)
 
 
 def _totals(dynamics: pd.DataFrame) -> dict[str, int]:
