@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
-from tonality.config import SparkSettings
 from tonality.session import spark_session
+from tonality.settings import SparkSettings
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tonality.config import Settings, conf_directory, load
+from tonality.config import conf_directory, load
 from tonality.faults import SettingsFault
+from tonality.settings import Settings
 
 CONF = conf_directory()
 DEFAULT = CONF / "default.toml"
@@ -62,7 +63,7 @@ def test_every_setting_and_section_of_default_toml_has_a_comment_directly_above(
 
 def test_a_comment_of_default_toml_is_the_docstring_of_its_setting():
     """One text for the reader of the file and the reader of the code."""
-    code = (Path(__file__).parent.parent / "lib/tonality/config.py").read_text()
+    code = (Path(__file__).parent.parent / "lib/tonality/settings.py").read_text()
     comments = [line.removeprefix("# ") for line in DEFAULT.read_text().splitlines()[3:] if line.startswith("# ")]
     assert [comment for comment in comments if f'"""{comment}"""' not in code] == []
 

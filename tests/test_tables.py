@@ -24,7 +24,7 @@ import os, sys
 from datetime import date
 import pyarrow as pa
 from tonality import tables
-from tonality.config import SparkSettings
+from tonality.settings import SparkSettings
 from tonality.hadoop import Folders
 from tonality.session import spark_session
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from tonality import __version__
-from tonality.config import Settings, load
+from tonality.config import load
 from tonality.faults import Fault
 from tonality.record import Run
+from tonality.settings import Settings
 from tonality.stages import STAGES, Stage
 
 __all__ = ["main", "run_job"]

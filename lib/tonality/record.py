@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import tonality
-from tonality.config import Settings
 from tonality.faults import Fault, SettingsFault
 from tonality.locations import filesystem, join
+from tonality.settings import Settings
 
 __all__ = ["Run"]
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from pyspark.sql import SparkSession
 
-from tonality.config import SparkSettings, conf_directory
+from tonality.config import conf_directory
 from tonality.faults import Fault
+from tonality.settings import SparkSettings
 
 __all__ = ["rows_per_batch", "spark_session"]
 

@@ -19,12 +19,13 @@ import torch
 from tonality.archive.listing import ArchiveFile, find_files
 from tonality.archive.request import ReadRequest
 from tonality.archive.staged import read_staged
-from tonality.config import TextSettings, text_rules
+from tonality.config import text_rules
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
 from tonality.sample.files import write_sample
 from tonality.schema import FIRST_STEM_ID, VOCABULARY
 from tonality.scoring.scorer import Scorer
+from tonality.settings import TextSettings
 from tonality.text.cleaning import Cleaner
 from tonality.text.rules import Rules
 

@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from tonality.config import TextSettings, text_rules
+from tonality.config import text_rules
 from tonality.corpus.dataset import numbered, with_stems
 from tonality.corpus.emoticon_labels import label_by_emoticon
 from tonality.corpus.split import TRAIN, VALID, shuffled, with_split
 from tonality.corpus.vocabulary import count_stems
 from tonality.schema import DATASET, LABELLED, VOCABULARY
+from tonality.settings import TextSettings
 
 RULES = text_rules(TextSettings(language="ru"))
 

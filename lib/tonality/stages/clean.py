@@ -15,10 +15,11 @@ from tonality import tables
 from tonality.archive.listing import check_columns, find_files
 from tonality.archive.request import ColumnNames, ReadRequest
 from tonality.archive.source import TweetSource
-from tonality.config import ArchiveSettings, Settings, text_rules
+from tonality.config import text_rules
 from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.record import Run
 from tonality.schema import ACCOUNTS, DAY, REJECTS, TWEETS, WINDOW
+from tonality.settings import ArchiveSettings, Settings
 
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
 

@@ -7,7 +7,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
-from tonality.config import Settings
 from tonality.evaluation.linear import linear_probabilities
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join, write_files
@@ -18,6 +17,7 @@ from tonality.record import Run
 from tonality.schema import DATASET
 from tonality.scoring.udf import scoring_udf
 from tonality.session import rows_per_batch
+from tonality.settings import Settings
 from tonality.text.numbering import vocabulary_fingerprint
 
 

@@ -4,11 +4,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
-from tonality.config import Settings, text_rules
+from tonality.config import text_rules
 from tonality.corpus.emoticon_labels import label_by_emoticon
 from tonality.faults import InputFault
 from tonality.record import Run
 from tonality.schema import DAY, LABELLED, TWEETS
+from tonality.settings import Settings
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:

@@ -4,9 +4,9 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from tonality.config import Settings
 from tonality.faults import SettingsFault
 from tonality.record import Run
+from tonality.settings import Settings
 from tonality.stages import STAGES, clean, evaluate, label, prepare, report, score, train
 
 _MODULES = {

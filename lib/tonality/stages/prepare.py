@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
-from tonality.config import CorpusSettings, Settings, text_rules
+from tonality.config import text_rules
 from tonality.corpus.dataset import numbered, with_stems
 from tonality.corpus.formats import TableFormat, read_corpus
 from tonality.corpus.split import TRAIN, VALID, shuffled, with_split
@@ -16,6 +16,7 @@ from tonality.corpus.vocabulary import count_stems
 from tonality.faults import InputFault, SettingsFault
 from tonality.record import Run
 from tonality.schema import DATASET, LABELLED, VOCABULARY
+from tonality.settings import CorpusSettings, Settings
 from tonality.text.numbering import vocabulary_fingerprint
 from tonality.text.rules import Rules
 

@@ -10,12 +10,12 @@ from pyspark.sql import functions as F  # noqa: N812
 
 import tonality
 from tonality import tables
-from tonality.config import Settings, SurveySettings
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join, write_files
 from tonality.record import Run
 from tonality.schema import ACCOUNTS, SCORED
 from tonality.scoring.tone import tone
+from tonality.settings import Settings, SurveySettings
 from tonality.survey.chart import draw_png
 from tonality.survey.dynamics import daily_counts, to_csv, with_shares
 from tonality.survey.page import render

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 
-from tonality.config import Settings
 from tonality.faults import SettingsFault
 from tonality.record import Run
 from tonality.sample.files import SampleSummary, write_sample
+from tonality.settings import Settings
 
 
 def check(settings: Settings) -> None:

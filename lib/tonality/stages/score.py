@@ -4,7 +4,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
-from tonality.config import Settings
 from tonality.faults import Fault, InputFault
 from tonality.locations import join
 from tonality.network.artifact import Artifact
@@ -14,6 +13,7 @@ from tonality.schema import DAY, SCORED, TONES, TWEETS
 from tonality.scoring.tone import tone
 from tonality.scoring.udf import scoring_udf
 from tonality.session import rows_per_batch
+from tonality.settings import Settings
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:

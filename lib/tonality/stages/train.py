@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tonality.config import Settings
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join
 from tonality.network.artifact import Artifact
@@ -15,6 +14,7 @@ from tonality.network.lstm import Shape
 from tonality.network.storage import check_place, write
 from tonality.record import Run
 from tonality.schema import FIRST_STEM_ID, VOCABULARY
+from tonality.settings import Settings
 from tonality.text.numbering import vocabulary_fingerprint
 from tonality.training.loop import Recipe, Trained, train
 from tonality.training.progress import Progress

@@ -1,0 +1,353 @@
+"""The settings of a run: one frozen model a section, each key with its type, its default and what it means."""
+
+import re
+from contextlib import suppress
+from datetime import date
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from tonality.text.topic import topic_pattern
+
+__all__ = [
+    "WORDS",
+    "ArchiveSettings",
+    "Columns",
+    "CorpusSettings",
+    "DatasetSettings",
+    "NetworkSettings",
+    "PathSettings",
+    "SampleSettings",
+    "ScoreSettings",
+    "Settings",
+    "SparkSettings",
+    "SurveySettings",
+    "TextSettings",
+    "TrainSettings",
+    "VocabularySettings",
+]
+
+
+def _as_list(value: object) -> object:
+    if value == "":
+        return ()
+    return [value] if isinstance(value, str | int | float) and not isinstance(value, bool) else value
+
+
+def _as_day(value: object) -> object:
+    """A date from its text; numbers are refused, which pydantic would take for seconds since 1970."""
+    if value == "":
+        return None
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return date.fromisoformat(value.strip())
+    elif value is None or type(value) is date:
+        return value
+    raise PydanticCustomError("day", "a date as 2015-12-10")
+
+
+def _as_memory(value: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]*[kmgt]", value):
+        raise PydanticCustomError("memory", "a size as 4g or 512m")
+    return value
+
+
+def _as_folder(value: str) -> str:
+    if set(value) & set("*?[]{}\\"):
+        raise PydanticCustomError("folder", "one folder, without * ? [ ] { } or a backslash")
+    return value
+
+
+def _as_topic(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        topic_pattern(phrases)
+    except ValueError as error:
+        raise PydanticCustomError("topic", "words with * at their ends alone; {why}", {"why": str(error)}) from error
+    return phrases
+
+
+_Name = Annotated[str, Field(min_length=1)]
+WORDS: Final = (str, tuple[_Name, ...])
+"""The types of keys that want words, so that a number given for one stays as it was typed."""
+
+Names = Annotated[tuple[_Name, ...], BeforeValidator(_as_list)]
+"""One or several: a bare string is a list of one, an empty one a list of none."""
+
+Topic = Annotated[Names, AfterValidator(_as_topic)]
+"""Words or phrases, each with a letter or a digit, `*` at word ends alone."""
+
+Day = Annotated[date | None, BeforeValidator(_as_day)]
+"""A date as 2015-12-10; an empty string is no bound, since TOML has no null."""
+
+
+def _refuse_reversed(section: str, since: date | None, until: date | None) -> None:
+    if since and until and since > until:
+        raise ValueError(f"{section}.since is {since} and {section}.until {until}: since must not be the later")
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, and unknown keys refused.
+
+    A value of another type is taken where it can mean one thing only: 2.0 for a whole number, "2" for a number, 2015
+    for a name. Whatever might be a slip is refused: 2.5 for a whole number, true for a number.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise PydanticCustomError("number", "a number")
+        return value
+
+
+class PathSettings(Section):
+    """Where things lie: local paths, or URLs that fsspec knows and, for root, Hadoop too. Inputs may be globs."""
+
+    archive: Names = ()
+    """Raw tweets: files, folders or globs; a list is allowed."""
+    corpus: Names = ()
+    """Labelled tweets to learn from: files, folders or globs; a list is allowed."""
+    root: Annotated[str, Field(min_length=1), AfterValidator(_as_folder)] = "out"
+    """The folder of every table, the model and the report."""
+
+
+class SparkSettings(Section):
+    """The Spark session where no spark-submit has set it up; under spark-submit its own flags rule."""
+
+    master: str = Field("local[*]", min_length=1)
+    """The master's URL."""
+    memory: Annotated[str, AfterValidator(_as_memory)] = "4g"
+    """The driver's heap, as Java writes it: 4g."""
+    progress: bool = True
+    """Whether Spark's progress bar shows on a terminal."""
+
+
+class Columns(Section):
+    """Which column of a table holds what; an empty name says that the table has no such column."""
+
+    id: str = ""
+    """The tweet's number. Without one it is derived from author, time and text."""
+    created_at: str = Field("created_at", min_length=1)
+    """The time: ISO 8601 (UTC where no offset is given), Twitter's own form, or seconds since 1970."""
+    author: str = ""
+    """The author's name or number."""
+    text: str = Field("text", min_length=1)
+    """The text."""
+    lang: str = ""
+    """The language, in whatever form the table writes it."""
+    retweet: str = ""
+    """Whether the row is a retweet: 1, true, yes or t against anything else."""
+
+
+class ArchiveSettings(Section):
+    """How the raw archive is read."""
+
+    format: Literal["auto", "table"] = "auto"
+    """auto: tweets as JSON lines. table: CSV or Parquet with a header, by `columns`."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """The separator of CSV fields."""
+    columns: Columns = Columns()
+    """Column names, for format = "table"."""
+    languages: Names = ()
+    """Values of `lang` to keep; none: all."""
+    since: Day = None
+    """The first day to keep, UTC; empty: no bound."""
+    until: Day = None
+    """The last day to keep, UTC, itself included; empty: no bound."""
+    retweets: Literal["keep", "drop"] = "keep"
+    """What becomes of retweets."""
+    deduplicate: bool = True
+    """Whether of several tweets with one id only the first (by file, then offset) is kept."""
+    max_record: int = Field(1_048_576, ge=1024)
+    """Bytes of the largest record; a longer one is rejected."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _refuse_reversed("archive", self.since, self.until)
+        return self
+
+
+class TextSettings(Section):
+    """The text rules. They travel with every tweet and model; a model scores only tweets of its own rules."""
+
+    language: str = Field("ru", min_length=1)
+    """A file of conf/languages/, by name, or the path of another."""
+    links: Literal["drop", "keep"] = "drop"
+    """Whether URLs are removed before words are cut."""
+    mentions: Literal["drop", "keep"] = "drop"
+    """Whether @names are removed before words are cut."""
+
+
+class CorpusSettings(Section):
+    """How the labelled corpus is read."""
+
+    format: Literal["rutweetcorp", "sentiment140", "table"] = "rutweetcorp"
+    """rutweetcorp and sentiment140: by position, as published. table: CSV or Parquet with a header."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """The separator of CSV fields, for format = "table"."""
+    text: str = Field("text", min_length=1)
+    """The column of the text, for format = "table"."""
+    label: str = Field("label", min_length=1)
+    """The column of the label, for format = "table"."""
+    positive: Names = ("positive", "1")
+    """Labels that mean positive, for format = "table"; rows with others are dropped and counted."""
+    negative: Names = ("negative", "-1", "0")
+    """Labels that mean negative, for format = "table"."""
+    labelled: bool = False
+    """Whether tweets that `label` labelled by emoticon are learned from too."""
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        if both := sorted(set(self.positive) & set(self.negative)):
+            raise ValueError(f"corpus.positive and corpus.negative both name {', '.join(both)}")
+        return self
+
+
+class VocabularySettings(Section):
+    """Which stems get a number."""
+
+    size: int = Field(100_000, ge=3)
+    """Rows of the embedding, padding and unknown included."""
+    min_count: int = Field(2, ge=1)
+    """Occurrences on the training side that earn a stem its number."""
+    unknown: Literal["train", "drop"] = "train"
+    """Stems without a number: one shared, trained row (train) or left out of the tweet (drop)."""
+
+
+class DatasetSettings(Section):
+    """How labelled tweets become training rows."""
+
+    max_length: int = Field(100, ge=1)
+    """Stems of a tweet that are kept, from its start."""
+    valid_fraction: float = Field(0.2, gt=0, lt=1)
+    """The share of distinct texts held out for validation."""
+    seed: int = 2016
+    """Decides the split and the order of rows."""
+    shard_rows: int = Field(8_192, ge=1)
+    """About how many rows a Parquet row group has: what a training process reads at once."""
+
+
+class NetworkSettings(Section):
+    """The network's shape."""
+
+    kind: Literal["lstm"] = "lstm"
+    """lstm: embedding, stacked LSTM, dropout, one logit."""
+    embedding: int = Field(128, ge=1)
+    """Numbers that stand for a stem."""
+    hidden: int = Field(64, ge=1)
+    """Cells of an LSTM layer."""
+    layers: int = Field(2, ge=1)
+    """Stacked LSTM layers."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """The share of the last layer's outputs zeroed while training."""
+
+
+class TrainSettings(Section):
+    """The training loop."""
+
+    batch_size: int = Field(64, ge=1)
+    """Tweets of a step."""
+    epochs: int = Field(3, ge=1)
+    """Passes over the training side; the best by validation log loss is kept."""
+    learning_rate: float = Field(0.001, gt=0)
+    """Adam's step size."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+    seed: int = 2016
+    """Decides initial weights, dropout and the order of batches."""
+    shuffle_rows: int = Field(100_000, ge=0)
+    """Rows of the window that batches are drawn from; 0 keeps the order of the files."""
+
+
+class ScoreSettings(Section):
+    """Scoring of clean tweets."""
+
+    since: Day = None
+    """The first day to score; empty: no bound."""
+    until: Day = None
+    """The last day to score, itself included; empty: no bound."""
+    batch_rows: int = Field(20_000, ge=1)
+    """Tweets that cross from Spark to a Python worker at once."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _refuse_reversed("score", self.since, self.until)
+        return self
+
+
+class SurveySettings(Section):
+    """What the report asks and how it counts."""
+
+    title: str = "Twitter's tone by day"
+    """The page's heading."""
+    positive: float = Field(0.65, ge=0, le=1)
+    """Positive from this probability on."""
+    negative: float = Field(0.45, ge=0, le=1)
+    """Negative up to this probability; neutral between."""
+    since: Day = None
+    """The first day to report; empty: no bound."""
+    until: Day = None
+    """The last day to report, itself included; empty: no bound."""
+    hashtags: Topic = ()
+    """Tweets with one of these hashtags, # or none before them; звёздн* means every tag that begins so."""
+    keywords: Topic = ()
+    """Tweets with one of these words or phrases; a word may end in *. Neither hashtags nor keywords: all tweets."""
+    retweets: Literal["keep", "drop"] = "keep"
+    """Whether retweets count."""
+    voting: Literal["tweet", "author"] = "tweet"
+    """What a vote is: a tweet, or an author's tone of the day, the commonest of the tweets; ties have no vote."""
+    examples: int = Field(10, ge=5, le=1000)
+    """Tweets of each tone that are shown, spread over the tone's range of probabilities."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _refuse_reversed("survey", self.since, self.until)
+        if self.negative >= self.positive:
+            raise ValueError(
+                f"survey.negative is {self.negative} and survey.positive {self.positive}: negative must be the lower"
+            )
+        return self
+
+
+class SampleSettings(Section):
+    """The synthetic archive and corpus."""
+
+    seed: int = 1
+    """Decides every tweet and the planted opinion; odd seeds end high, even seeds end low."""
+    tweets: int = Field(100_000, ge=1_000)
+    """Records of the archive, notices and broken lines included."""
+    labelled: int = Field(40_000, ge=100)
+    """Tweets of the corpus."""
+    wrong_labels: float = Field(0.18, ge=0, lt=0.5)
+    """The share of corpus labels that are wrong, as emoticons often are."""
+
+
+class Settings(Section):
+    """All settings of a run, a section each."""
+
+    paths: PathSettings = PathSettings()
+    spark: SparkSettings = SparkSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    text: TextSettings = TextSettings()
+    corpus: CorpusSettings = CorpusSettings()
+    vocabulary: VocabularySettings = VocabularySettings()
+    dataset: DatasetSettings = DatasetSettings()
+    network: NetworkSettings = NetworkSettings()
+    train: TrainSettings = TrainSettings()
+    score: ScoreSettings = ScoreSettings()
+    survey: SurveySettings = SurveySettings()
+    sample: SampleSettings = SampleSettings()
