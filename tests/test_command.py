@@ -9,6 +9,8 @@ import pytest
 import tonality.session
 from tonality.command import main, run_job
 from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.session import check_session
+from tonality.settings import SparkSettings
 from tonality.stages import STAGES, Stage
 
 
@@ -27,7 +29,7 @@ def invent(monkeypatch, root):
         if check:
             module.check = check
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setitem(STAGES, "invented", Stage("invented", "Tries.", "nothing", "nothing", spark))
+        monkeypatch.setitem(STAGES, "invented", Stage("invented", "Tries.", "nothing", "nothing", spark=spark))
         return main(["invented", "--set", f"paths.root={root}", *arguments])
 
     return invented
@@ -130,6 +132,111 @@ def test_settings_that_lack_what_a_stage_needs_are_refused_before_anything_is_st
     assert not root.exists()
 
 
+@pytest.mark.parametrize(
+    ("stage", "missing"),
+    [
+        ("clean", ["archive"]),
+        ("prepare", ["corpus"]),
+        ("pipeline", ["archive", "corpus"]),
+        ("label", []),
+        ("sample", []),
+    ],
+)
+def test_a_typo_a_wrong_type_and_a_missing_input_are_one_message_without_starting_or_writing_anything(
+    stage, missing, root, tmp_path, no_spark, capsys
+):
+    (tmp_path / "tweets.csv").touch()
+    options = [
+        "paths.archive=tweats.csv",
+        "paths.corpus=tweats.csv",
+        "paths.rot=x",
+        "train.epochs=many",
+        "trian.epochs=2",
+    ]
+    options = [option.replace("=tweats", f"={tmp_path}/tweats") for option in [f"paths.root={root}", *options]]
+    assert main([stage, *(part for option in options for part in ("--set", option))]) == 2
+    near = f"nothing at {tmp_path}/tweats.csv; did you mean {tmp_path}/tweets.csv?"
+    assert capsys.readouterr().err.removeprefix(f"tonality {stage}: ").splitlines() == [
+        "paths.rot: no such setting; did you mean paths.root?",
+        "train.epochs: found 'many', wanted a whole number, unable to parse string as an integer",
+        "trian: no such setting; did you mean train?",
+        *(f"paths.{key}: {near}" for key in missing),
+    ]
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("spark.master=yran", "spark.master: found 'yran', wanted local[*], local[4], yarn, spark:// or k8s://"),
+        ("spark.master=local[0]", "spark.master: found 'local[0]', wanted local"),
+        ("spark.memory=10m", "spark.memory: found 10m, wanted 512m or more: Spark does not start with less"),
+        ("spark.memory=9000t", "spark.memory: found 9000t, but this machine has "),
+    ],
+)
+def test_a_session_that_cannot_be_is_refused_before_anything_is_started(option, message, root, no_spark, capsys):
+    arguments = ["--set", f"paths.root={root}", "--set", option]
+    assert main(["label", *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"tonality label: {message}")
+    assert main(["clean", *arguments]) == 2
+    assert [line.partition(" ")[0] for line in capsys.readouterr().err.splitlines()] == ["tonality", message.split()[0]]
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    "master", ["local", "local[2]", "local[*]", "local[2,3]", "yarn", "spark://host:7077", "k8s://https://host"]
+)
+def test_masters_that_spark_knows_are_taken(master):
+    check_session(SparkSettings(master=master))
+
+
+def test_spark_submit_decides_of_master_and_memory_itself(monkeypatch):
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    check_session(SparkSettings(master="yran", memory="1m"))
+
+
+@pytest.fixture
+def java(monkeypatch, tmp_path):
+    """Makes JAVA_HOME a folder whose java is a script of one's own, or has none."""
+
+    def install(script, mode=0o755):
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+        (tmp_path / "bin").mkdir()
+        if script is not None:
+            (tmp_path / "bin" / "java").write_text(script)
+            (tmp_path / "bin" / "java").chmod(mode)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (None, "Spark needs Java 17 or 21: JAVA_HOME is {home}, which has no bin/java. Install one"),
+        ('#!/bin/sh\necho \'openjdk version "1.8.0_292"\' >&2', "Spark needs Java 17 or 21: {home}/bin/java is version 1.8.0_292."),
+        ('#!/bin/sh\necho \'openjdk version "11.0.2" 2019\' >&2', "Spark needs Java 17 or 21: {home}/bin/java is version 11.0.2."),
+        ("#!/bin/sh\nexit 1", "Spark needs Java 17 or 21: {home}/bin/java -version says nothing."),
+        ("#!/bin/sh\necho Unrecognized option: -Xx >&2", "Spark needs Java 17 or 21: {home}/bin/java -version says Unrecognized"),
+        ("no program", "Spark needs Java 17 or 21: {home}/bin/java does not run: Exec format error."),
+    ],
+)  # fmt: skip
+def test_a_java_that_spark_cannot_use_is_named_with_the_one_that_is_wanted(
+    script, message, java, tmp_path, root, capsys
+):
+    java(script)
+    assert main(["label", "--set", f"paths.root={root}"]) == 1
+    assert capsys.readouterr().err.startswith(f"tonality label: {message.format(home=tmp_path)}")
+
+
+def test_a_machine_without_java_is_told_which_one_to_install(monkeypatch, root, capsys):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["label", "--set", f"paths.root={root}"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "tonality label: Spark needs Java 17 or 21: there is no java on PATH. Install"
+    )
+
+
 def test_an_archive_that_is_not_there_exits_3_and_is_recorded(root, lent_spark, capsys):
     arguments = ["clean", "--set", f"paths.root={root}", "--set", "paths.archive=/missing/*.json"]
     assert main(arguments) == 3
@@ -146,7 +253,7 @@ def test_a_stage_that_comes_too_early_exits_3_and_says_what_to_run_first(stage, 
 
 def test_a_root_that_cannot_be_written_exits_1_with_a_message_before_spark_starts(tmp_path, no_spark, capsys):
     (tmp_path / "file").write_text("in the way")
-    arguments = ["clean", "--set", f"paths.root={tmp_path}/file", "--set", "paths.archive=a"]
+    arguments = ["clean", "--set", f"paths.root={tmp_path}/file", "--set", f"paths.archive={tmp_path}"]
     assert main(arguments) == 1
     assert capsys.readouterr().err.startswith(f"tonality clean: paths.root: cannot write to {tmp_path}/file: ")
 

@@ -153,6 +153,67 @@ def test_a_number_where_a_file_should_have_a_section_is_refused(tmp_path):
     assert fault == "train: found 3, wanted a section: [train] in a file, train.key=value with --set"
 
 
+def missing(location: str) -> list[str]:
+    with pytest.raises(SettingsFault) as raised:
+        load([], [f"paths.archive={location}"], inputs=["archive"])
+    return str(raised.value).splitlines()
+
+
+def test_an_input_that_is_not_there_is_answered_with_the_nearest_that_is(tmp_path):
+    write(tmp_path, "", "2015-12.csv")
+    assert missing(f"{tmp_path}/2015-21.csv") == [
+        f"paths.archive: nothing at {tmp_path}/2015-21.csv; did you mean {tmp_path}/2015-12.csv?"
+    ]
+    assert missing(f"{tmp_path}/zzz") == [f"paths.archive: nothing at {tmp_path}/zzz; {tmp_path} holds 2015-12.csv"]
+    assert missing(f"{tmp_path}/a/b/c") == [
+        f"paths.archive: nothing at {tmp_path}/a/b/c; there is no {tmp_path}/a/b either, the nearest that is there is {tmp_path}"
+    ]
+    assert missing(f"{tmp_path}/2015-12.csv/a") == [
+        f"paths.archive: nothing at {tmp_path}/2015-12.csv/a; {tmp_path}/2015-12.csv is a file, no folder"
+    ]
+    assert missing(f"file://{tmp_path}/zzz")[0].startswith(f"paths.archive: nothing at file://{tmp_path}/zzz; ")
+
+
+def test_every_missing_input_is_named_beside_the_faults_of_other_sections_and_of_its_own(tmp_path):
+    with pytest.raises(SettingsFault) as raised:
+        load(
+            [],
+            [f'paths.archive=["{tmp_path}/a", "{tmp_path}", "{tmp_path}/b"]', "paths.rot=x", "train.epochs=0"],
+            ["archive"],
+        )
+    assert [line.partition(";")[0] for line in str(raised.value).splitlines()] == [
+        "paths.rot: no such setting",
+        "train.epochs: found 0, wanted greater than or equal to 1",
+        f"paths.archive: nothing at {tmp_path}/a",
+        f"paths.archive: nothing at {tmp_path}/b",
+    ]
+
+
+@pytest.mark.parametrize(
+    "location", ["*.json", "2015-1?", "[ab].gz", "memory://a", "hdfs://host/a", "zip://a::file:///b.zip", "{here}"]
+)
+def test_globs_and_what_lies_elsewhere_are_left_to_the_stage(location, tmp_path):
+    load([], [f"paths.archive={location.format(here=tmp_path)}"], ["archive"])
+
+
+def test_a_scheme_that_nothing_here_can_open_is_named_with_its_key():
+    assert missing("s4://bucket/a") == ["paths.archive: s4://bucket/a cannot be opened: Protocol not known: s4"]
+    with pytest.raises(SettingsFault, match=r"^paths.root: s4://bucket/a cannot be opened: Protocol not known: s4$"):
+        load([], ["paths.root=s4://bucket/a"], [])
+    assert load([], ["paths.root=s4://bucket/a"]).paths.root == "s4://bucket/a"
+
+
+def test_only_the_inputs_that_are_asked_for_are_looked_for(tmp_path):
+    load([], [f"paths.corpus={tmp_path}/missing", f"paths.archive={tmp_path}"], ["archive"])
+
+
+def test_a_fault_of_text_does_not_hide_that_its_language_is_unknown():
+    assert [fault.partition(";")[0] for fault in faults("text.link=keep", "text.language=xx")] == [
+        "text.link: no such setting",
+        f"text.language: no file {CONF}/languages/xx.toml",
+    ]
+
+
 def test_contradictions_are_refused_in_the_words_of_the_settings():
     assert faults("archive.since=2015-12-11", "archive.until=2015-12-10") == [
         "archive.since is 2015-12-11 and archive.until 2015-12-10: since must not be the later"

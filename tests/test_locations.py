@@ -1,4 +1,5 @@
 import gzip
+import re
 from pathlib import Path
 
 import fsspec
@@ -84,10 +85,31 @@ def test_a_file_whose_name_looks_like_a_glob_is_itself(tmp_path):
     assert names(expand(f"{tmp_path}/tweets[1].json")) == ["tweets[1].json"]
 
 
+@pytest.mark.parametrize(
+    ("location", "instead"),
+    [
+        ("*.json", "; {here} holds a.csv, empty, hidden"),
+        ("empty", "; {here}/empty holds nothing"),
+        ("hidden", "; {here}/hidden holds _SUCCESS, which are hidden by their . or _"),
+        ("*/x.csv", "; {here} holds a.csv, empty, hidden"),
+        ("missing", ""),
+        ("missing/*.csv", ""),
+    ],
+)
+def test_where_nothing_is_found_what_the_folder_holds_is_named(tmp_path, location, instead):
+    for name in ("empty", "hidden"):
+        (tmp_path / name).mkdir()
+    for name in ("a.csv", "hidden/_SUCCESS"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputFault) as raised:
+        expand(f"{tmp_path}/{location}")
+    assert str(raised.value) == f"no file found at {tmp_path}/{location}{instead.format(here=tmp_path)}"
+
+
 @pytest.mark.parametrize("pattern", ["missing", "missing/*.json", "empty"])
 def test_nothing_found_names_the_location(pattern, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputFault, match=f"^no file found at {tmp_path}/{pattern.replace('*', '.*')}$"):
+    with pytest.raises(InputFault, match=f"^no file found at {tmp_path}/{re.escape(pattern)}(;|$)"):
         expand(f"{tmp_path}/{pattern}")
 
 

@@ -1,3 +1,4 @@
+import errno
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +48,13 @@ def test_a_failed_run_leaves_a_record_that_names_the_failure_and_what_it_counted
         raise error
     (record,) = records(settings).values()
     assert (record["fault"], record["files"]) == (f"{type(error).__name__}: {error}", 1)
+
+
+def test_a_mishap_is_recorded_in_the_words_that_people_read(settings):
+    with pytest.raises(OSError, match="No space"), Run("clean", settings):
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/tweets")
+    (record,) = records(settings).values()
+    assert record["fault"].startswith("Fault: /data/tweets: no space left on device: free some space")
 
 
 def test_a_run_whose_settings_are_at_fault_leaves_none(settings):

@@ -11,8 +11,10 @@ import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import locks, tables
+from tonality.config import load
 from tonality.faults import Fault, InputFault
 from tonality.hadoop import Folders
+from tonality.record import Run
 from tonality.schema import DAY
 from tonality.tables import publication, read, recover, totals
 
@@ -185,13 +187,42 @@ def test_totals_over_no_rows_are_zero(spark):
     assert totals(spark.createDataFrame([], "n int"), **sums) == {"rows": 0, "sum": 0}
 
 
-def test_rows_of_other_text_rules_are_refused_with_what_to_do(spark):
-    frame = spark.createDataFrame([("c0ffee",), ("facade",)], "rules string")
+def refused(rows, root, wanted=("ru", "drop", "drop"), fingerprint="c0ffee"):
+    rules = dict(zip(("name", "links", "mentions"), wanted, strict=True))
     with pytest.raises(InputFault) as raised:
-        tables.refuse_other_rules(frame, "tweets", "c0ffee", "clean")
-    assert str(raised.value).startswith("tweets was made with the text rules facade, wanted c0ffee: run `clean` again")
-    tables.refuse_other_rules(frame.where("rules = 'c0ffee'"), "tweets", "c0ffee", "clean")
-    tables.refuse_other_rules(frame.where("false"), "tweets", "c0ffee", "clean")
+        tables.refuse_other_rules(rows, str(root), "tweets", rules, fingerprint, "Clean again.")
+    return str(raised.value)
+
+
+def test_rows_of_other_text_rules_are_refused_with_both_rules_in_words(spark, tmp_path):
+    with Run("clean", load([], [f"paths.root={tmp_path}", "text.links=keep", "text.language=en"])) as run:
+        pass
+    rows = spark.createDataFrame([("c0ffee", "a"), ("facade", run.id)], "rules string, run string")
+    assert refused(rows, tmp_path) == (
+        "tweets/ was cut by other text rules: found text.language = en, text.links = keep, text.mentions = drop (facade); "
+        "wanted text.language = ru, text.links = drop, text.mentions = drop (c0ffee). Clean again."
+    )
+    assert refused(rows, tmp_path, ("en", "keep", "drop")).endswith(
+        "(c0ffee). The settings agree, so the language file or the stemmer has changed since. Clean again."
+    )
+
+
+def test_other_text_rules_whose_record_is_gone_are_named_by_their_fingerprint(spark, tmp_path):
+    rows = spark.createDataFrame(
+        [("facade", "clean-1"), ("decade", None), (None, "clean-1")], "rules string, run string"
+    )
+    message = refused(rows, tmp_path)
+    assert "rules facade, of a run whose record is gone" in message
+    assert "rules decade, of a run whose record is gone" in message
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "clean-1.json").write_text("half a rec")
+    assert "rules facade, of a run whose record is gone" in refused(rows, tmp_path)
+
+
+def test_rows_of_the_same_text_rules_are_taken(spark, tmp_path):
+    rows = spark.createDataFrame([("c0ffee", "a"), ("c0ffee", "b")], "rules string, run string")
+    tables.refuse_other_rules(rows, str(tmp_path), "tweets", {}, "c0ffee", "")
+    tables.refuse_other_rules(rows.where("false"), str(tmp_path), "tweets", {}, "c0ffee", "")
 
 
 # Kills

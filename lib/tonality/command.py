@@ -2,13 +2,18 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from io import TextIOWrapper
+from types import ModuleType
 from typing import Final
 
 from tonality import __version__
 from tonality.config import load
-from tonality.faults import Fault
+from tonality.faults import Fault, SettingsFault
+from tonality.mishaps import explained
 from tonality.record import Run
 from tonality.settings import Settings
 from tonality.stages import STAGES, Stage
@@ -57,22 +62,24 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _execute(stage: Stage, files: Sequence[str], overrides: Sequence[str]) -> int:
     try:
-        settings = load(files, overrides)
-        print(_run(stage, settings))  # noqa: T201 - the summary is what stdout is for
+        settings = load(files, overrides, stage.inputs)
+        with explained(settings):
+            _say(_run(stage, settings))
     except Fault as fault:
         print(f"tonality {stage.name}: {fault}", file=sys.stderr)  # noqa: T201
         return fault.exit_status
     except KeyboardInterrupt:
         print(f"tonality {stage.name}: interrupted", file=sys.stderr)  # noqa: T201
         return _INTERRUPTED
+    finally:
+        _settle_stdout()
     return 0
 
 
 def _run(stage: Stage, settings: Settings) -> str:
     """Run the stage with its record, in a Spark session where it needs one."""
     implementation = importlib.import_module(f"tonality.stages.{stage.name}")
-    if hasattr(implementation, "check"):
-        implementation.check(settings)
+    _check(stage, implementation, settings)
     with Run(stage.name, settings) as record:
         if not stage.spark:
             return str(implementation.run(settings, record))
@@ -80,3 +87,40 @@ def _run(stage: Stage, settings: Settings) -> str:
 
         with spark_session(stage.name, settings.spark) as spark:
             return str(implementation.run(settings, record, spark))
+
+
+def _check(stage: Stage, implementation: ModuleType, settings: Settings) -> None:
+    """Ask the stage, and Spark where it needs it, for all that they have against the settings."""
+    checks = [partial(implementation.check, settings)] if hasattr(implementation, "check") else []
+    if stage.spark:
+        from tonality.session import check_session
+
+        checks.append(partial(check_session, settings.spark))
+    faults: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except SettingsFault as fault:
+            faults.append(str(fault))
+    if faults:
+        raise SettingsFault("\n".join(faults))
+
+
+def _say(summary: str) -> None:
+    """Print the summary: what stdout is for. A terminal that lacks a letter shows its code; a reader may have gone."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        print(summary, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        return  # the stage is done, whoever reads of it
+    except OSError as error:
+        raise Fault(f"the stage is done, but its summary cannot be written to stdout: {error.strerror}") from error
+
+
+def _settle_stdout() -> None:
+    """Python would write what is left to a pipe that nobody reads, or a full disk, and complain as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

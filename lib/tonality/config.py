@@ -6,17 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tonality.faults import SettingsFault
-from tonality.settings import WORDS, Settings, TextSettings
+from tonality.locations import unknown_scheme, what_is_missing
+from tonality.settings import WORDS, PathSettings, Settings, TextSettings
 from tonality.text.language import load_language
 from tonality.text.rules import Rules
 
 __all__ = ["conf_directory", "load", "text_rules"]
+
+_Section = TypeVar("_Section", bound=BaseModel)
 
 
 def text_rules(text: TextSettings) -> Rules:
@@ -32,10 +35,14 @@ def conf_directory() -> Path:
     return installed if installed.is_dir() else package.parent.parent / "conf"
 
 
-def load(files: Iterable[str | Path] = (), overrides: Iterable[str] = ()) -> Settings:
+def load(
+    files: Iterable[str | Path] = (), overrides: Iterable[str] = (), inputs: Iterable[str] | None = None
+) -> Settings:
     """Settings from TOML files and `section.key=value` overrides, the later over the earlier.
 
-    Raises SettingsFault, which names every fault found: unreadable files, unknown keys, wrong types, contradictions.
+    The inputs are keys of [paths] that are about to be read: what they name on this machine must be there, and root
+    must be of a kind that can be opened; None where nothing is about to happen. Raises SettingsFault, which names every
+    fault found: unreadable files, unknown keys, wrong types, contradictions, missing inputs.
     """
     faults: list[str] = []
     merged: dict[str, Any] = {}
@@ -47,11 +54,22 @@ def load(files: Iterable[str | Path] = (), overrides: Iterable[str] = ()) -> Set
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         faults.extend(_in_words(detail) for detail in error.errors())
-    with suppress(ValidationError):  # named above
-        faults.extend(_language_faults(TextSettings.model_validate(merged.get("text", {}))))
+    faults.extend(_language_faults(_salvaged(TextSettings, merged.get("text"))))
+    if inputs is not None:
+        faults.extend(_path_faults(_salvaged(PathSettings, merged.get("paths")), inputs))
     if faults:
         raise SettingsFault("\n".join(faults))
     return settings
+
+
+def _salvaged(model: type[_Section], table: object) -> _Section:
+    """The section with those of its keys that are right by themselves: faults of the others hide none of these."""
+    right: dict[str, Any] = {}
+    for key, value in table.items() if isinstance(table, dict) else ():
+        with suppress(ValidationError):  # named with the faults of all settings
+            model.model_validate({key: value})
+            right[key] = value
+    return model.model_validate(right)
 
 
 def _language_faults(text: TextSettings) -> list[str]:
@@ -62,13 +80,21 @@ def _language_faults(text: TextSettings) -> list[str]:
     return []
 
 
+def _path_faults(paths: PathSettings, inputs: Iterable[str]) -> list[str]:
+    named = [(key, location) for key in inputs for location in getattr(paths, key)]
+    missing = [("root", unknown_scheme(paths.root)), *((key, what_is_missing(location)) for key, location in named)]
+    return [f"paths.{key}: {what}" for key, what in missing if what]
+
+
 def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         faults.append(f"{file}: no such settings file{_near_file(file)}")
-    except (OSError, UnicodeDecodeError) as error:
-        faults.append(f"{file}: cannot be read: {error}")
+    except OSError as error:
+        faults.append(f"{file}: cannot be read: {error.strerror}; a TOML file of settings is wanted")
+    except UnicodeDecodeError as error:
+        faults.append(f"{file}: cannot be read: no text in UTF-8 ({error.reason} at byte {error.start})")
     except tomllib.TOMLDecodeError as error:
         faults.append(f"{file}: not valid TOML: {error}")
     return {}

@@ -1,19 +1,33 @@
 """Where things lie: URLs as fsspec writes them and as Hadoop does, and the files that a path, folder or glob means."""
 
+import difflib
+import os
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import fsspec
 from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from tonality.faults import InputFault, SettingsFault
 
-__all__ = ["expand", "filesystem", "fsspec_url", "hadoop_url", "join", "write_files"]
+__all__ = [
+    "expand",
+    "filesystem",
+    "fsspec_url",
+    "hadoop_url",
+    "join",
+    "unknown_scheme",
+    "what_is_missing",
+    "write_files",
+]
 
 _GLOB: Final = re.compile(r"[*?\[]")
+_SHOWN: Final = 5
+"""Names of a folder that a message shows."""
 
 
 def fsspec_url(location: str) -> str:
@@ -43,12 +57,13 @@ def join(location: str, *names: str) -> str:
 def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
     """The fsspec file system of a location and its path there.
 
-    Raises SettingsFault where the scheme is unknown or needs a package that is not installed (s3fs, gcsfs).
+    Raises SettingsFault where the scheme is unknown, needs a package that is not installed (s3fs, gcsfs) or a library
+    that is not there (hdfs).
     """
     try:
         system, path = fsspec.core.url_to_fs(fsspec_url(location))
-    except (ImportError, ValueError) as error:
-        raise SettingsFault(f"{location} cannot be opened: {error}") from error
+    except (ImportError, ValueError, OSError) as error:  # a system that needs Java or a network may be cut off from it
+        raise SettingsFault(f"{location} cannot be opened: {str(error).partition(chr(10))[0]}") from error
     return system, path
 
 
@@ -64,7 +79,7 @@ def expand(location: str) -> dict[str, int]:
     """The files that a path, folder or glob means: their URLs, in order, with their bytes.
 
     Below a folder, or below where a glob begins, names that begin with . or _ are hidden. A name with * ? [ in it that
-    is there is no glob. Raises InputFault where there is no file.
+    is there is no glob. Raises InputFault where there is no file, with what the folder holds instead.
     """
     system, path = filesystem(location)
     roots, base = [path], path
@@ -77,8 +92,62 @@ def expand(location: str) -> dict[str, int]:
         if not _is_hidden(posixpath.relpath(name, base))
     }
     if not found:
-        raise InputFault(f"no file found at {location}")
+        raise InputFault(f"no file found at {location}{_instead(system, posixpath.join(base, '') if mark else path)}")
     return dict(sorted(found.items()))
+
+
+def unknown_scheme(location: str) -> str | None:
+    """Why nothing can be opened by a URL's scheme, in words; None where it can, as far as this machine knows."""
+    scheme, separator, _ = fsspec_url(location).partition("://")
+    try:
+        fsspec.get_filesystem_class(scheme if separator else "file")
+    except (ImportError, ValueError) as error:
+        return f"{location} cannot be opened: {error}"
+    return None
+
+
+def what_is_missing(location: str) -> str | None:
+    """Why a local file or folder cannot be read, in words; None where it is there.
+
+    Globs and files of other systems are not looked for: whoever opens them tells.
+    """
+    if unknown := unknown_scheme(location):
+        return unknown
+    if not location.startswith("file:") and "://" in location:
+        return None
+    system, path = filesystem(location)
+    if not isinstance(system, LocalFileSystem) or system.exists(path) or _GLOB.search(path):
+        return None
+    return f"nothing at {location}{_nearest(Path(path))}"
+
+
+def _nearest(path: Path) -> str:
+    """A name that may have been meant; else what there is."""
+    folder = next(parent for parent in path.parents if parent.exists())
+    if folder != path.parent:
+        return f"; there is no {path.parent} either, the nearest that is there is {folder}"
+    if not folder.is_dir():
+        return f"; {folder} is a file, no folder"
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return f"; {folder} may not be read by this user"
+    names = [file.name for file in folder.iterdir()]
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {folder / near[0]}?" if near else f"; {folder} holds {_few(names)}"
+
+
+def _instead(system: AbstractFileSystem, folder: str) -> str:
+    """What the folder holds where what was looked for is not there; nothing where the folder is not there either."""
+    if not system.isdir(folder):
+        return ""
+    names = [posixpath.basename(name.rstrip("/")) for name in system.ls(folder, detail=False)]
+    hidden = ", which are hidden by their . or _" if names and all(map(_is_hidden, names)) else ""
+    return f"; {folder.rstrip('/') or '/'} holds {_few(names)}{hidden}"
+
+
+def _few(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = len(ordered) - _SHOWN
+    return ", ".join(ordered[:_SHOWN]) + (f" and {more} more" if more > 0 else "") if ordered else "nothing"
 
 
 def _is_hidden(relative: str) -> bool:

@@ -10,9 +10,10 @@ from typing import Any, Final, Self
 import tonality
 from tonality.faults import Fault, SettingsFault
 from tonality.locations import filesystem, join
+from tonality.mishaps import explain
 from tonality.settings import Settings
 
-__all__ = ["Run"]
+__all__ = ["Run", "text_settings"]
 
 _UNFINISHED: Final = "not ended: still running, or killed"
 
@@ -38,18 +39,22 @@ class Run:
         try:
             self._write(_UNFINISHED)
         except OSError as error:
-            raise Fault(f"paths.root: cannot write to {self._settings.paths.root}: {error}") from error
+            raise Fault(
+                f"paths.root: cannot write to {self._settings.paths.root}: {error.strerror or error}"
+            ) from error
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write the record, of a failed run too, unless its settings are at fault: that run never began."""
-        if isinstance(error, SettingsFault):
-            self._forget()
-        elif error is None:
+        if error is None:
             self._write(None)
-        else:
-            with suppress(OSError):  # what made the run fail is what people must see
-                self._write(f"{type(error).__name__}: {error}")
+            return
+        fault = error if isinstance(error, Fault) else explain(error, self._settings) or error
+        with suppress(OSError):  # what made the run fail is what people must see
+            if isinstance(fault, SettingsFault):
+                self._forget()
+            else:
+                self._write(f"{type(fault).__name__}: {fault}")
 
     @property
     def seconds(self) -> float:
@@ -75,3 +80,12 @@ class Run:
     def _forget(self) -> None:
         system, folder = filesystem(join(self._settings.paths.root, "runs"))
         system.rm_file(join(folder, f"{self.id}.json"))
+
+
+def text_settings(root: str, run: str) -> dict[str, str] | None:
+    """The [text] settings that a run had; None where its record is gone or cannot be read."""
+    system, path = filesystem(join(root, "runs", f"{run}.json"))
+    try:
+        return dict(json.loads(system.cat_file(path))["settings"]["text"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,21 +1,24 @@
 """The SparkSession: spark-submit's where there is one, else a local one that the settings describe."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import psutil
 from pyspark.sql import SparkSession
 
 from tonality.config import conf_directory
-from tonality.faults import Fault
+from tonality.faults import Fault, SettingsFault
 from tonality.settings import SparkSettings
 
-__all__ = ["rows_per_batch", "spark_session"]
+__all__ = ["check_session", "rows_per_batch", "spark_session"]
 
 _FIXED: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -32,14 +35,38 @@ _LOCAL: Final = {
 }
 """What suits one machine; on a cluster conf/spark/ and spark-submit decide."""
 
+_SAID_BY_THE_EXCEPTION: Final = ("toPandas attempted Arrow optimization", "Unable to cleanly shutdown Spark JVM")
+"""Warnings of pyspark's that come before an exception, with Java's whole stack trace, or tell of a dead Java."""
+
 _OLDEST_JAVA: Final = 17
+
+_MASTER: Final = re.compile(r"local(\[(\*|[1-9][0-9]*)(, *[1-9][0-9]*)?\])?|local-cluster\[.+\]|yarn|(spark|k8s)://.+")
+_LEAST_MEMORY: Final = 512 * 2**20
+"""Bytes of the heap; Spark refuses less than 450 MiB."""
+_UNITS: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def check_session(settings: SparkSettings) -> None:
+    """Refuse settings that no session can be made of, but where spark-submit rules. Raises SettingsFault, for all."""
+    if _under_spark_submit():
+        return
+    faults = []
+    if not _MASTER.fullmatch(settings.master):
+        faults.append(f"spark.master: found {settings.master!r}, wanted local[*], local[4], yarn, spark:// or k8s://")
+    wanted, there = int(settings.memory[:-1]) * _UNITS[settings.memory[-1]], psutil.virtual_memory().total
+    if wanted < _LEAST_MEMORY:
+        faults.append(f"spark.memory: found {settings.memory}, wanted 512m or more: Spark does not start with less")
+    if wanted > 2 * there:  # a heap somewhat too large starts, and may never be filled
+        faults.append(f"spark.memory: found {settings.memory}, but this machine has {there // _UNITS['m']}m")
+    if faults:
+        raise SettingsFault("\n".join(faults))
 
 
 @contextmanager
 def spark_session(name: str, settings: SparkSettings) -> Iterator[SparkSession]:
     """A session for one stage, stopped at its end.
 
-    Raises Fault where Java is missing or too old.
+    Raises Fault where Java is missing, too old or does not run.
     """
     builder = SparkSession.builder.appName(f"tonality {name}")
     if not _under_spark_submit():
@@ -51,12 +78,15 @@ def spark_session(name: str, settings: SparkSettings) -> Iterator[SparkSession]:
             builder = builder.config(key, value)
     for key, value in _FIXED.items():
         builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR" if not _under_spark_submit() else "WARN")
-    try:
-        yield session
-    finally:
-        session.stop()
+    with warnings.catch_warnings():
+        for known in _SAID_BY_THE_EXCEPTION:
+            warnings.filterwarnings("ignore", known)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR" if not _under_spark_submit() else "WARN")
+        try:
+            yield session
+        finally:
+            session.stop()
 
 
 def _under_spark_submit() -> bool:
@@ -85,11 +115,17 @@ def _check_java() -> None:
     if not java or not Path(java).exists():
         where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
         raise Fault(f"Spark needs Java 17 or 21: {where}. Install one (Debian and Ubuntu: default-jre-headless).")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
+    except OSError as error:
+        raise Fault(f"Spark needs Java 17 or 21: {java} does not run: {error.strerror}. Set JAVA_HOME.") from error
     version = said.partition('version "')[2].partition('"')[0]
     major = version.removeprefix("1.").split(".")[0].split("-")[0]
+    if not version:
+        said = said.strip().partition("\n")[0] or "nothing"
+        raise Fault(f"Spark needs Java 17 or 21: {java} -version says {said}. Set JAVA_HOME to another.")
     if not major.isdigit() or int(major) < _OLDEST_JAVA:
-        raise Fault(f"Spark needs Java 17 or 21: {java} is version {version or 'unknown'}. Set JAVA_HOME to another.")
+        raise Fault(f"Spark needs Java 17 or 21: {java} is version {version}. Set JAVA_HOME to another.")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The settings of a run: one frozen model a section, each key with its type, its default and what it means."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from typing import Annotated, Final, Literal, Self
@@ -17,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tonality.text.topic import topic_pattern
+from tonality.text.topic import hashtag_pattern, phrase_pattern
 
 __all__ = [
     "WORDS",
@@ -68,12 +69,20 @@ def _as_folder(value: str) -> str:
     return value
 
 
-def _as_topic(phrases: tuple[str, ...]) -> tuple[str, ...]:
+def _as_hashtags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return _as_topic(tags, hashtag_pattern)
+
+
+def _as_phrases(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    return _as_topic(phrases, phrase_pattern)
+
+
+def _as_topic(words: tuple[str, ...], pattern: Callable[[tuple[str, ...]], str]) -> tuple[str, ...]:
     try:
-        topic_pattern(phrases)
+        pattern(words)
     except ValueError as error:
-        raise PydanticCustomError("topic", "words with * at their ends alone; {why}", {"why": str(error)}) from error
-    return phrases
+        raise PydanticCustomError("topic", "{why}", {"why": str(error)}) from error
+    return words
 
 
 _Name = Annotated[str, Field(min_length=1)]
@@ -83,7 +92,10 @@ WORDS: Final = (str, tuple[_Name, ...])
 Names = Annotated[tuple[_Name, ...], BeforeValidator(_as_list)]
 """One or several: a bare string is a list of one, an empty one a list of none."""
 
-Topic = Annotated[Names, AfterValidator(_as_topic)]
+Hashtags = Annotated[Names, AfterValidator(_as_hashtags)]
+"""Hashtags, # or none before them, `*` at the end alone."""
+
+Phrases = Annotated[Names, AfterValidator(_as_phrases)]
 """Words or phrases, each with a letter or a digit, `*` at word ends alone."""
 
 Day = Annotated[date | None, BeforeValidator(_as_day)]
@@ -302,9 +314,9 @@ class SurveySettings(Section):
     """The first day to report; empty: no bound."""
     until: Day = None
     """The last day to report, itself included; empty: no bound."""
-    hashtags: Topic = ()
+    hashtags: Hashtags = ()
     """Tweets with one of these hashtags, # or none before them; звёздн* means every tag that begins so."""
-    keywords: Topic = ()
+    keywords: Phrases = ()
     """Tweets with one of these words or phrases; a word may end in *. Neither hashtags nor keywords: all tweets."""
     retweets: Literal["keep", "drop"] = "keep"
     """Whether retweets count."""

@@ -25,6 +25,7 @@ from tonality.faults import InputFault
 from tonality.hadoop import Folders
 from tonality.locations import join
 from tonality.locks import lock, lock_if_free
+from tonality.record import text_settings
 from tonality.schema import DAY
 
 __all__ = ["Publication", "days", "publication", "read", "recover", "refuse_other_rules", "totals"]
@@ -70,14 +71,31 @@ def _values(folders: Folders, table: str, column: str) -> list[str]:
     return [name.removeprefix(prefix) for name in folders.names(table) if name.startswith(prefix)]
 
 
-def refuse_other_rules(frame: DataFrame, table: str, fingerprint: str, stage: str) -> None:
-    """Raise InputFault where rows of the table were cut by other text rules than these."""
-    rules = [row.rules for row in frame.select("rules").distinct().limit(3).collect()]
-    if others := [other for other in rules if other != fingerprint]:
-        raise InputFault(
-            f"{table} was made with the text rules {', '.join(others)}, wanted {fingerprint}: "
-            f"run `{stage}` again with the present [text] settings, or use those that it was made with"
-        )
+def refuse_other_rules(
+    frame: DataFrame, root: str, table: str, rules: Mapping[str, object], fingerprint: str, remedy: str
+) -> None:
+    """Raise InputFault where rows of the table were cut by other text rules than these, both in words.
+
+    What the rows were cut by stands in the record of the run that wrote them.
+    """
+    others = frame.where(~F.col("rules").eqNullSafe(fingerprint)).groupBy("rules").agg(F.max("run").alias("run"))
+    found = [(row.rules, text_settings(root, row.run)) for row in others.orderBy("run").limit(3).collect()]
+    if not found:
+        return
+    wanted = {"language": rules["name"], "links": rules["links"], "mentions": rules["mentions"]}
+    same = any(text == wanted for _, text in found)
+    raise InputFault(
+        f"{table}/ was cut by other text rules: found {'; '.join(_in_words(*other) for other in found)}; "
+        f"wanted {_in_words(fingerprint, wanted)}. "
+        f"{'The settings agree, so the language file or the stemmer has changed since. ' if same else ''}{remedy}"
+    )
+
+
+def _in_words(fingerprint: str, text: Mapping[str, object] | None) -> str:
+    """The rules as the settings name them; the fingerprint alone where the record of the run is gone."""
+    if not text:
+        return f"rules {fingerprint}, of a run whose record is gone"
+    return ", ".join(f"text.{name} = {value}" for name, value in text.items()) + f" ({fingerprint})"
 
 
 class _Move(NamedTuple):

@@ -52,7 +52,10 @@ def test_a_file_that_several_locations_name_is_found_once(folder):
 def test_all_locations_that_find_nothing_are_told_together(folder):
     with pytest.raises(InputFault) as fault:
         find_files([f"{folder}/2015", f"{folder}/2017", f"{folder}/*.bz2"])
-    assert str(fault.value).splitlines() == [f"no file found at {folder}/2017", f"no file found at {folder}/*.bz2"]
+    assert str(fault.value).splitlines() == [
+        f"no file found at {folder}/2017",
+        f"no file found at {folder}/*.bz2; {folder} holds 2015, 2016, _temporary",
+    ]
 
 
 def test_small_files_share_a_task_and_a_large_one_has_its_own():

@@ -62,16 +62,22 @@ def run(spark, tmp_path, artifact):
     return evaluated
 
 
-def test_both_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artifact):
+def test_all_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artifact):
     summary = run(STEMS)
     content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
-    assert content["model"] == artifact.fingerprint
-    network, linear = content["models"]["network"], content["models"]["tf-idf + logistic regression"]
-    assert (network["rows"], linear["rows"]) == (4, 4)
-    assert linear["accuracy"] == 1.0
+    assert (content["model"], content["rows"], content["positive"]) == (artifact.fingerprint, 4, 2)
+    network, *linear = content["models"].values()
+    assert [model["rows"] for model in content["models"].values()] == [4] * 4
+    assert [model["accuracy"] for model in linear] == [1.0] * 3
     called = [p >= 0.5 for p in Scorer(artifact).probabilities(pa.array([text for text, _ in VALID])).to_pylist()]
     assert network["accuracy"] == sum(c == (label == 1) for c, (_, label) in zip(called, VALID, strict=True)) / 4
-    assert f"tf-idf + logistic regression     100.0% {linear['macro_f1']:>9.3f}" in summary
+    assert [line.split("  ")[0] for line in summary.splitlines()[1:]] == list(content["models"])
+
+
+def test_the_comparison_is_a_table_and_a_picture_too(run, tmp_path):
+    run(STEMS)
+    assert "| LSTM network |" in (tmp_path / "evaluation" / "evaluation.md").read_text()
+    assert (tmp_path / "evaluation" / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_dataset_that_the_model_was_not_trained_on_is_refused(run):

@@ -13,12 +13,12 @@ from tonality.survey.chart import draw_png
 from tonality.survey.drawing import LOOKS, lone_days, runs, share_limit
 from tonality.survey.dynamics import with_shares
 
-COUNTS = ["day", "tweets", "positive", "neutral", "negative", "none", "mean_probability"]
+COUNTS = ["day", "tweets", "voters", "positive", "neutral", "negative", "none", "ties", "anonymous", "mean_probability"]
 
 
 def dynamics(*offsets):
     """Days after 10 December 2015 on which 8 tweets were found: 4 positive, 1 neutral, 2 negative, 1 without a tone."""
-    rows = [(date(2015, 12, 10) + timedelta(days=offset), 8, 4, 1, 2, 1, 0.6) for offset in offsets]
+    rows = [(date(2015, 12, 10) + timedelta(days=offset), 8, 8, 4, 1, 2, 1, 0, 0, 0.6) for offset in offsets]
     return with_shares(pd.DataFrame(rows, columns=COUNTS))
 
 
@@ -66,7 +66,7 @@ def test_no_days_give_a_picture_that_says_so():
 
 
 def test_days_without_any_tone_give_a_chart_of_their_number():
-    silent = with_shares(pd.DataFrame([(date(2015, 12, 10), 3, 0, 0, 0, 3, None)], columns=COUNTS))
+    silent = with_shares(pd.DataFrame([(date(2015, 12, 10), 3, 3, 0, 0, 0, 3, 0, 0, None)], columns=COUNTS))
     assert pixels(draw_png(silent, "Tone")).shape == (900, 1600, 3)
     assert share_limit(silent) == 1
 

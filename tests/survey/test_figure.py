@@ -6,7 +6,7 @@ import pandas as pd
 from tonality.survey.dynamics import with_shares
 from tonality.survey.figure import figure, interval, percent
 
-COUNTS = ["day", "tweets", "positive", "neutral", "negative", "none", "mean_probability"]
+COUNTS = ["day", "tweets", "voters", "positive", "neutral", "negative", "none", "ties", "anonymous", "mean_probability"]
 
 
 def dynamics(*offsets):
@@ -14,7 +14,7 @@ def dynamics(*offsets):
 
     The intervals expected of them are those of scipy.stats.binomtest(...).proportion_ci(method="wilson").
     """
-    rows = [(date(2015, 12, 10) + timedelta(days=o), 8000, 4000, 1000, 2000, 1000, 0.6) for o in offsets]
+    rows = [(date(2015, 12, 10) + timedelta(days=o), 8000, 8000, 4000, 1000, 2000, 1000, 0, 0, 0.6) for o in offsets]
     return with_shares(pd.DataFrame(rows, columns=COUNTS))
 
 

@@ -89,7 +89,7 @@ def _readable(file: str, rows: Iterator[_Row]) -> Iterator[_Row]:
     try:
         yield from rows
     except (OSError, EOFError, zlib.error, pa.ArrowInvalid) as error:
-        raise InputFault(f"{file} cannot be read: {error}. Does corpus.format fit it?") from error
+        raise InputFault(f"{file} cannot be read: {str(error).rstrip('.')}. Does corpus.format fit it?") from error
 
 
 def _read_file(file: str, form: str | TableFormat) -> Iterator[_Row]:

@@ -19,6 +19,8 @@ class Stage:
     summary: str
     reads: str
     writes: str
+    inputs: tuple[str, ...] = ()
+    """Keys of [paths] that name what it reads: local ones must be there before it starts."""
     spark: bool = True
     """Whether it runs in a Spark session."""
 
@@ -36,6 +38,7 @@ _ALL: Final = (
         "Clean the raw archive: a row a tweet with its stems, and an account of every record.",
         "paths.archive",
         "tweets/ by day, rejects/, accounts/",
+        inputs=("archive",),
     ),
     Stage("label", "Label clean tweets by their own emoticons (distant supervision).", "tweets/", "labelled/ by day"),
     Stage(
@@ -43,6 +46,7 @@ _ALL: Final = (
         "Number the stems of labelled tweets and split them into training and validation rows.",
         "paths.corpus, and labelled/ where corpus.labelled is true",
         "vocabulary/, dataset/",
+        inputs=("corpus",),
     ),
     Stage("train", "Train the network.", "dataset/, vocabulary/", "model/", spark=False),
     Stage("evaluate", "Compare the network with a linear model on held-out rows.", "dataset/, model/", "evaluation/"),
@@ -53,6 +57,7 @@ _ALL: Final = (
         "Run clean, label (where corpus.labelled is true), prepare, train, evaluate, score, report in one session.",
         "paths.archive, paths.corpus",
         "everything that these stages write",
+        inputs=("archive", "corpus"),
     ),
 )
 

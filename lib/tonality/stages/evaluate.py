@@ -1,17 +1,22 @@
-"""evaluate: the network beside tf-idf and logistic regression, on the same held-out rows."""
+"""evaluate: the network beside the linear models, on the same held-out rows."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
-from tonality.evaluation.linear import linear_probabilities
+from tonality.documents import to_json
+from tonality.evaluation.features import Terms, with_features
+from tonality.evaluation.linear import choose_strength, logistic_regression, naive_bayes
+from tonality.evaluation.measured import Measured, measured
+from tonality.evaluation.picture import draw_png
+from tonality.evaluation.tables import as_markdown, as_text
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join, write_files
 from tonality.network.artifact import Artifact
-from tonality.network.measures import Metrics, measure
 from tonality.network.storage import read as read_model
 from tonality.record import Run
 from tonality.schema import DATASET
@@ -20,24 +25,22 @@ from tonality.session import rows_per_batch
 from tonality.settings import Settings
 from tonality.text.numbering import vocabulary_fingerprint
 
+NETWORK: Final = "LSTM network"
+
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
-    """Measure both models on dataset/split=valid and write evaluation/."""
+    """Measure every model on dataset/split=valid and write evaluation/."""
     root = settings.paths.root
     artifact = read_model(join(root, "model"))
     tables.recover(spark, root)
-    train = tables.read(spark, root, "dataset/split=train", DATASET)
-    valid = tables.read(spark, root, "dataset/split=valid", DATASET)
+    train = tables.read(spark, root, "dataset/split=train", DATASET).select("stems", "label")
+    valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
     _refuse_another_dataset(root, artifact)
     with rows_per_batch(spark, settings.score.batch_rows):
-        measured = {
-            "network": _measure(_network_probabilities(valid, artifact)),
-            "tf-idf + logistic regression": _measure(linear_probabilities(train, valid, artifact.vocabulary.num_rows)),
-        }
-    content = {"model": artifact.fingerprint, "models": {name: asdict(metrics) for name, metrics in measured.items()}}
-    write_files(join(root, "evaluation"), {"evaluation.json": f"{json.dumps(content, indent=2)}\n".encode()})
-    record.note(**content)
-    return _table(measured)
+        models = {NETWORK: _measure(_network(valid, artifact)), **dict(_linear(train, valid, settings))}
+    write_files(join(root, "evaluation"), _files(models, artifact.fingerprint))
+    record.note(model=artifact.fingerprint, models={name: model.content() for name, model in models.items()})
+    return as_text(models)
 
 
 def _refuse_another_dataset(root: str, artifact: Artifact) -> None:
@@ -57,20 +60,42 @@ def _refuse_another_dataset(root: str, artifact: Artifact) -> None:
         )
 
 
-def _network_probabilities(valid: DataFrame, artifact: Artifact) -> DataFrame:
+def _network(valid: DataFrame, artifact: Artifact) -> DataFrame:
     probability = scoring_udf(valid.sparkSession, artifact)
     return valid.select("label", probability(F.col("stems")).alias("probability"))
 
 
-def _measure(rows: DataFrame) -> Metrics:
+def _linear(train: DataFrame, valid: DataFrame, settings: Settings) -> Iterator[tuple[str, Measured]]:
+    """The models of the 2016 study, and naive Bayes, each on features of its own making."""
+    stems = settings.vocabulary.size
+    for name, terms in (("stems", Terms(stems)), ("stems + bigrams", Terms(stems, pairs=True))):
+        fitted, held = with_features(train, valid, terms)
+        fitted.persist()
+        strength = choose_strength(fitted)
+        regression = logistic_regression(fitted, held, strength)
+        yield f"tf-idf + logistic regression, {name}", _measure(regression, {"C": strength})
+        if not terms.pairs:
+            bayes = _measure(naive_bayes(fitted, held))
+        fitted.unpersist()
+    yield "multinomial naive Bayes, stems", bayes
+
+
+def _measure(rows: DataFrame, chosen: Mapping[str, float] | None = None) -> Measured:
     collected = rows.toPandas()
-    return measure(collected["probability"].to_numpy(), collected["label"].to_numpy())
+    return measured(collected["probability"].to_numpy(), collected["label"].to_numpy(), chosen)
 
 
-def _table(measured: dict[str, Metrics]) -> str:
-    lines = [f"{'on the validation rows':<30} accuracy  macro F1    AUC  log loss"]
-    lines += [
-        f"{name:<30} {metrics.accuracy:>8.1%} {metrics.macro_f1:>9.3f} {metrics.auc:>6.3f} {metrics.log_loss:>9.3f}"
-        for name, metrics in measured.items()
-    ]
-    return "\n".join(lines)
+def _files(models: Mapping[str, Measured], fingerprint: str) -> dict[str, bytes]:
+    rows = models[NETWORK].metrics.rows
+    positive = models[NETWORK].confusion.true_positive + models[NETWORK].confusion.false_negative
+    content = {
+        "model": fingerprint,
+        "rows": rows,
+        "positive": positive,
+        "models": {name: model.content() for name, model in models.items()},
+    }
+    return {
+        "evaluation.json": to_json(content).encode(),
+        "evaluation.md": as_markdown(models, rows, positive).encode(),
+        "evaluation.png": draw_png(models, f"{NETWORK} and linear models on {rows:,} held-out tweets"),
+    }

@@ -1,5 +1,7 @@
 """label: clean tweets labelled by their own emoticons, a corpus without anybody's work."""
 
+from typing import Final
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -11,13 +13,15 @@ from tonality.record import Run
 from tonality.schema import DAY, LABELLED, TWEETS
 from tonality.settings import Settings
 
+_OTHER_RULES: Final = "Run `clean` again with the present [text] settings, or set [text] to those found."
+
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Label every day of tweets/ and publish labelled/."""
     root, rules = settings.paths.root, text_rules(settings.text)
     tables.recover(spark, root)
     tweets = tables.read(spark, root, "tweets", TWEETS)
-    tables.refuse_other_rules(tweets, "tweets", rules.fingerprint, "clean")
+    tables.refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
     with tables.publication(spark, root, record.id) as publication:
         labelled = label_by_emoticon(tweets, rules.language.emoticons).withColumn("run", F.lit(record.id))
         written = publication.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from functools import reduce
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -19,6 +19,8 @@ from tonality.schema import DATASET, LABELLED, VOCABULARY
 from tonality.settings import CorpusSettings, Settings
 from tonality.text.numbering import vocabulary_fingerprint
 from tonality.text.rules import Rules
+
+_OTHER_RULES: Final = "Run `clean` and `label` again with the present [text] settings, or set [text] to those found."
 
 
 def check(settings: Settings) -> None:
@@ -60,7 +62,9 @@ def _labelled(settings: Settings, rules: Rules, spark: SparkSession) -> tuple[Da
         sources.append(with_stems(spark.createDataFrame(corpus.rows), rules))
     if settings.corpus.labelled:
         labelled = tables.read(spark, settings.paths.root, "labelled", LABELLED)
-        tables.refuse_other_rules(labelled, "labelled", rules.fingerprint, "label")
+        tables.refuse_other_rules(
+            labelled, settings.paths.root, "labelled", rules.model_dump(), rules.fingerprint, _OTHER_RULES
+        )
         sources.append(labelled.select("stems", "label"))
     return reduce(DataFrame.unionByName, sources), dropped
 

@@ -1,11 +1,11 @@
-"""report: the survey page, its figures and its chart."""
+"""report: the survey page, its figures, its chart and its examples."""
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 import tonality
@@ -13,79 +13,158 @@ from tonality import tables
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join, write_files
 from tonality.record import Run
-from tonality.schema import ACCOUNTS, SCORED
+from tonality.schema import ACCOUNTS, REJECTS, SCORED, TONES
 from tonality.scoring.tone import tone
 from tonality.settings import Settings, SurveySettings
+from tonality.survey import dynamics as dynamics_of
+from tonality.survey import examples as examples_of
 from tonality.survey.chart import draw_png
-from tonality.survey.dynamics import daily_counts, to_csv, with_shares
+from tonality.survey.contents import Comparison, Coverage, Question, Survey
 from tonality.survey.page import render
+from tonality.survey.topic import on_topic
+
+_SHOWN_DAMAGE: Final = 20
+"""Damaged files that the page names; it counts the others."""
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
-    """Count the scored tweets of the survey's days and draw them."""
-    root, survey = settings.paths.root, settings.survey
+    """Count the scored tweets of the survey's question and draw them."""
+    root, asked = settings.paths.root, settings.survey
     tables.recover(spark, root)
-    scored = tables.read(spark, root, "scored", SCORED, survey.since, survey.until)
-    # today's thresholds, whichever held when the tweets were scored
-    scored = scored.withColumn("tonality", tone(F.col("probability"), survey.positive, survey.negative))
-    dynamics = with_shares(daily_counts(scored).toPandas())
-    if dynamics.empty:
-        raise InputFault(
-            f"no scored tweet under {root} between {survey.since or 'start'} and {survey.until or 'end'}: "
-            "widen survey.since and survey.until, or run `score` for those days"
-        )
+    days = tables.read(spark, root, "scored", SCORED, asked.since, asked.until)
+    scored = _asked(days, asked)
+    dynamics = dynamics_of.with_shares(dynamics_of.daily_counts(scored, asked.voting).toPandas())
+    _refuse_nothing(asked, days, dynamics)
     models = sorted(row.model for row in scored.select("model").distinct().collect())
-    facts = {**_coverage(spark, root), "Model": ", ".join(models), **_evaluation(root, models), **_version()}
-    png = draw_png(dynamics, survey.title)
-    page = render(dynamics, survey.title, facts, positive=survey.positive, negative=survey.negative, png=png)
+    survey = Survey(
+        title=asked.title,
+        question=_question(asked),
+        dynamics=dynamics,
+        examples=examples_of.choose(scored, asked.positive, asked.negative, asked.examples),
+        coverage=_coverage(spark, root),
+        comparison=_comparison(root, models),
+        facts=_facts(dynamics, models),
+        picture=draw_png(dynamics, asked.title, _voters(asked)),
+    )
     folder = join(root, "report")
-    write_files(folder, {"dynamics.csv": to_csv(dynamics).encode(), "dynamics.png": png, "index.html": page.encode()})
-    record.note(days=len(dynamics), counts=_totals(dynamics))
-    return _summary(dynamics, survey, join(folder, "index.html"))
+    write_files(folder, _files(survey))
+    record.note(days=len(dynamics), models=models, counts=_totals(dynamics), examples=len(survey.examples))
+    return _summary(survey, asked, join(folder, "index.html"))
 
 
-def _coverage(spark: SparkSession, root: str) -> dict[str, str]:
-    """What the archive held, in the words of the accounts.
+def _asked(scored: DataFrame, asked: SurveySettings) -> DataFrame:
+    """The tweets of the question, with today's thresholds, whichever held when they were scored."""
+    about = on_topic(scored, asked.hashtags, asked.keywords, asked.retweets)
+    return about.withColumn("tonality", tone(F.col("probability"), asked.positive, asked.negative))
 
-    Several runs of `clean` may have read the same file, each for days of its own: its records are counted once.
+
+def _refuse_nothing(asked: SurveySettings, days: DataFrame, dynamics: pd.DataFrame) -> None:
+    """A survey without a vote is a mistake in its question; say which part of it left none."""
+    if not dynamics.empty and dynamics["voters"].sum():
+        return
+    tweets, period = days.count(), f"between {asked.since or 'start'} and {asked.until or 'end'}"
+    if not tweets:
+        raise InputFault(
+            f"no scored tweet {period}: widen survey.since and survey.until, or run `score` for those days"
+        )
+    if not dynamics.empty:
+        raise InputFault(
+            f"survey.voting is author, but none of the {tweets:,} tweets {period} names its author: "
+            "count tweets with survey.voting=tweet, or clean the archive with the column of its authors"
+        )
+    words = [*(f"#{tag.lstrip('#＃')}" for tag in asked.hashtags), *(f"«{phrase}»" for phrase in asked.keywords)]
+    topic = f" with {' or '.join(words)}" if words else ""
+    only = ", retweets left out" if asked.retweets == "drop" else ""
+    raise InputFault(
+        f"none of the {tweets:,} scored tweets {period} is one{topic}{only}. Words are matched whole: to survey.keywords "
+        "and survey.hashtags add a * for their endings (войн*), or other spellings"
+    )
+
+
+def _question(asked: SurveySettings) -> Question:
+    return Question(
+        positive=asked.positive,
+        negative=asked.negative,
+        hashtags=asked.hashtags,
+        keywords=asked.keywords,
+        retweets=asked.retweets,
+        voting=asked.voting,
+    )
+
+
+def _coverage(spark: SparkSession, root: str) -> Coverage:
+    """Where the archive's records went, by the accounts.
+
+    Several runs of `clean` may have read a file, each for days of its own: its records are counted once, its tweets
+    added up, and what no run kept was filtered.
     """
+    once = {name: F.max(name) for name in ("lines", "notices", "rejects", "damage")}
+    added = {name: F.sum(name) for name in ("tweets", "duplicates")}
     files = (
         tables.read(spark, root, "accounts", ACCOUNTS)
         .groupBy("source")
-        .agg(*(F.max(name).alias(name) for name in ("lines", "notices", "rejects", "damage")))
+        .agg(*(value.alias(name) for name, value in {**once, **added}.items()))
     )
-    sums = {name: F.sum(name) for name in ("lines", "notices", "rejects")}
+    names = ("lines", "tweets", "notices", "duplicates", "rejects")
+    sums = {name: F.sum(name) for name in names}
+    damaged = files.where(F.col("damage") != "")
     totals = tables.totals(files, files=F.count("*"), damaged=F.count_if(F.col("damage") != ""), **sums)
-    return {
-        "Archive": f"{totals['lines']:,} records in {totals['files']:,} file(s), {totals['damaged']:,} of them damaged",
-        "No tweets": f"{totals['notices']:,} notices of the stream, {totals['rejects']:,} rejected records",
-    }
+    records = totals.pop("lines")
+    filtered = records - sum(totals[name] for name in names[1:])
+    damage = {row.source: row.damage for row in damaged.orderBy("source").limit(_SHOWN_DAMAGE).collect()}
+    return Coverage(records=records, filtered=filtered, reasons=_reasons(spark, root), damage=damage, **totals)
 
 
-def _evaluation(root: str, models: list[str]) -> dict[str, str]:
+def _reasons(spark: SparkSession, root: str) -> dict[str, int]:
+    rejects = tables.read(spark, root, "rejects", REJECTS).select("source", "offset", "reason").distinct()
+    return {row.reason: row["count"] for row in rejects.groupBy("reason").count().orderBy("reason").collect()}
+
+
+def _comparison(root: str, models: list[str]) -> Comparison | None:
     """How good the model was found to be, where `evaluate` has measured the one that scored."""
-    system, path = filesystem(join(root, "evaluation", "evaluation.json"))
-    if not system.exists(path):
-        return {}
-    content: dict[str, Any] = json.loads(system.cat_file(path))
-    if models != [content["model"]]:
-        return {}
+    system, folder = filesystem(join(root, "evaluation"))
+    try:
+        content: dict[str, Any] = json.loads(system.cat_file(join(folder, "evaluation.json")))
+        if models != [content["model"]]:
+            return None
+        picture = system.cat_file(join(folder, "evaluation.png"))
+        return Comparison(rows=content["rows"], models=content["models"], picture=picture)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError) as error:
+        raise InputFault(f"{join(root, 'evaluation')} cannot be read: {error!r}. Run `evaluate` again.") from error
+
+
+def _facts(dynamics: pd.DataFrame, models: list[str]) -> dict[str, str]:
+    anonymous = int(dynamics["anonymous"].sum())
     return {
-        f"Accuracy of the {name}": f"{metrics['accuracy']:.1%} of {metrics['rows']:,} held-out labelled tweets"
-        for name, metrics in content["models"].items()
+        "Model": ", ".join(models),
+        **({"Tweets without an author": f"{anonymous:,}, which have no vote"} if anonymous else {}),
+        "Made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by Tonality {tonality.__version__}",
     }
 
 
-def _version() -> dict[str, str]:
-    return {"Made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by Tonality {tonality.__version__}"}
+def _files(survey: Survey) -> dict[str, bytes]:
+    return {
+        "dynamics.csv": dynamics_of.to_csv(survey.dynamics).encode(),
+        "dynamics.png": survey.picture,
+        "examples.csv": examples_of.to_csv(survey.examples),
+        "index.html": render(survey).encode(),
+    }
+
+
+def _voters(asked: SurveySettings) -> str:
+    return "authors" if asked.voting == "author" else "tweets"
 
 
 def _totals(dynamics: pd.DataFrame) -> dict[str, int]:
-    return {name: int(dynamics[name].sum()) for name in ("tweets", "positive", "neutral", "negative", "none")}
+    return {name: int(dynamics[name].sum()) for name in ("tweets", "voters", *TONES, "ties", "anonymous")}
 
 
-def _summary(dynamics: pd.DataFrame, survey: SurveySettings, page: str) -> str:
-    totals = _totals(dynamics)
-    toned = max(1, totals["tweets"] - totals["none"])
-    shares = ", ".join(f"{totals[name] / toned:.1%} {name}" for name in ("positive", "neutral", "negative"))
-    return f"{survey.title}: {totals['tweets']:,} tweets of {len(dynamics):,} days, {shares}\n{page}"
+def _summary(survey: Survey, asked: SurveySettings, page: str) -> str:
+    totals = _totals(survey.dynamics)
+    toned = max(1, sum(totals[name] for name in dynamics_of.TONED))
+    shares = ", ".join(f"{totals[name] / toned:.1%} {name}" for name in dynamics_of.TONED)
+    votes = f", {totals['voters']:,} votes of authors" if asked.voting == "author" else ""
+    days = f"{totals['tweets']:,} tweets of {len(survey.dynamics):,} days{votes}"
+    return f"{survey.title}: {days}, {shares}\n{page}"

@@ -1,5 +1,7 @@
 """score: every clean tweet's probability of being positive."""
 
+from typing import Final
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -15,6 +17,10 @@ from tonality.scoring.udf import scoring_udf
 from tonality.session import rows_per_batch
 from tonality.settings import Settings
 
+_OTHER_RULES: Final = (
+    "The model's rules are wanted: run `clean` again with them in [text], or `prepare` and `train` with those found."
+)
+
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Score the asked days and publish them."""
@@ -25,7 +31,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     if not days:
         raise InputFault(f"tweets/ under {root} has no day between {asked.since or 'start'} and {asked.until or 'end'}")
     tweets = tables.read(spark, root, "tweets", TWEETS, asked.since, asked.until)
-    tables.refuse_other_rules(tweets, "tweets", artifact.rules_fingerprint, "clean")
+    tables.refuse_other_rules(tweets, root, "tweets", artifact.rules, artifact.rules_fingerprint, _OTHER_RULES)
     with tables.publication(spark, root, record.id) as publication, rows_per_batch(spark, asked.batch_rows):
         scored = _score(tweets, artifact, settings, record.id)
         written = publication.stage("scored", scored, SCORED, DAY, days)

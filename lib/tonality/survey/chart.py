@@ -1,28 +1,19 @@
 """The chart as a picture: shares by day with their intervals, above the number of tweets."""
 
-import io
-import textwrap
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
+from tonality.pictures import SOFT_INK, VOLUME, blank, png, strip
 from tonality.schema import DAY
 from tonality.survey.drawing import (
     BAND,
     FEW_DAYS,
-    INK,
     LOOKS,
-    PAPER,
-    RULE,
-    SOFT_INK,
-    VOLUME,
     day_limits,
     lone_days,
     share_limit,
@@ -31,46 +22,37 @@ from tonality.survey.dynamics import TONED
 
 __all__ = ["draw_png"]
 
-_DPI: Final = 160
 _DASHES: Final = {"solid": "-", "dot": ":", "dash": "--"}
 _MARKERS: Final = {"circle": "o", "diamond": "D", "square": "s"}
 _TICKED_DAYS: Final = 16
 """Up to so many days the ticks are days; a longer period is ticked by weeks, months or years."""
 
 
-def draw_png(dynamics: pd.DataFrame, title: str, width: int = 1600, height: int = 900) -> bytes:
-    """The dynamics (of `with_shares`) as a PNG of width × height pixels.
+def draw_png(dynamics: pd.DataFrame, title: str, voters: str = "tweets", width: int = 1600, height: int = 900) -> bytes:
+    """The dynamics (of `with_shares`) as a PNG of width × height pixels; `voters` says whose shares they are.
 
-    Days without toned tweets are gaps. No days give a picture that says so. Matplotlib's object interface alone is
-    used, so no display is needed and no global figure is left behind.
+    Days without toned tweets are gaps. No days give a picture that says so.
     """
-    layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER, layout=layout)
-    FigureCanvasAgg(figure)
-    # Titles are the user's words: a $ in them is money, never the start of a formula.
-    heading = "\n".join(textwrap.wrap(title, 72))
-    figure.suptitle(heading, x=0.015, ha="left", color=INK, fontsize=14, fontweight="bold", parse_math=False)
+    figure = blank(title, width, height)
     if dynamics.empty:
         figure.text(0.5, 0.5, "No scored tweets in this period", ha="center", color=SOFT_INK, fontsize=13)
     else:
         shares, volume = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-        _draw_shares(shares, dynamics)
+        _draw_shares(shares, dynamics, voters)
         _draw_volume(volume, dynamics)
         _tick_days(volume, dynamics[DAY])
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=_DPI)
-    return picture.getvalue()
+    return png(figure)
 
 
-def _draw_shares(axes: Axes, dynamics: pd.DataFrame) -> None:
+def _draw_shares(axes: Axes, dynamics: pd.DataFrame, voters: str) -> None:
     for tone in TONED:
         _draw_tone(axes, dynamics, tone)
     axes.set_xlim(*map(date2num, day_limits(dynamics)))
     axes.set_ylim(0, share_limit(dynamics))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_ylabel("Share of tweets with a tone", color=SOFT_INK)
+    axes.set_ylabel(f"Share of {voters} with a tone", color=SOFT_INK)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0.3, handlelength=3.5)
-    _strip(axes)
+    strip(axes)
 
 
 def _draw_tone(axes: Axes, dynamics: pd.DataFrame, tone: str) -> None:
@@ -101,7 +83,7 @@ def _draw_volume(axes: Axes, dynamics: pd.DataFrame) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel("Tweets", color=SOFT_INK)
-    _strip(axes)
+    strip(axes)
 
 
 def _tick_days(axes: Axes, days: pd.Series) -> None:
@@ -113,12 +95,3 @@ def _tick_days(axes: Axes, days: pd.Series) -> None:
         locator = AutoDateLocator(minticks=4, maxticks=13)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-
-
-def _strip(axes: Axes) -> None:
-    """Leaves of the frame only what helps to read a value: faint horizontal lines."""
-    axes.spines[["top", "left", "right"]].set_visible(False)
-    axes.spines["bottom"].set_color(RULE)
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=SOFT_INK, length=0)

@@ -12,12 +12,7 @@ from tonality.schema import DAY, NEGATIVE, NEUTRAL, POSITIVE
 __all__ = [
     "BAND",
     "FEW_DAYS",
-    "INK",
     "LOOKS",
-    "PAPER",
-    "RULE",
-    "SOFT_INK",
-    "VOLUME",
     "Look",
     "day_limits",
     "lone_days",
@@ -47,12 +42,6 @@ LOOKS: Final[Mapping[str, Look]] = {
     NEGATIVE: Look("Negative", "#d55e00", "dash", "square", 2.0),
 }
 """Blue and vermillion of the palette that M. Okabe and K. Ito proposed for all kinds of colour vision (2008)."""
-
-INK: Final = "#1a1a1a"
-SOFT_INK: Final = "#5c5c5c"
-RULE: Final = "#dedede"
-PAPER: Final = "#ffffff"
-VOLUME: Final = "#b9bfc4"
 
 BAND: Final = 0.18
 """The opacity of an interval's band."""

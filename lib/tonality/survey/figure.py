@@ -5,16 +5,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from tonality.pictures import INK, PAPER, RULE, SOFT_INK, VOLUME
 from tonality.schema import DAY
 from tonality.survey.drawing import (
     BAND,
     FEW_DAYS,
-    INK,
     LOOKS,
-    PAPER,
-    RULE,
-    SOFT_INK,
-    VOLUME,
     day_limits,
     lone_days,
     runs,
@@ -28,14 +24,16 @@ _DAY_MS: Final = 86_400_000
 _WEEK: Final = 7
 
 
-def figure(dynamics: pd.DataFrame) -> dict[str, Any]:
+def figure(dynamics: pd.DataFrame, voters: str = "tweets") -> dict[str, Any]:
     """What Plotly.newPlot takes, as `data`, `layout` and `config`; dynamics of `with_shares` with at least one day.
+
+    `voters` says whose shares they are: tweets or authors.
 
     Every text in it is made of numbers and our own words, since Plotly reads some HTML in its texts.
     """
     bands = [_band(dynamics, tone) for tone in TONED]
-    lines = [_line(dynamics, tone) for tone in TONED]
-    return {"data": [*bands, *lines, _volume(dynamics)], "layout": _layout(dynamics), "config": _CONFIG}
+    lines = [_line(dynamics, tone, voters) for tone in TONED]
+    return {"data": [*bands, *lines, _volume(dynamics, voters)], "layout": _layout(dynamics), "config": _CONFIG}
 
 
 def percent(share: float) -> str:
@@ -48,7 +46,7 @@ def interval(low: float, high: float) -> str:
     return "" if np.isnan(low) else f"{100 * low:.1f}–{high:.1%}"
 
 
-def _line(dynamics: pd.DataFrame, tone: str) -> dict[str, Any]:
+def _line(dynamics: pd.DataFrame, tone: str, voters: str) -> dict[str, Any]:
     look = LOOKS[tone]
     alone = dynamics.index.isin(lone_days(dynamics))
     share, low, high = (dynamics[f"{tone}_{part}"] for part in ("share", "low", "high"))
@@ -60,7 +58,7 @@ def _line(dynamics: pd.DataFrame, tone: str) -> dict[str, Any]:
         "legendgroup": tone,
         "x": _iso(dynamics[DAY]),
         "y": _or_none(share),
-        "text": _hover_texts(dynamics, tone),
+        "text": _hover_texts(dynamics, tone, voters),
         "hovertemplate": "%{text}",
         "line": {"color": look.colour, "dash": look.dash, "width": look.width},
         "marker": {
@@ -83,10 +81,10 @@ def _or_none(values: pd.Series) -> list[float | None]:
     return [None if np.isnan(value) else round(value, 6) for value in values]
 
 
-def _hover_texts(dynamics: pd.DataFrame, tone: str) -> list[str]:
+def _hover_texts(dynamics: pd.DataFrame, tone: str, voters: str) -> list[str]:
     columns = (dynamics[f"{tone}_{part}"] for part in ("share", "low", "high"))
     return [
-        f"{percent(share)} ({interval(low, high)}), {count:,} tweets"
+        f"{percent(share)} ({interval(low, high)}), {count:,} {voters}"
         for share, low, high, count in zip(*columns, dynamics[tone], strict=True)
     ]
 
@@ -115,8 +113,9 @@ def _band(dynamics: pd.DataFrame, tone: str) -> dict[str, Any]:
     }
 
 
-def _volume(dynamics: pd.DataFrame) -> dict[str, Any]:
-    counts = zip(dynamics["tweets"], dynamics["none"], strict=True)
+def _volume(dynamics: pd.DataFrame, voters: str) -> dict[str, Any]:
+    counts = dynamics[["tweets", "voters", "none"]].itertuples(index=False)
+    of = "" if voters == "tweets" else f" by {{1:,}} {voters}"
     return {
         "type": "bar",
         "name": "Tweets",
@@ -125,7 +124,7 @@ def _volume(dynamics: pd.DataFrame) -> dict[str, Any]:
         "y": dynamics["tweets"].tolist(),
         "yaxis": "y2",
         "width": _DAY_MS,
-        "text": [f"{tweets:,}, of which {none:,} without a tone" for tweets, none in counts],
+        "text": [f"{{0:,}}{of}, of which {{2:,}} without a tone".format(*count) for count in counts],
         "textposition": "none",
         "hovertemplate": "%{text}",
         "marker": {"color": VOLUME, "line": {"width": 0}},

@@ -1,56 +1,67 @@
-"""The survey as one HTML file that asks nothing of any network: script, data and picture are inside it."""
+"""The survey as one HTML file that asks nothing of any network: script, data and pictures are inside it."""
 
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import math
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tonality.schema import DAY
+from tonality.survey.contents import Survey
 from tonality.survey.drawing import LOOKS
 from tonality.survey.dynamics import TONED, period_shares
+from tonality.survey.examples import printable
 from tonality.survey.figure import figure, interval, percent
 
 __all__ = ["render"]
 
+_LONGEST_TEXT: Final = 600
+"""Characters of a tweet that the page shows; of longer ones it tells the length."""
+_LONGEST_AUTHOR: Final = 60
 
-def render(
-    dynamics: pd.DataFrame,
-    title: str,
-    facts: Mapping[str, str],
-    *,
-    positive: float,
-    negative: float,
-    png: bytes,
-) -> str:
+
+def render(survey: Survey) -> str:
     """The page of a survey, as HTML in one self-contained text.
 
-    dynamics: of `with_shares`; with no days the page says that none were found, and holds no script at all.
-    title, facts: plain text, whoever wrote it; facts are labels and values for "About this report", in their order.
-    positive, negative: the thresholds the tweets were counted by: positive from the one on, negative up to the other.
-    png: the chart of `draw_png`, for paper and for browsers that run no script.
+    Every text of the survey is shown as plain text, whoever wrote it. With no days the page says that none were found,
+    and holds no script at all; without a coverage it has no section of that, without a comparison it says that the
+    model was not evaluated.
     """
-    scripts = [] if dynamics.empty else [get_plotlyjs(), _boot_script()]
-    template = _environment().get_template("index.html.j2")
-    return template.render(
-        title=title,
-        facts=facts,
-        thresholds={"positive": positive, "negative": negative},
-        looks={tone: LOOKS[tone] for tone in TONED},
-        policy=_policy(scripts),
-        scripts=[_as_script(script) for script in scripts],
-        figure=None if dynamics.empty else _as_json(figure(dynamics)),
-        picture=base64.b64encode(png).decode("ascii"),
-        period=period_shares(dynamics).iloc[0].to_dict(),
-        days=dynamics.rename(columns={DAY: "date"}).to_dict("records"),
-        days_with_tweets=int((dynamics["tweets"] > 0).sum()),
+    dynamics = survey.dynamics
+    by_author = survey.question.voting == "author"
+    scripts = _scripts(survey)
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            survey=survey,
+            question=survey.question,
+            by_author=by_author,
+            looks={tone: LOOKS[tone] for tone in TONED},
+            policy=_policy(scripts),
+            scripts=[_as_script(script) for script in scripts],
+            figure=None if dynamics.empty else _as_json(figure(dynamics, "authors" if by_author else "tweets")),
+            period=period_shares(dynamics).iloc[0].to_dict(),
+            days=dynamics.rename(columns={DAY: "date"}).to_dict("records"),
+            days_with_tweets=int((dynamics["tweets"] > 0).sum()),
+            examples=survey.examples.to_dict("records"),
+        )
     )
+
+
+def _scripts(survey: Survey) -> list[str]:
+    if survey.dynamics.empty:
+        return []
+    return [get_plotlyjs(), _own_script("boot.js"), *([] if survey.examples.empty else [_own_script("filter.js")])]
+
+
+def _own_script(name: str) -> str:
+    return resources.files("tonality.survey").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _environment() -> Environment:
@@ -60,15 +71,36 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_presentable,
     )
-    environment.filters["count"] = lambda number: f"{int(number):,}"
-    environment.filters["percent"] = percent
-    environment.globals["interval"] = interval
+    environment.filters |= {"count": _count, "percent": percent, "fixed": _fixed, "png": _png}
+    environment.filters |= {"printable": printable, "shortened": _shortened}
+    environment.globals |= {"interval": interval, "LONGEST_TEXT": _LONGEST_TEXT, "LONGEST_AUTHOR": _LONGEST_AUTHOR}
     return environment
 
 
-def _boot_script() -> str:
-    return resources.files("tonality.survey").joinpath("templates", "boot.js").read_text(encoding="utf-8")
+def _presentable(value: Any) -> Any:
+    """Every text on its way into the page, but for what is markup by our own word."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _count(number: float) -> str:
+    return f"{int(number):,}"
+
+
+def _fixed(number: float | None, digits: int) -> str:
+    """A number of so many decimals; a dash where there is none."""
+    return "–" if number is None or math.isnan(number) else f"{number:.{digits}f}"
+
+
+def _shortened(text: str | None, longest: int) -> str:
+    shown = printable(text)
+    return shown if len(shown) <= longest else f"{shown[:longest].rstrip()}…"
+
+
+def _png(picture: bytes) -> str:
+    """A picture as the address of an image."""
+    return f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}"
 
 
 def _policy(scripts: list[str]) -> str:

@@ -1,0 +1,167 @@
+"""Examples as a newsroom showed them: tweets of every tone, spread over its range of probabilities, no text twice."""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pandas as pd
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from tonality.schema import NEGATIVE, NEUTRAL, POSITIVE
+from tonality.survey.dynamics import TONED
+from tonality.text.pointers import LINK, MENTION
+
+__all__ = ["COLUMNS", "choose", "printable", "to_csv"]
+
+COLUMNS: Final = ("tonality", "probability", "created_at", "author", "text")
+"""The columns of the examples, in the order of examples.csv."""
+
+_MOST_RANKS: Final = 1000
+"""Up to this rank Spark drops rows before the shuffle (spark.sql.optimizer.windowGroupLimitThreshold)."""
+
+_RETWEET: Final = re.compile(r"(?i)^(?:\s*RT\s+[@＠]\w+\s*:?\s)+")
+_BREAK: Final = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"})
+"""Unicode categories that a reader does not see at the beginning of a cell, and some spreadsheets skip."""
+
+
+def choose(scored: DataFrame, positive: float, negative: float, count: int) -> pd.DataFrame:
+    """`count` examples of each tone, as COLUMNS: positive, neutral, negative, each by falling probability.
+
+    scored: rows of schema.SCORED whose `tonality` is of these thresholds; those of tonality none are no examples.
+    created_at is in UTC, probability in double, author None where unknown.
+
+    The probabilities of a tone ([positive, 1], (negative, positive), [0, negative]) are cut into `count` bins of one
+    width: a tweet of each, and the places of empty bins go to the others in turn. Texts that differ by no more than
+    links, mentions, a leading "RT @name:", case or white space are one text, shown by its earliest tweet; a text of
+    nothing else is no example. A tone has fewer examples only where it has fewer texts. The choice within a bin is by
+    the text's hash, so the same rows give the same examples in whatever order they lie.
+
+    The rows are read twice: first without texts, to choose some 6 * count of them, then for the texts of those alone.
+    """
+    keyed = _keyed(scored, positive, negative, count)
+    first = F.min(F.struct("micros", "tweet_id", "tonality", "bin", "probability", "author", "text"))
+    tweets = (
+        keyed.join(F.broadcast(_candidates(keyed, count)), on="key", how="left_semi")
+        .groupBy("key")
+        .agg(first.alias("first"))
+        .select("key", "first.*")
+        .toPandas()
+    )
+    shown = pd.concat(_spread(tweets[tweets["tonality"] == tone], count) for tone in TONED)
+    return shown.assign(
+        created_at=pd.to_datetime(shown["micros"], unit="us", utc=True),
+        probability=shown["probability"].astype("float64"),
+    )[list(COLUMNS)].reset_index(drop=True)
+
+
+def _keyed(scored: DataFrame, positive: float, negative: float, count: int) -> DataFrame:
+    """The tweets that have a tone, with their bin (from 0) and their text's key."""
+    return scored.select(
+        "tweet_id",
+        F.unix_micros("created_at").alias("micros"),
+        "author",
+        "text",
+        "probability",
+        "tonality",
+        _bin(positive, negative, count).alias("bin"),
+        _key(F.col("text")).alias("key"),
+    ).where(F.col("tonality").isin(*TONED))
+
+
+def _bin(positive: float, negative: float, count: int) -> Column:
+    limits = {POSITIVE: (positive, 1.0), NEUTRAL: (negative, positive), NEGATIVE: (0.0, negative)}
+    places = [
+        # A range without a width, such as that of negative = 0, is one bin.
+        F.when(F.col("tonality") == tone, (F.col("probability").cast("double") - low) / ((high - low) or 1.0))
+        for tone, (low, high) in limits.items()
+    ]
+    # The upper end belongs to the last bin, and a float may lie a rounding error outside its range.
+    return F.greatest(F.lit(0), F.least(F.lit(count - 1), F.floor(F.coalesce(*places) * count)))
+
+
+def _candidates(keyed: DataFrame, count: int) -> DataFrame:
+    """The keys that `_spread` may want: of each tone the 2 * count that come first when bins take turns.
+
+    It wants count of them, the last turn is up to count more. Copies of a text have one rank, however many they are,
+    and push no other text out.
+    """
+    by_hash = Window.partitionBy("tonality", "bin").orderBy("key")
+    in_turn = Window.partitionBy("tonality").orderBy("rank", "key", "bin")
+    so_far = (Window.unboundedPreceding, Window.currentRow)
+    return (
+        keyed.select("tonality", "bin", "key", F.dense_rank().over(by_hash.rowsBetween(*so_far)).alias("rank"))
+        .where((F.col("rank") <= min(2 * count, _MOST_RANKS)) & (F.col("key") != F.xxhash64(F.lit(""))))
+        .distinct()
+        .withColumn("turn", F.row_number().over(in_turn.rowsBetween(*so_far)))
+        .where(F.col("turn") <= 2 * count)
+        .select("key")
+    )
+
+
+def _key(text: Column) -> Column:
+    """A hash of what a text says beside links, mentions and its form, that of the empty text where it says nothing.
+
+    Never null: Spark would look for nulls in a step before, and pay all these replacements twice.
+    """
+    said = F.regexp_replace(F.regexp_replace(F.coalesce(text, F.lit("")), r"\p{Cf}", ""), r"(?U)[\s\p{Cc}]+", " ")
+    for pattern in (_RETWEET, LINK, MENTION):
+        said = F.regexp_replace(said, _in_java(pattern), " ")
+    return F.xxhash64(F.lower(F.trim(F.regexp_replace(said, " +", " "))))
+
+
+def _in_java(pattern: re.Pattern[str]) -> str:
+    r"""The pattern for Spark, whose \w is ASCII alone, or with (?U) combining marks too: Python's is between them."""
+    return "(?U)" + pattern.pattern.replace(r"\w", r"[\p{L}\p{N}_]")
+
+
+def _spread(tweets: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Of one tone's tweets `count`, by falling probability: the bins take turns until that many are found."""
+    tweets = tweets.sort_values(["bin", "key"])
+    chosen: list[Any] = []
+    for _, turn in tweets.groupby(tweets.groupby("bin").cumcount()):
+        chosen += _evenly(list(turn.index), count - len(chosen))
+    return tweets.loc[chosen].sort_values(["probability", "micros", "tweet_id"], ascending=[False, True, True])
+
+
+def _evenly(values: Sequence[Any], count: int) -> list[Any]:
+    """At most `count` of the values, from all over them."""
+    taken = min(count, len(values))
+    return [values[(2 * place + 1) * len(values) // (2 * taken)] for place in range(taken)]
+
+
+def printable(text: str | None) -> str:
+    """A text as it may be shown: on one line, without characters that no reader sees or that turn the line around.
+
+    Line breaks and tabs become spaces; other control characters, embeddings, overrides and isolates of bidirectional
+    text (U+202A-202E, U+2066-2069) and halves of surrogate pairs are removed. None is empty.
+    """
+    return _UNPRINTABLE.sub("", _BREAK.sub(" ", text or ""))
+
+
+def to_csv(examples: pd.DataFrame) -> bytes:
+    """examples.csv: a header of COLUMNS, every cell quoted, UTF-8 with the byte order mark by which Excel knows it.
+
+    created_at is ISO 8601 in UTC, probability has four decimals, and no text is a formula to a spreadsheet.
+    """
+    cells = examples[list(COLUMNS)].assign(
+        probability=examples["probability"].map("{:.4f}".format),
+        created_at=examples["created_at"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **{name: [_inert(text) for text in examples[name]] for name in ("tonality", "author", "text")},
+    )
+    return cells.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n").encode("utf-8-sig")
+
+
+def _inert(text: str | None) -> str:
+    """A text as a cell: behind an apostrophe where a spreadsheet could run it (OWASP, CSV Injection).
+
+    The other two beginnings that OWASP names, tab and carriage return, are spaces in a printable text.
+    """
+    shown = printable(text)
+    # NFKC turns full-width and small forms of the signs into the signs.
+    signs = (sign for sign in unicodedata.normalize("NFKC", shown) if unicodedata.category(sign) not in _INVISIBLE)
+    return f"'{shown}" if next(signs, "") in {"=", "+", "-", "@"} else shown
