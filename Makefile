@@ -13,10 +13,10 @@ export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java run test lint format bench clean
+.PHONY: help setup java chromium run test test-browser lint format bench clean
 
 help: ## list the tasks
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(INSTALLED) java ## create .venv and check Java; again only when the pins change
 
@@ -44,12 +44,28 @@ java:
 		echo "Spark needs Java 17 or 21; $$java is version $$(major). Set JAVA_HOME to another." >&2; exit 1; \
 	fi
 
+$(VENV)/.browser: $(INSTALLED)
+	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet --editable '.[browser]'
+	@touch $@
+
+chromium:
+	@if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo "The browser tests need Chromium or Google Chrome on PATH. Debian: apt-get install chromium." >&2; exit 1; \
+		fi; \
+		echo "installing Chromium"; \
+		apt-get -qq update && apt-get -qq install -y chromium >/dev/null; \
+	fi
+
 run: setup ## make a sample, run the whole pipeline on it and name the report
 	$(BIN)/tonality sample --config conf/sample.toml
 	$(BIN)/tonality pipeline --config conf/sample.toml
 
 test: setup lint ## lint, then every test
 	$(BIN)/python -m pytest
+
+test-browser: setup $(VENV)/.browser chromium ## the report in a real Chromium, hostile tweets and all
+	TONALITY_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(INSTALLED) ## check style, types and who imports whom
 	$(BIN)/ruff check .

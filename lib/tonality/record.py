@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import tonality
+from tonality.documents import to_json
 from tonality.faults import Fault, SettingsFault
 from tonality.locations import filesystem, join
 from tonality.mishaps import explain
@@ -75,7 +76,7 @@ class Run:
         system, folder = filesystem(join(self._settings.paths.root, "runs"))
         system.makedirs(folder, exist_ok=True)
         with system.open(join(folder, f"{self.id}.json"), "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+            file.write(to_json(content))
 
     def _forget(self) -> None:
         system, folder = filesystem(join(self._settings.paths.root, "runs"))

@@ -21,7 +21,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality.faults import InputFault
+from tonality.faults import Fault, InputFault
 from tonality.hadoop import Folders
 from tonality.locations import join
 from tonality.locks import lock, lock_if_free
@@ -230,7 +230,7 @@ def _finish_others(folders: Folders) -> None:
 
 def _carry_out(folders: Folders, journal: str) -> None:
     """Rename what the journal names. Done again after a kill, it goes on where it stopped."""
-    content: dict[str, Any] = json.loads(folders.read_text(journal))
+    content = _read_journal(folders, journal)
     replaced = join(_STAGING, content["run"], "replaced")
     for target, staged in content["moves"]:
         old = join(replaced, target)
@@ -243,3 +243,14 @@ def _carry_out(folders: Folders, journal: str) -> None:
                 folders.rename(staged, target)
     folders.delete(journal)
     folders.delete(replaced)
+
+
+def _read_journal(folders: Folders, journal: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(folders.read_text(journal))
+    except ValueError:
+        raise Fault(
+            f"{folders.url(journal)} is not whole, as after a power cut: the days of its run may be old or new. Remove "
+            "it, then run the stages of those days again"
+        ) from None
+    return content

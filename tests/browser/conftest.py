@@ -9,25 +9,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hostile import HOSTILE, run_pipeline
 
 from tonality.survey.chart import draw_png
 from tonality.survey.contents import Comparison, Coverage, Question, Survey
 from tonality.survey.dynamics import with_shares
 from tonality.survey.examples import COLUMNS
 from tonality.survey.page import render
-
-MARKS = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'><svg onload='window.ran = 1'></svg>"
-HOSTILE = [
-    f"</td></tr></table></bdi>{MARKS}",
-    "' onmouseover='alert(1)' \" autofocus onfocus=\"alert(1)\" <a href='javascript:alert(1)'>сила</a>",
-    "{{ 7 * 7 }} {% include 'page.css' %} {{ ''.__class__ }} <!-- ]]> &lt;script&gt;",
-    "\u202egnp.exe\u202c \u2066\u2067 \0\x1b[31m </script><script>alert(1)</script>",
-    "שלום עולם, הערב הולכים לסרט!",
-    "w" * 10_000,
-    "слово " * 2_000,
-    "=cmd|'/C calc'!A0",
-    "data:text/html,<script>alert(1)</script> http://127.0.0.1:9/pixel.png",
-]
 
 
 @dataclass
@@ -69,8 +57,17 @@ def _do_without(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session", params=["hostile", "given"])
+@pytest.fixture(scope="session")
+def surveyed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report that the whole pipeline made of an archive of hostile tweets."""
+    return run_pipeline(tmp_path_factory.mktemp("surveyed")) / "report"
+
+
+@pytest.fixture(scope="session", params=["hostile", "surveyed", "given"])
 def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "surveyed":
+        page: Path = request.getfixturevalue("surveyed") / "index.html"
+        return page
     if request.param == "given":
         if "TONALITY_PAGE" not in os.environ:
             pytest.skip("TONALITY_PAGE names no page")

@@ -66,6 +66,7 @@ def test_the_browser_has_nothing_to_complain_of_and_no_script_of_a_tweet_runs(vi
 def test_the_chart_draws_and_tells_its_numbers_under_the_mouse(visit):
     seen = drawn(visit())
     assert not seen.page.locator(".picture").is_visible()
+    seen.page.locator("#chart").scroll_into_view_if_needed()
     box = seen.page.locator("#chart .nsewdrag").first.bounding_box()
     seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     seen.page.wait_for_selector("#chart .hoverlayer .legend")

@@ -52,9 +52,8 @@ def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
     wanted = {role: name for role, name in request.columns.named().items() if name not in found}
     if wanted:
         asked = ", ".join(f"archive.columns.{role} = {name!r}" for role, name in wanted.items())
-        raise InputFault(
-            f"{files[0].url} has no such column: {asked}; it has {', '.join(found) or 'no header: is it empty or broken?'}"
-        )
+        has = ", ".join(found) or "no header: is it empty or broken?"
+        raise InputFault(f"{files[0].url} has no such column: {asked}; it has {has}")
 
 
 def pack(files: Iterable[ArchiveFile], task_bytes: int = _TASK_BYTES) -> list[list[ArchiveFile]]:

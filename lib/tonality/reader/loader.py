@@ -124,9 +124,14 @@ class Loader:
 
     def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         rows = 0
-        for batch in batches:
-            rows += len(batch.labels)
-            yield batch
+        try:
+            for batch in batches:
+                rows += len(batch.labels)
+                yield batch
+        except modern_arrow.UnreadableFile as broken:
+            raise InputFault(
+                f"{locations.join(self._location, broken.path)} cannot be read: {broken.why}; run `prepare` again"
+            ) from broken
         if rows != self.rows:
             raise InputFault(
                 f"{self._location}: {rows} rows came, {self.rows} were there at the start: "

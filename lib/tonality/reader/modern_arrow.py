@@ -17,6 +17,8 @@ dataset is not to be trusted with that; without it, petastorm takes the columns 
 import functools
 import importlib
 import importlib.metadata
+import io
+import logging
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +32,7 @@ from fsspec import AbstractFileSystem
 
 from tonality.faults import Fault
 
-__all__ = ["PETASTORM", "adapt", "parquet_files"]
+__all__ = ["PETASTORM", "UnreadableFile", "adapt", "parquet_files"]
 
 PETASTORM: Final = "0.13.1"
 """The one release whose calls into pyarrow were read through; another may make other calls."""
@@ -48,9 +50,13 @@ def adapt() -> None:
     with _imports_of_old():
         modules = [importlib.import_module(name) for name in _READING_MODULES]
         unischema = importlib.import_module("petastorm.unischema")
+        pool = importlib.import_module("petastorm.workers_pool.thread_pool")
     parquet = _overlay(pq, ParquetDataset=_Dataset, ParquetDatasetPiece=_Piece)
     for module in modules:
         vars(module)["pq"] = parquet
+    # The pool hands a worker's exception on, but prints its traceback too; so does the loader's log.
+    vars(pool)["sys"] = _overlay(sys, stderr=io.StringIO())
+    logging.getLogger("petastorm.pytorch").disabled = True
     vars(unischema)["np"] = _overlay(np, unicode_=np.str_, string_=np.bytes_)
 
 
@@ -76,6 +82,14 @@ def _require_release() -> None:
         )
 
 
+class UnreadableFile(Exception):
+    """A file of the dataset whose row group cannot be read; its path is relative to the dataset."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+
 class _Piece:
     """A file, or one row group of it, as pyarrow's ParquetDatasetPiece was."""
 
@@ -98,9 +112,12 @@ class _Piece:
     def read(self, columns: set[str], partitions: object) -> pa.Table:
         """The row group's columns. Partitions are not joined in: a training row has none."""
         del partitions
-        with self._open(self.path) as file:
-            # petastorm passes a set, whose order changes with the process
-            return pq.ParquetFile(file).read_row_group(self.row_group, columns=sorted(columns))
+        try:
+            with self._open(self.path) as file:
+                # petastorm passes a set, whose order changes with the process
+                return pq.ParquetFile(file).read_row_group(self.row_group, columns=sorted(columns))
+        except (OSError, pa.ArrowInvalid) as error:
+            raise UnreadableFile(self.path, str(error)) from error
 
 
 class _Dataset:

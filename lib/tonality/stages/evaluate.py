@@ -1,6 +1,5 @@
 """evaluate: the network beside the linear models, on the same held-out rows."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -8,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
+from tonality.corpus.note import DatasetNote, read_note
 from tonality.documents import to_json
 from tonality.evaluation.features import Terms, with_features
 from tonality.evaluation.linear import choose_strength, logistic_regression, naive_bayes
@@ -15,7 +15,7 @@ from tonality.evaluation.measured import Measured, measured
 from tonality.evaluation.picture import draw_png
 from tonality.evaluation.tables import as_markdown, as_text
 from tonality.faults import InputFault
-from tonality.locations import filesystem, join, write_files
+from tonality.locations import join, write_files
 from tonality.network.artifact import Artifact
 from tonality.network.storage import read as read_model
 from tonality.record import Run
@@ -35,7 +35,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     tables.recover(spark, root)
     train = tables.read(spark, root, "dataset/split=train", DATASET).select("stems", "label")
     valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
-    _refuse_another_dataset(root, artifact)
+    _refuse_another_dataset(read_note(root), artifact)
     with rows_per_batch(spark, settings.score.batch_rows):
         models = {NETWORK: _measure(_network(valid, artifact)), **dict(_linear(train, valid, settings))}
     write_files(join(root, "evaluation"), _files(models, artifact.fingerprint))
@@ -43,20 +43,14 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     return as_text(models)
 
 
-def _refuse_another_dataset(root: str, artifact: Artifact) -> None:
+def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
     """A model made from another split may have learned from what is held out here."""
-    system, path = filesystem(join(root, "dataset", "dataset.json"))
-    note = json.loads(system.cat_file(path))
-    found = (note["vocabulary"], note["unknown"], note["max_length"])
-    wanted = (
-        vocabulary_fingerprint(artifact.vocabulary["stem"].to_pylist()),
-        artifact.unknown,
-        artifact.max_length,
-    )
-    if found != wanted:
+    vocabulary = vocabulary_fingerprint(artifact.vocabulary["stem"].to_pylist())
+    wanted = (vocabulary, artifact.unknown, artifact.max_length)
+    if note.numbering != wanted:
         raise InputFault(
-            f"dataset/ was numbered by (vocabulary, unknown, max_length) {found}, the model {artifact.fingerprint} by "
-            f"{wanted}: run `train` again, or `prepare` as it was when the model was trained"
+            f"dataset/ was numbered by (vocabulary, unknown, max_length) {note.numbering}, the model "
+            f"{artifact.fingerprint} by {wanted}: run `train` again, or `prepare` as it was when the model was trained"
         )
 
 

@@ -11,6 +11,7 @@ from tonality import tables
 from tonality.config import text_rules
 from tonality.corpus.dataset import numbered, with_stems
 from tonality.corpus.formats import TableFormat, read_corpus
+from tonality.corpus.note import DatasetNote, Side
 from tonality.corpus.split import TRAIN, VALID, shuffled, with_split
 from tonality.corpus.vocabulary import count_stems
 from tonality.faults import InputFault, SettingsFault
@@ -45,10 +46,10 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         read = {side: rows.count() for side, rows in sides.items()}
         counts = _stage_dataset(publication, sides, read, stems, settings)
         dropped["no known stem"] += sum(read.values()) - sum(count["rows"] for count in counts.values())
-        facts = {"vocabulary": vocabulary_fingerprint(stems), "stems": len(stems), "rows": counts, "dropped": dropped}
-        publication.note("dataset", {**facts, **_recipe(settings, rules)})
+        note = _note(stems, counts, dropped, settings, rules)
+        publication.note("dataset", note.model_dump(mode="json"))
         publication.commit()
-    record.note(**facts)
+    record.note(**note.model_dump(include={"vocabulary", "stems", "rows", "dropped"}))
     return _summary(counts, dropped, len(stems))
 
 
@@ -129,16 +130,21 @@ def _refuse_one_class(side: str, count: dict[str, int]) -> None:
         )
 
 
-def _recipe(settings: Settings, rules: Rules) -> dict[str, Any]:
-    """How the dataset was made: what a model must know to number other tweets the same way."""
-    return {
-        "max_length": settings.dataset.max_length,
-        "unknown": settings.vocabulary.unknown,
-        "seed": settings.dataset.seed,
-        "valid_fraction": settings.dataset.valid_fraction,
-        "rules_fingerprint": rules.fingerprint,
-        "rules": rules.model_dump(mode="json"),
-    }
+def _note(
+    stems: list[str], counts: dict[str, dict[str, int]], dropped: Counter[str], settings: Settings, rules: Rules
+) -> DatasetNote:
+    return DatasetNote(
+        vocabulary=vocabulary_fingerprint(stems),
+        stems=len(stems),
+        rows={side: Side(**count) for side, count in counts.items()},
+        dropped=dict(dropped),
+        max_length=settings.dataset.max_length,
+        unknown=settings.vocabulary.unknown,
+        seed=settings.dataset.seed,
+        valid_fraction=settings.dataset.valid_fraction,
+        rules_fingerprint=rules.fingerprint,
+        rules=rules.model_dump(mode="json"),
+    )
 
 
 def _summary(counts: dict[str, dict[str, int]], dropped: Counter[str], stems: int) -> str:

@@ -76,8 +76,8 @@ def _refuse_nothing(asked: SurveySettings, days: DataFrame, dynamics: pd.DataFra
     topic = f" with {' or '.join(words)}" if words else ""
     only = ", retweets left out" if asked.retweets == "drop" else ""
     raise InputFault(
-        f"none of the {tweets:,} scored tweets {period} is one{topic}{only}. Words are matched whole: to survey.keywords "
-        "and survey.hashtags add a * for their endings (войн*), or other spellings"
+        f"none of the {tweets:,} scored tweets {period} is one{topic}{only}. Words are matched whole: in "
+        "survey.keywords and survey.hashtags write * for their endings (войн*), or add spellings"
     )
 
 
@@ -131,7 +131,7 @@ def _comparison(root: str, models: list[str]) -> Comparison | None:
         return Comparison(rows=content["rows"], models=content["models"], picture=picture)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputFault(f"{join(root, 'evaluation')} cannot be read: {error!r}. Run `evaluate` again.") from error
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.schema import NEGATIVE, NEUTRAL, POSITIVE
 from tonality.survey.dynamics import TONED
-from tonality.text.pointers import LINK, MENTION
+from tonality.text.pointers import LINK, MENTION, in_java
 
 __all__ = ["COLUMNS", "choose", "printable", "to_csv"]
 
@@ -110,13 +110,8 @@ def _key(text: Column) -> Column:
     """
     said = F.regexp_replace(F.regexp_replace(F.coalesce(text, F.lit("")), r"\p{Cf}", ""), r"(?U)[\s\p{Cc}]+", " ")
     for pattern in (_RETWEET, LINK, MENTION):
-        said = F.regexp_replace(said, _in_java(pattern), " ")
+        said = F.regexp_replace(said, in_java(pattern), " ")
     return F.xxhash64(F.lower(F.trim(F.regexp_replace(said, " +", " "))))
-
-
-def _in_java(pattern: re.Pattern[str]) -> str:
-    r"""The pattern for Spark, whose \w is ASCII alone, or with (?U) combining marks too: Python's is between them."""
-    return "(?U)" + pattern.pattern.replace(r"\w", r"[\p{L}\p{N}_]")
 
 
 def _spread(tweets: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -1,0 +1,60 @@
+"""The note beside a dataset, dataset.json: how it was made, for whoever learns from it or measures on it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tonality.faults import InputFault
+from tonality.locations import filesystem, join
+
+__all__ = ["DatasetNote", "Side", "read_note"]
+
+
+class Side(BaseModel):
+    """The rows of one side of the split, as they were written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    positive: int
+
+
+class DatasetNote(BaseModel):
+    """How the dataset was made: what a model must know to number other tweets the same way."""
+
+    model_config = ConfigDict(frozen=True)
+
+    vocabulary: str
+    """The vocabulary's fingerprint."""
+    stems: int
+    """In the vocabulary."""
+    rows: dict[str, Side]
+    """By side of the split."""
+    dropped: dict[str, int]
+    """Labelled rows that are on neither side, by reason."""
+    max_length: int
+    unknown: Literal["train", "drop"]
+    seed: int
+    valid_fraction: float
+    rules_fingerprint: str
+    rules: dict[str, Any]
+    """The text rules."""
+
+    @property
+    def numbering(self) -> tuple[str, str, int]:
+        """What decides a tweet's numbers, its stems given: vocabulary, unknown, max_length."""
+        return self.vocabulary, self.unknown, self.max_length
+
+
+def read_note(root: str) -> DatasetNote:
+    """The note of the dataset under root. Raises InputFault where there is none or it is not whole."""
+    location = join(root, "dataset", "dataset.json")
+    system, path = filesystem(location)
+    try:
+        return DatasetNote.model_validate_json(system.cat_file(path))
+    except FileNotFoundError:
+        raise InputFault(f"no dataset: {location} is not there. Run `prepare` first.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        raise InputFault(f"{location} is broken ({where}: {first['msg']}). Run `prepare` again.") from None

@@ -1,0 +1,217 @@
+"""report, on the real Spark and real tables: what an analyst is promised of the survey's page and its files."""
+
+import csv
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from tonality import schema
+from tonality.config import load
+from tonality.faults import InputFault
+from tonality.record import Run
+from tonality.stages import report
+
+TENTH, ELEVENTH = date(2015, 12, 10), date(2015, 12, 11)
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def scored(number: int, probability: float | None, text: str = "кино", **others: Any) -> dict[str, Any]:
+    day = others.get("day", TENTH)
+    row = {
+        "tweet_id": number,
+        "created_at": datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+        "author": "anna",
+        "text": f"{text} {number}",
+        "hashtags": [],
+        "is_retweet": False,
+        "probability": probability,
+        "tonality": "neutral",  # by thresholds that no longer hold
+        "model": "c0ffee",
+        "tweets_run": "clean-1",
+        "run": "score-1",
+        "day": day,
+    }
+    return {**row, **others}
+
+
+def account(source: str, lines: int, tweets: int, window: str = "start..end", **others: Any) -> dict[str, Any]:
+    counts = {"notices": 0, "duplicates": 0, "rejects": 0, "damage": "", **others}
+    filtered = lines - tweets - counts["notices"] - counts["duplicates"] - counts["rejects"]
+    return {"source": source, "lines": lines, "tweets": tweets, "filtered": filtered, **counts, "window": window}
+
+
+def write(root: Path, table: str, rows: list[dict[str, Any]], columns: pa.Schema, partition: str) -> None:
+    whole = [{**dict.fromkeys(columns.names), **row} for row in rows]
+    pq.write_to_dataset(pa.Table.from_pylist(whole, columns), root / table, partition_cols=[partition])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    reject = {"source": "a.json", "offset": 7, "reason": "malformed-json", "window": "start..end"}
+    write(tmp_path, "accounts", [account("a.json", 9, 6, rejects=1, notices=1)], schema.ACCOUNTS, "window")
+    write(tmp_path, "rejects", [reject], schema.REJECTS, "window")
+    return tmp_path
+
+
+@pytest.fixture
+def survey(spark: SparkSession, root: Path) -> Callable[..., str]:
+    """Reports on these scored tweets; settings as --set has them."""
+
+    def run(rows: list[dict[str, Any]], *overrides: str) -> str:
+        write(root, "scored", rows, schema.SCORED, "day")
+        settings = load(overrides=[f"paths.root={root}", *overrides])
+        with Run("report", settings) as record:
+            return report.run(settings, record, spark)
+
+    return run
+
+
+def dynamics(root: Path) -> list[dict[str, str]]:
+    with (root / "report" / "dynamics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def page(root: Path) -> str:
+    text = (root / "report" / "index.html").read_text()
+    return " ".join(text[text.index("<body>") :].split())
+
+
+def test_todays_thresholds_decide_whichever_held_when_the_tweets_were_scored(
+    survey: Callable[..., str], root: Path
+) -> None:
+    survey([scored(1, 0.7), scored(2, 0.55), scored(3, 0.2)], "survey.positive=0.5", "survey.negative=0.3")
+    (day,) = dynamics(root)
+    assert (day["positive"], day["neutral"], day["negative"]) == ("2", "0", "1")
+
+
+def test_a_keyword_finds_its_spellings_and_a_hashtag_its_tag(survey: Callable[..., str], root: Path) -> None:
+    rows = [
+        scored(1, 0.9, "Звездные ВОЙНЫ"),
+        scored(2, 0.9, "смотрел звёздных войн"),
+        scored(3, 0.1, "не читал", hashtags=["starwars7"]),
+        scored(4, 0.1, "war, http://star.wars/звёздные/войны"),
+        scored(5, 0.1, "большие звёзды"),
+    ]
+    survey(rows, 'survey.keywords=["звёздн* войн*"]', "survey.hashtags=#StarWars*")
+    (day,) = dynamics(root)
+    assert (day["tweets"], day["positive"], day["negative"]) == ("3", "2", "1")
+    assert "<bdi>#StarWars*</bdi>" in page(root) and "“<bdi>звёздн* войн*</bdi>”" in page(root)
+
+
+def test_retweets_can_be_left_out(survey: Callable[..., str], root: Path) -> None:
+    said = survey([scored(1, 0.9), scored(2, 0.1, is_retweet=True)], "survey.retweets=drop")
+    assert dynamics(root)[0]["tweets"] == "1"
+    assert "1 tweets of 1 days" in said
+
+
+def test_an_author_can_have_one_vote_a_day(survey: Callable[..., str], root: Path) -> None:
+    rows = [
+        *(scored(number, 0.9) for number in range(1, 9)),
+        scored(9, 0.1, author="boris"),
+        scored(10, 0.1, author=""),
+    ]
+    said = survey(rows, "survey.voting=author")
+    (day,) = dynamics(root)
+    assert (day["tweets"], day["voters"], day["positive"], day["negative"], day["anonymous"]) == (
+        "10",
+        "2",
+        "1",
+        "1",
+        "1",
+    )
+    assert "10 tweets of 1 days, 2 votes of authors, 50.0% positive" in said
+    assert "1, which have no vote" in page(root)
+
+
+def test_only_the_days_that_are_asked_are_counted(survey: Callable[..., str], root: Path) -> None:
+    survey([scored(1, 0.9), scored(2, 0.9, day=ELEVENTH)], "survey.since=2015-12-11")
+    assert [day["day"] for day in dynamics(root)] == ["2015-12-11"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["survey.keywords=джедай", "survey.hashtags=StarWars"], r"none of the 1 scored tweets .* is one with #StarWars or «джедай»\. Words are matched whole"),
+        (["survey.retweets=drop"], r"none of the 1 scored tweets between start and end is one, retweets left out"),
+        (["survey.voting=author"], r"survey\.voting is author, but none of the 1 tweets .* names its author"),
+        (["survey.since=2016-01-01"], r"no scored tweet between 2016-01-01 and end: widen survey\.since"),
+    ],
+)  # fmt: skip
+def test_a_question_that_no_tweet_answers_is_refused_with_what_to_change(
+    survey: Callable[..., str], root: Path, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(InputFault, match=message):
+        survey([scored(1, 0.9, author=None, is_retweet=True)], *overrides)
+    assert not (root / "report").exists()
+
+
+def test_the_examples_are_in_the_page_and_in_a_table_of_their_own(survey: Callable[..., str], root: Path) -> None:
+    rows = [scored(number, (number + 0.5) / 100, f"слово{number} кино") for number in range(100)]
+    survey(rows, "survey.examples=5")
+    with (root / "report" / "examples.csv").open(encoding="utf-8-sig") as file:
+        shown = list(csv.DictReader(file))
+    assert [row["tonality"] for row in shown] == ["positive"] * 5 + ["neutral"] * 5 + ["negative"] * 5
+    negative = [float(row["probability"]) for row in shown[10:]]
+    assert [int(probability / 0.09) for probability in negative] == [4, 3, 2, 1, 0]
+    assert all(row["text"] in page(root) for row in shown)
+
+
+def test_the_page_says_where_the_records_went(survey: Callable[..., str], root: Path) -> None:
+    survey([scored(1, 0.9)])
+    text = page(root)
+    assert "1 file held 9 records. 6 of them are tweets" in text
+    assert "malformed-json" in text
+
+
+def test_a_file_that_was_read_for_several_months_is_counted_once(survey: Callable[..., str], root: Path) -> None:
+    windows = [
+        account("b.json", 100, tweets, window, notices=4, damage="cut off")
+        for tweets, window in ((30, "2015-11-01..2015-11-30"), (50, "2015-12-01..2015-12-31"))
+    ]
+    write(root, "accounts", windows, schema.ACCOUNTS, "window")
+    survey([scored(1, 0.9)])
+    text = page(root)
+    assert "2 files held 109 records. 86 of them are tweets" in text
+    assert "1 file was damaged" in text and "cut off" in text
+
+
+def evaluate(root: Path, model: str) -> None:
+    measures = {
+        "accuracy": 0.777,
+        "accuracy_low": 0.7,
+        "accuracy_high": 0.8,
+        "macro_f1": 0.7,
+        "auc": None,
+        "log_loss": 0.5,
+    }
+    content = {"model": model, "rows": 26_177, "models": {"LSTM network": measures, "naive Bayes": measures}}
+    (root / "evaluation").mkdir()
+    (root / "evaluation" / "evaluation.json").write_text(json.dumps(content))
+    (root / "evaluation" / "evaluation.png").write_bytes(PNG)
+
+
+def test_the_evaluation_of_the_model_that_scored_is_shown(survey: Callable[..., str], root: Path) -> None:
+    evaluate(root, "c0ffee")
+    survey([scored(1, 0.9)])
+    assert "Of 26,177 labelled tweets" in page(root) and "77.7%" in page(root)
+
+
+def test_the_evaluation_of_another_model_is_not(survey: Callable[..., str], root: Path) -> None:
+    evaluate(root, "another")
+    survey([scored(1, 0.9)])
+    assert "77.7%" not in page(root) and "was not evaluated" in page(root)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"model": "c0ffee"}'])
+def test_an_evaluation_that_cannot_be_read_is_named(survey: Callable[..., str], root: Path, content: str) -> None:
+    evaluate(root, "c0ffee")
+    (root / "evaluation" / "evaluation.json").write_text(content)
+    with pytest.raises(InputFault, match=r"/evaluation cannot be read: .*Run `evaluate` again"):
+        survey([scored(1, 0.9)])
