@@ -277,6 +277,15 @@ def test_what_a_standing_journal_needs_is_not_discarded_with_its_run(spark, root
     assert names(root / "_staging") == []
 
 
+@pytest.mark.parametrize("content", ["", "{", '{"run": "dead'])
+def test_a_journal_that_a_power_cut_left_empty_is_named_with_what_to_do(spark, root, content):
+    (root / "_journal").mkdir(exist_ok=True)
+    (root / "_journal" / "dead.json").write_text(content)
+    with pytest.raises(Fault, match=r"_journal/dead\.json is not whole, as after a power cut: .* Remove it, then run"):
+        recover(spark, str(root))
+    assert found(spark, root) == OLD
+
+
 def test_a_half_written_journal_promised_nothing_and_hinders_nobody(spark, root):
     (root / "_journal").mkdir(exist_ok=True)
     (root / "_journal" / "dead.json.part").write_text('{"run": "dead", "mov')

@@ -225,6 +225,16 @@ def test_a_dataset_that_changes_while_it_is_read_is_refused(dataset):
         read(loader)
 
 
+def test_a_row_group_that_cannot_be_read_is_named_with_its_file_and_nothing_else_is_said(dataset, capfd):
+    broken = dataset / "part-00001.snappy.parquet"
+    content = bytearray(broken.read_bytes())
+    content[100:2000] = bytes(1900)
+    broken.write_bytes(content)
+    with pytest.raises(InputFault, match=rf"^{broken} cannot be read: .*; run `prepare` again$"):
+        read(Loader(str(dataset), batch_size=64))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_any_name_of_a_folder_will_do(tmp_path, dataset):
     odd = dataset.rename(tmp_path / "Твиты #1 50%20?")
     assert len(read(Loader(f"{odd}/", batch_size=64))) == 1_000

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from tonality.survey.chart import draw_png
-from tonality.survey.drawing import LOOKS, lone_days, runs, share_limit
+from tonality.survey.drawing import LOOKS, lone_days, runs, share_limits
 from tonality.survey.dynamics import with_shares
 
 COUNTS = ["day", "tweets", "voters", "positive", "neutral", "negative", "none", "ties", "anonymous", "mean_probability"]
@@ -68,7 +68,7 @@ def test_no_days_give_a_picture_that_says_so():
 def test_days_without_any_tone_give_a_chart_of_their_number():
     silent = with_shares(pd.DataFrame([(date(2015, 12, 10), 3, 3, 0, 0, 0, 3, 0, 0, None)], columns=COUNTS))
     assert pixels(draw_png(silent, "Tone")).shape == (900, 1600, 3)
-    assert share_limit(silent) == 1
+    assert share_limits(silent) == (-0.03, 1.03)
 
 
 def test_no_figure_is_left_behind():

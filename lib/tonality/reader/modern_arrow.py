@@ -117,7 +117,7 @@ class _Piece:
                 # petastorm passes a set, whose order changes with the process
                 return pq.ParquetFile(file).read_row_group(self.row_group, columns=sorted(columns))
         except (OSError, pa.ArrowInvalid) as error:
-            raise UnreadableFile(self.path, str(error)) from error
+            raise UnreadableFile(self.path, str(error).partition("\n")[0].rstrip(".")) from error
 
 
 class _Dataset:

@@ -16,7 +16,7 @@ from tonality.survey.drawing import (
     LOOKS,
     day_limits,
     lone_days,
-    share_limit,
+    share_limits,
 )
 from tonality.survey.dynamics import TONED
 
@@ -48,7 +48,7 @@ def _draw_shares(axes: Axes, dynamics: pd.DataFrame, voters: str) -> None:
     for tone in TONED:
         _draw_tone(axes, dynamics, tone)
     axes.set_xlim(*map(date2num, day_limits(dynamics)))
-    axes.set_ylim(0, share_limit(dynamics))
+    axes.set_ylim(*share_limits(dynamics))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_ylabel(f"Share of {voters} with a tone", color=SOFT_INK)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0.3, handlelength=3.5)

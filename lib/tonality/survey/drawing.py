@@ -17,7 +17,7 @@ __all__ = [
     "day_limits",
     "lone_days",
     "runs",
-    "share_limit",
+    "share_limits",
 ]
 
 
@@ -68,7 +68,11 @@ def day_limits(dynamics: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp]:
     return dynamics[DAY].min() - air, dynamics[DAY].max() + air
 
 
-def share_limit(dynamics: pd.DataFrame) -> float:
-    """The end of the share axis, which starts at 0: just above the highest interval, 1 where there is none."""
+def share_limits(dynamics: pd.DataFrame) -> tuple[float, float]:
+    """The ends of the share axis, from 0 to just above the highest interval, with air for the markers of both ends.
+
+    Where no day has shares it ends at 1.
+    """
     highest = float(dynamics[[f"{tone}_high" for tone in LOOKS]].max().max())
-    return 1.0 if np.isnan(highest) else min(1.0, 1.06 * highest)
+    top = 1.0 if np.isnan(highest) else highest
+    return -0.03 * top, 1.03 * top

@@ -14,7 +14,7 @@ from tonality.survey.drawing import (
     day_limits,
     lone_days,
     runs,
-    share_limit,
+    share_limits,
 )
 from tonality.survey.dynamics import TONED
 
@@ -145,7 +145,7 @@ def _layout(dynamics: pd.DataFrame) -> dict[str, Any]:
         "dragmode": "zoom",
         "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": {"size": 12}},
         "xaxis": _day_axis(dynamics[DAY], [f"{end:%Y-%m-%d %H:%M}" for end in day_limits(dynamics)]),
-        "yaxis": {**y_axis, "domain": [0.28, 1], "range": [0, share_limit(dynamics)], "tickformat": ".0%"},
+        "yaxis": {**y_axis, "domain": [0.28, 1], "range": list(share_limits(dynamics)), "tickformat": ".0%"},
         "yaxis2": {**y_axis, "domain": [0, 0.2], "rangemode": "tozero", "tickformat": "~s", "nticks": 3},
     }
 
