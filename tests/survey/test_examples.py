@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.survey.examples import COLUMNS, _candidates, _in_java, _keyed, choose, printable, to_csv
-from tonality.text.pointers import LINK, MENTION
+from tonality.survey.examples import COLUMNS, _candidates, _keyed, choose, printable, to_csv
+from tonality.text.pointers import LINK, MENTION, in_java
 
 NOON = datetime(2015, 12, 10, 12, tzinfo=UTC)
 SCORED = "tweet_id long, created_at timestamp, author string, text string, probability float, tonality string"
@@ -174,7 +174,7 @@ def test_spark_finds_the_links_and_mentions_that_python_finds(spark, pattern):
         "@anna: hi", "mail@host.org", "＠борис и @\u0451лка", "@े x", "@a\u0301b c", "@x² y", "@@a", "@", "é@a", "_@a", "@a-b",
     ]  # fmt: skip
     found = spark.createDataFrame(list(enumerate(said)), "n int, text string").select(
-        "n", F.regexp_replace("text", _in_java(pattern), "|").alias("found")
+        "n", F.regexp_replace("text", in_java(pattern), "|").alias("found")
     )
     assert [row.found for row in found.sort("n").collect()] == [pattern.sub("|", text) for text in said]
 
