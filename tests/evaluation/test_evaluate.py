@@ -7,6 +7,7 @@ import torch
 
 from tonality import schema
 from tonality.config import load
+from tonality.corpus.note import DatasetNote, Side
 from tonality.faults import InputFault
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
@@ -19,6 +20,20 @@ from tonality.text.numbering import vocabulary_fingerprint
 STEMS = ["хорош", "плох"]
 TRAIN = [("хорош", 1.0), ("плох", 0.0)] * 10
 VALID = [("хорош хорош", 1.0), ("плох", 0.0), ("плох плох", 0.0), ("друг", 1.0)]
+
+
+NOTE = DatasetNote(
+    vocabulary="",
+    stems=2,
+    rows={"train": Side(rows=20, positive=10), "valid": Side(rows=4, positive=2)},
+    dropped={},
+    max_length=10,
+    unknown="train",
+    seed=1,
+    valid_fraction=0.2,
+    rules_fingerprint="c0ffee",
+    rules={},
+)
 
 
 def write_side(folder, rows):
@@ -52,8 +67,8 @@ def run(spark, tmp_path, artifact):
     def evaluated(dataset_stems):
         write_side(tmp_path / "dataset" / "split=train", TRAIN)
         write_side(tmp_path / "dataset" / "split=valid", VALID)
-        note = {"vocabulary": vocabulary_fingerprint(dataset_stems), "unknown": "train", "max_length": 10}
-        (tmp_path / "dataset" / "dataset.json").write_text(json.dumps(note))
+        note = NOTE.model_copy(update={"vocabulary": vocabulary_fingerprint(dataset_stems)})
+        (tmp_path / "dataset" / "dataset.json").write_text(note.model_dump_json())
         write(artifact, str(tmp_path / "model"))
         settings = load([], [f"paths.root={tmp_path}"])
         with Run("evaluate", settings) as record:
