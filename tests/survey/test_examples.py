@@ -29,7 +29,7 @@ def scored(spark, *tweets):
 
 
 def chosen(spark, *tweets, count=5):
-    return choose(scored(spark, *tweets), 0.65, 0.45, count)
+    return choose(scored(spark, *tweets), 0.65, 0.45, count, len(tweets))
 
 
 def texts(spark, *tweets, count=5):
@@ -63,6 +63,13 @@ def test_an_example_tells_tone_probability_time_author_and_text(spark):
 def test_tweets_without_a_tone_or_a_text_are_no_examples(spark):
     nothing = [tweet(1, "слово", None), tweet(2, None), tweet(3, "@anna https://t.co/x"), tweet(4, "RT @anna: \u200b")]
     assert texts(spark, *nothing) == []
+
+
+def test_of_more_than_a_million_tweets_about_that_many_are_looked_at(spark):
+    rows = scored(spark, *(tweet(n, f"text {n}") for n in range(400)))
+    found = choose(rows, 0.65, 0.45, 200, tweets=3_000_000)
+    assert 60 < len(found) < 140  # of 400 about a quarter
+    assert choose(rows.repartition(3), 0.65, 0.45, 200, tweets=3_000_000).equals(found)
 
 
 def test_examples_are_spread_over_the_range_and_not_the_surest(spark):
@@ -132,7 +139,7 @@ def test_a_viral_tweet_pushes_no_other_out(spark):
     viral = scored(spark, tweet(1, "вирус", 0.99)).withColumn("n", F.explode(F.sequence(F.lit(1), F.lit(100_000))))
     copies = viral.withColumn("tweet_id", F.col("n").cast("long")).drop("n")
     others = scored(spark, *(tweet(200_000 + n, f"text {n}", 0.99) for n in range(4)))
-    assert sorted(choose(copies.union(others), 0.65, 0.45, 5)["text"]) == [
+    assert sorted(choose(copies.union(others), 0.65, 0.45, 5, 1000)["text"]) == [
         "text 0",
         "text 1",
         "text 2",
@@ -143,14 +150,14 @@ def test_a_viral_tweet_pushes_no_other_out(spark):
 
 def test_the_same_rows_give_the_same_examples_in_any_order(spark):
     tweets = [tweet(n, f"text {n % 300}", (n % 100) / 100) for n in range(600)]
-    forwards = choose(scored(spark, *tweets).repartition(7), 0.65, 0.45, 5)
-    backwards = choose(scored(spark, *tweets[::-1]).coalesce(1), 0.65, 0.45, 5)
+    forwards = choose(scored(spark, *tweets).repartition(7), 0.65, 0.45, 5, len(tweets))
+    backwards = choose(scored(spark, *tweets[::-1]).coalesce(1), 0.65, 0.45, 5, len(tweets))
     pd.testing.assert_frame_equal(forwards, backwards)
 
 
 def test_a_range_without_a_width_is_one_bin(spark):
     edges = [(1, NOON, "a", "top", 1.0, "positive"), (2, NOON, "a", "bottom", 0.0, "negative")]
-    assert choose(spark.createDataFrame(edges, SCORED), 1.0, 0.0, 5)["text"].tolist() == ["top", "bottom"]
+    assert choose(spark.createDataFrame(edges, SCORED), 1.0, 0.0, 5, 2)["text"].tolist() == ["top", "bottom"]
 
 
 def test_no_scored_tweets_give_no_examples_but_their_columns(spark):

@@ -35,12 +35,13 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     scored = _asked(days, asked)
     dynamics = dynamics_of.with_shares(dynamics_of.daily_counts(scored, asked.voting).toPandas())
     _refuse_nothing(asked, days, dynamics)
+    tweets = int(dynamics["tweets"].sum())
     models = sorted(row.model for row in scored.select("model").distinct().collect())
     survey = Survey(
         title=asked.title,
         question=_question(asked),
         dynamics=dynamics,
-        examples=examples_of.choose(scored, asked.positive, asked.negative, asked.examples),
+        examples=examples_of.choose(scored, asked.positive, asked.negative, asked.examples, tweets),
         coverage=_coverage(spark, root),
         comparison=_comparison(root, models),
         facts=_facts(dynamics, models),

@@ -19,6 +19,7 @@ __all__ = ["COLUMNS", "choose", "printable", "to_csv"]
 COLUMNS: Final = ("tonality", "probability", "created_at", "author", "text")
 """The columns of the examples, in the order of examples.csv."""
 
+_MOST_READ: Final = 1_000_000
 _MOST_RANKS: Final = 1000
 """Up to this rank Spark drops rows before the shuffle (spark.sql.optimizer.windowGroupLimitThreshold)."""
 
@@ -29,10 +30,11 @@ _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"})
 """Unicode categories that a reader does not see at the beginning of a cell, and some spreadsheets skip."""
 
 
-def choose(scored: DataFrame, positive: float, negative: float, count: int) -> pd.DataFrame:
+def choose(scored: DataFrame, positive: float, negative: float, count: int, tweets: int) -> pd.DataFrame:
     """`count` examples of each tone, as COLUMNS: positive, neutral, negative, each by falling probability.
 
     scored: rows of schema.SCORED whose `tonality` is of these thresholds; those of tonality none are no examples.
+    tweets: how many they are. Of more than a million about that many are looked at, by a hash of their ids.
     created_at is in UTC, probability in double, author None where unknown.
 
     The probabilities of a tone ([positive, 1], (negative, positive), [0, negative]) are cut into `count` bins of one
@@ -43,20 +45,28 @@ def choose(scored: DataFrame, positive: float, negative: float, count: int) -> p
 
     The rows are read twice: first without texts, to choose some 6 * count of them, then for the texts of those alone.
     """
-    keyed = _keyed(scored, positive, negative, count)
+    keyed = _keyed(_at_most_a_million(scored, tweets), positive, negative, count)
     first = F.min(F.struct("micros", "tweet_id", "tonality", "bin", "probability", "author", "text"))
-    tweets = (
+    found = (
         keyed.join(F.broadcast(_candidates(keyed, count)), on="key", how="left_semi")
         .groupBy("key")
         .agg(first.alias("first"))
         .select("key", "first.*")
         .toPandas()
     )
-    shown = pd.concat(_spread(tweets[tweets["tonality"] == tone], count) for tone in TONED)
+    shown = pd.concat(_spread(found[found["tonality"] == tone], count) for tone in TONED)
     return shown.assign(
         created_at=pd.to_datetime(shown["micros"], unit="us", utc=True),
         probability=shown["probability"].astype("float64"),
     )[list(COLUMNS)].reset_index(drop=True)
+
+
+def _at_most_a_million(scored: DataFrame, tweets: int) -> DataFrame:
+    """Reading texts for their keys is slow, and a page of examples wants no billion of them."""
+    if tweets <= _MOST_READ:
+        return scored
+    parts = F.lit(tweets // _MOST_READ + 1)
+    return scored.where(F.pmod(F.xxhash64(F.lit("example"), "tweet_id"), parts) == 0)
 
 
 def _keyed(scored: DataFrame, positive: float, negative: float, count: int) -> DataFrame:
