@@ -305,3 +305,30 @@ def test_settings_cannot_be_changed_once_loaded():
         settings.train.epochs = 9
     with pytest.raises(ValidationError, match="frozen"):
         settings.train = settings.train
+
+
+def test_contradictions_are_told_beside_each_other_and_beside_wrong_types():
+    said = faults("survey.examples=1", "survey.since=2016-01-02", "survey.until=2016-01-01", "survey.negative=0.9")
+    assert [line.split(":")[0] for line in said] == [
+        "survey.examples",
+        "survey.since is 2016-01-02 and survey.until 2016-01-01",
+        "survey.negative is 0.9 and survey.positive 0.65",
+    ]
+
+
+def test_every_word_of_a_topic_that_cannot_be_one_is_told():
+    assert faults('survey.keywords=["a*b", "война", "!!"]', "survey.hashtags=a b") == [
+        "survey.hashtags: 'a b' is no hashtag: wanted letters, digits and _ without spaces, and * at the end alone",
+        "survey.keywords: 'a*b': a * stands at the end of a word, for the rest of it, and nowhere else",
+        "survey.keywords: '!!' has no word: wanted letters or digits",
+    ]
+
+
+@pytest.mark.parametrize("key", ["train.seed", "train.batch_size", "dataset.seed"])
+def test_a_number_too_large_for_any_machine_is_refused(key):
+    (said,) = faults(f"{key}={10**20}")
+    assert said == f"{key}: found {10**20}, wanted a number below 2**63"
+
+
+def test_a_value_nested_too_deep_is_a_fault_of_its_type():
+    assert faults("train.epochs=" + "[" * 3000)[0].startswith("train.epochs: found ")

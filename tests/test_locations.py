@@ -7,7 +7,7 @@ import pytest
 from fsspec.registry import known_implementations
 
 from tonality.faults import InputFault, SettingsFault
-from tonality.locations import expand, filesystem, fsspec_url, hadoop_url, join
+from tonality.locations import expand, filesystem, fsspec_url, hadoop_url, join, what_is_missing
 
 
 @pytest.fixture
@@ -137,3 +137,7 @@ def test_a_glob_passes_by_what_is_hidden_or_half_written(tmp_path: Path) -> None
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [url.rsplit("/", 1)[1] for url in expand(f"{tmp_path}/*/*.gz")] == ["b.gz"]
+
+
+def test_a_path_that_no_system_could_hold_is_missing_too(tmp_path):
+    assert what_is_missing(f"{tmp_path}/{'x' * 300}/tweets.json").endswith(f"the nearest that is there is {tmp_path}")

@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from io import TextIOWrapper
 from types import ModuleType
 from typing import Final
 
 from tonality import __version__
 from tonality.config import load
+from tonality.console import say
 from tonality.faults import Fault, SettingsFault
 from tonality.mishaps import explained
 from tonality.record import Run
@@ -64,7 +64,7 @@ def _execute(stage: Stage, files: Sequence[str], overrides: Sequence[str]) -> in
     try:
         settings = load(files, overrides, stage.inputs)
         with explained(settings):
-            _say(_run(stage, settings))
+            say(_run(stage, settings))
     except Fault as fault:
         print(f"tonality {stage.name}: {fault}", file=sys.stderr)  # noqa: T201
         return fault.exit_status
@@ -104,18 +104,6 @@ def _check(stage: Stage, implementation: ModuleType, settings: Settings) -> None
             faults.append(str(fault))
     if faults:
         raise SettingsFault("\n".join(faults))
-
-
-def _say(summary: str) -> None:
-    """Print the summary: what stdout is for. A terminal that lacks a letter shows its code; a reader may have gone."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        print(summary, flush=True)  # noqa: T201
-    except BrokenPipeError:
-        return  # the stage is done, whoever reads of it
-    except OSError as error:
-        raise Fault(f"the stage is done, but its summary cannot be written to stdout: {error.strerror}") from error
 
 
 def _settle_stdout() -> None:

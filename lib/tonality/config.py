@@ -54,12 +54,24 @@ def load(
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         faults.extend(_in_words(detail) for detail in error.errors())
+        faults.extend(_hidden_contradictions(merged, error))
     faults.extend(_language_faults(_salvaged(TextSettings, merged.get("text"))))
     if inputs is not None:
         faults.extend(_path_faults(_salvaged(PathSettings, merged.get("paths")), inputs))
     if faults:
         raise SettingsFault("\n".join(faults))
     return settings
+
+
+def _hidden_contradictions(merged: dict[str, Any], error: ValidationError) -> Iterator[str]:
+    """Contradictions that keys of the wrong type hide in their section: looked for without those keys."""
+    wrong = {detail["loc"] for detail in error.errors()}
+    for section in sorted({str(location[0]) for location in wrong if len(location) > 1}):
+        table = {key: value for key, value in merged[section].items() if (section, key) not in {w[:2] for w in wrong}}
+        try:
+            _model([section]).model_validate(table)
+        except ValidationError as hidden:
+            yield from (_in_words(detail) for detail in hidden.errors() if detail["type"] == "value_error")
 
 
 def _salvaged(model: type[_Section], table: object) -> _Section:
@@ -95,7 +107,7 @@ def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:
         faults.append(f"{file}: cannot be read: {error.strerror}; a TOML file of settings is wanted")
     except UnicodeDecodeError as error:
         faults.append(f"{file}: cannot be read: no text in UTF-8 ({error.reason} at byte {error.start})")
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         faults.append(f"{file}: not valid TOML: {error}")
     return {}
 
@@ -124,7 +136,7 @@ def _parse_value(text: str, wanted: object) -> Any:
     """The TOML value; where words are wanted, a number or date stays as it was typed."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return text if wanted in WORDS and not isinstance(value, str | list | dict) else value
 
@@ -143,6 +155,8 @@ def _in_words(detail: ErrorDetails) -> str:
         return f"{name}: no such setting{_near_key(detail['loc'])}"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
+    if detail["type"] == "topic":
+        return "\n".join(f"{name}: {fault}" for fault in detail["msg"].splitlines())
     wanted = detail["msg"].removeprefix("Input should be ").replace("String should have", "a string with")
     wanted = wanted.replace("a valid tuple", "a list").replace("a valid integer", "a whole number")
     if detail["type"] == "model_type":

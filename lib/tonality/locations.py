@@ -123,13 +123,14 @@ def what_is_missing(location: str) -> str | None:
 
 def _nearest(path: Path) -> str:
     """A name that may have been meant; else what there is."""
-    folder = next(parent for parent in path.parents if parent.exists())
-    if folder != path.parent:
-        return f"; there is no {path.parent} either, the nearest that is there is {folder}"
-    if not folder.is_dir():
+    # os.path, since pathlib raises where a folder may not be looked into or a name is too long
+    folder = next(parent for parent in path.parents if os.path.exists(parent))  # noqa: PTH110
+    if not os.path.isdir(folder):  # noqa: PTH112
         return f"; {folder} is a file, no folder"
     if not os.access(folder, os.R_OK | os.X_OK):
         return f"; {folder} may not be read by this user"
+    if folder != path.parent:
+        return f"; there is no {path.parent} either, the nearest that is there is {folder}"
     names = [file.name for file in folder.iterdir()]
     near = difflib.get_close_matches(path.name, names, n=1)
     return f"; did you mean {folder / near[0]}?" if near else f"; {folder} holds {_few(names)}"

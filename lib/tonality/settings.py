@@ -78,16 +78,23 @@ def _as_phrases(phrases: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _as_topic(words: tuple[str, ...], pattern: Callable[[tuple[str, ...]], str]) -> tuple[str, ...]:
-    try:
-        pattern(words)
-    except ValueError as error:
-        raise PydanticCustomError("topic", "{why}", {"why": str(error)}) from error
+    faults = []
+    for word in words:
+        try:
+            pattern((word,))
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise PydanticCustomError("topic", "{faults}", {"faults": "\n".join(faults)})
     return words
 
 
 _Name = Annotated[str, Field(min_length=1)]
 WORDS: Final = (str, tuple[_Name, ...])
 """The types of keys that want words, so that a number given for one stays as it was typed."""
+
+_TOO_LARGE: Final = 2**63
+"""Beyond what Spark, Arrow and torch take for a whole number."""
 
 Names = Annotated[tuple[_Name, ...], BeforeValidator(_as_list)]
 """One or several: a bare string is a list of one, an empty one a list of none."""
@@ -102,9 +109,15 @@ Day = Annotated[date | None, BeforeValidator(_as_day)]
 """A date as 2015-12-10; an empty string is no bound, since TOML has no null."""
 
 
-def _refuse_reversed(section: str, since: date | None, until: date | None) -> None:
+def _reversed(section: str, since: date | None, until: date | None) -> list[str]:
     if since and until and since > until:
-        raise ValueError(f"{section}.since is {since} and {section}.until {until}: since must not be the later")
+        return [f"{section}.since is {since} and {section}.until {until}: since must not be the later"]
+    return []
+
+
+def _refuse(faults: list[str]) -> None:
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
 class Section(BaseModel):
@@ -123,6 +136,13 @@ class Section(BaseModel):
     def _refuse_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
             raise PydanticCustomError("number", "a number")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _refuse_huge_numbers(cls, value: object) -> object:
+        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+            raise PydanticCustomError("huge", "a number below 2**63")
         return value
 
 
@@ -189,7 +209,7 @@ class ArchiveSettings(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _refuse_reversed("archive", self.since, self.until)
+        _refuse(_reversed("archive", self.since, self.until))
         return self
 
 
@@ -297,7 +317,7 @@ class ScoreSettings(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _refuse_reversed("score", self.since, self.until)
+        _refuse(_reversed("score", self.since, self.until))
         return self
 
 
@@ -327,11 +347,12 @@ class SurveySettings(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _refuse_reversed("survey", self.since, self.until)
+        faults = _reversed("survey", self.since, self.until)
         if self.negative >= self.positive:
-            raise ValueError(
+            faults.append(
                 f"survey.negative is {self.negative} and survey.positive {self.positive}: negative must be the lower"
             )
+        _refuse(faults)
         return self
 
 

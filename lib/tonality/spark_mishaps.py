@@ -134,6 +134,16 @@ def _java_that_never_was(text: str, settings: Settings) -> Fault | None:
     )
 
 
+def _unknown_store(text: str, settings: Settings) -> Fault | None:
+    found = re.search(r'No FileSystem for scheme "?(\w+)"?|Class (org\.apache\.hadoop\.fs\.\S+) not found', text)
+    if not found:
+        return None
+    return Fault(
+        f"Spark cannot open paths.root = {settings.paths.root}: it lacks {found[1] or found[2]}. Give it the package "
+        "of that store (for s3://: --packages org.apache.hadoop:hadoop-aws), or name another place"
+    )
+
+
 _EXPLAINERS: Final[tuple[Callable[[str, Settings], Fault | None], ...]] = (
     _full_disk,
     _refused,
@@ -141,6 +151,7 @@ _EXPLAINERS: Final[tuple[Callable[[str, Settings], Fault | None], ...]] = (
     _worker_start,
     _worker_death,
     _unreadable_table,
+    _unknown_store,
     _unreachable_master,
     _java_that_never_was,
 )

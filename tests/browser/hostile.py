@@ -16,7 +16,7 @@ HOSTILE = [
     "שלום עולם, הערב הולכים לסרט!",
     "w" * 10_000,
     "слово " * 2_000,
-    "=cmd|'/C calc'!A0",
+    "=cmd|'/C calc'!A0;=cmd|'/C calc'!A0",
     "data:text/html,<script>alert(1)</script> http://127.0.0.1:9/pixel.png",
 ]
 

@@ -56,7 +56,7 @@ def artifact():
         language="ru",
         max_length=10,
         unknown="train",
-        metrics={},
+        metrics={"rows": {side: count.model_dump() for side, count in NOTE.rows.items()}},
     )
 
 
@@ -64,10 +64,10 @@ def artifact():
 def run(spark, tmp_path, artifact):
     """Evaluates a model of two stems on a dataset numbered by these."""
 
-    def evaluated(dataset_stems):
+    def evaluated(dataset_stems, rows=NOTE.rows):
         write_side(tmp_path / "dataset" / "split=train", TRAIN)
         write_side(tmp_path / "dataset" / "split=valid", VALID)
-        note = NOTE.model_copy(update={"vocabulary": vocabulary_fingerprint(dataset_stems)})
+        note = NOTE.model_copy(update={"vocabulary": vocabulary_fingerprint(dataset_stems), "rows": rows})
         (tmp_path / "dataset" / "dataset.json").write_text(note.model_dump_json())
         write(artifact, str(tmp_path / "model"))
         settings = load([], [f"paths.root={tmp_path}"])
@@ -101,3 +101,11 @@ def test_a_dataset_that_the_model_was_not_trained_on_is_refused(run):
         InputFault, match=r"^dataset/ was numbered by \(vocabulary, unknown, max_length\) .*: run `train` again"
     ):
         run(["хорош", "снег"])
+
+
+def test_a_model_that_learned_from_another_split_is_refused(run):
+    rows = {"train": Side(rows=18, positive=9), "valid": Side(rows=6, positive=3)}
+    with pytest.raises(
+        InputFault, match=r"^dataset/ is split into .*'rows': 18.* trained on .*'rows': 20.*Run `train` again$"
+    ):
+        run(STEMS, rows)

@@ -85,3 +85,15 @@ def test_the_chosen_penalty_is_as_good_as_any_tried_on_the_held_out_rows(feature
     # weak words and many bigrams: the penalty has to be stronger than where the search begins
     assert chosen < 2
     assert loss(chosen) < min(loss(2.0), loss(32.0), loss(1 / 64))
+
+
+@pytest.mark.parametrize("rows", [2, 3, 6])
+def test_a_few_rows_are_enough_for_every_model(spark, rows):
+    corpus = spark.createDataFrame([(f"слово{n} дело{n}", float(n % 2)) for n in range(rows)], SCHEMA).coalesce(1)
+    train, valid = with_features(corpus, corpus, Terms(100, pairs=True))
+    assert len(probabilities(logistic_regression(train, valid, choose_strength(train)))) == rows
+
+
+def test_a_side_too_small_to_be_parted_has_the_first_strength(spark):
+    corpus = spark.createDataFrame([("хорош", 1.0), ("плох", 0.0)], SCHEMA).coalesce(1)
+    assert choose_strength(with_features(corpus, corpus, Terms(100))[0]) == 2

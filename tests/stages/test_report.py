@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -57,7 +58,14 @@ def root(tmp_path: Path) -> Path:
     reject = {"source": "a.json", "offset": 7, "reason": "malformed-json", "window": "start..end"}
     write(tmp_path, "accounts", [account("a.json", 9, 6, rejects=1, notices=1)], schema.ACCOUNTS, "window")
     write(tmp_path, "rejects", [reject], schema.REJECTS, "window")
+    clean(tmp_path, "a.json", 6)
     return tmp_path
+
+
+def clean(root: Path, source: str, tweets: int) -> None:
+    write(
+        root, "tweets", [{"source": source, "tweet_id": n, "day": TENTH} for n in range(tweets)], schema.TWEETS, "day"
+    )
 
 
 @pytest.fixture
@@ -140,7 +148,7 @@ def test_only_the_days_that_are_asked_are_counted(survey: Callable[..., str], ro
     [
         (["survey.keywords=джедай", "survey.hashtags=StarWars"], r"none of the 1 scored tweets .* is one with #StarWars or «джедай»\. Words are matched whole"),
         (["survey.retweets=drop"], r"none of the 1 scored tweets between start and end is one, retweets left out"),
-        (["survey.voting=author"], r"survey\.voting is author, but none of the 1 tweets .* names its author"),
+        (["survey.voting=author"], r"survey\.voting is author, but none of the 1 tweets asked for, .* names its author"),
         (["survey.since=2016-01-01"], r"no scored tweet between 2016-01-01 and end: widen survey\.since"),
     ],
 )  # fmt: skip
@@ -176,10 +184,26 @@ def test_a_file_that_was_read_for_several_months_is_counted_once(survey: Callabl
         for tweets, window in ((30, "2015-11-01..2015-11-30"), (50, "2015-12-01..2015-12-31"))
     ]
     write(root, "accounts", windows, schema.ACCOUNTS, "window")
+    clean(root, "b.json", 80)
     survey([scored(1, 0.9)])
     text = page(root)
     assert "2 files held 109 records. 86 of them are tweets" in text
     assert "1 file was damaged" in text and "cut off" in text
+
+
+def test_a_day_that_was_cleaned_again_leaves_no_record_counted_twice(survey: Callable[..., str], root: Path) -> None:
+    windows = [
+        account("b.json", 100, 90, "start..end", duplicates=10),
+        account("b.json", 100, 40, "2015-12-10..2015-12-10", duplicates=5),
+    ]
+    write(root, "accounts", windows, schema.ACCOUNTS, "window")
+    clean(root, "b.json", 90)
+    survey([scored(1, 0.9)])
+    text = page(root)
+    assert "2 files held 109 records. 96 of them are tweets" in text
+    assert "-" not in "".join(
+        re.findall(r"<td>([^<]*)</td>", text[text.index('id="coverage"') : text.index('id="guide"')])
+    )
 
 
 def evaluate(root: Path, model: str) -> None:
@@ -209,9 +233,11 @@ def test_the_evaluation_of_another_model_is_not(survey: Callable[..., str], root
     assert "77.7%" not in page(root) and "was not evaluated" in page(root)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"model": "c0ffee"}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"model": "c0ffee"}', '{"model": "c0ffee", "rows": 1, "models": {"n": {}}}']
+)
 def test_an_evaluation_that_cannot_be_read_is_named(survey: Callable[..., str], root: Path, content: str) -> None:
     evaluate(root, "c0ffee")
     (root / "evaluation" / "evaluation.json").write_text(content)
-    with pytest.raises(InputFault, match=r"/evaluation cannot be read: .*Run `evaluate` again"):
+    with pytest.raises(InputFault, match=r"/evaluation cannot be read \(.*\)\. Run `evaluate` again"):
         survey([scored(1, 0.9)])

@@ -221,7 +221,7 @@ def test_every_record_of_the_archive_is_accounted_for():
     assert "3 files held 1,000 records. 800 of them are tweets" in text
     assert "this one counts 8," in text
     for row in (
-        "kept, each once 800 80.0%",
+        "kept 800 80.0%",
         "100 10.0%",
         "30 3.0%",
         "50 5.0%",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from pyspark.ml.feature import IDF, CountVectorizer, Normalizer
+from pyspark.ml.feature import IDF, CountVectorizer, CountVectorizerModel, Normalizer
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -26,17 +26,25 @@ def with_features(train: DataFrame, valid: DataFrame, terms: Terms) -> tuple[Dat
     """Both sides with `counts` and `tfidf`, from their `stems` and `label`, fitted on the training side.
 
     Tf-idf has Spark's idf, ln((n + 1) / (df + 1)), and each tweet scaled to length 1. Where pairs count, a term has to
-    stand in two training tweets: the others are most of all, and tell nothing.
+    stand in two training tweets, if any does: the others are most of all, and tell nothing.
     """
     train, valid = (rows.select("stems", "label", _terms(terms.pairs).alias("terms")) for rows in (train, valid))
-    most, least = (terms.most + _MOST_PAIRS, 2) if terms.pairs else (terms.most, 1)
-    counter = CountVectorizer(inputCol="terms", outputCol="counts", vocabSize=most, minDF=least).fit(train)
+    counter = _counter(train, terms)
     counted = counter.transform(train)
     weights = IDF(inputCol="counts", outputCol="weighted").fit(counted)
     normalizer = Normalizer(inputCol="weighted", outputCol="tfidf")
     featured = (normalizer.transform(weights.transform(rows)) for rows in (counted, counter.transform(valid)))
     train, valid = (rows.select("stems", "label", "counts", "tfidf") for rows in featured)
     return train, valid
+
+
+def _counter(train: DataFrame, terms: Terms) -> CountVectorizerModel:
+    counter = CountVectorizer(inputCol="terms", outputCol="counts", vocabSize=terms.most)
+    if not terms.pairs:
+        return counter.fit(train)
+    counter = counter.setVocabSize(terms.most + _MOST_PAIRS)
+    twice = counter.setMinDF(2).fit(train)
+    return twice if twice.vocabulary else counter.setMinDF(1).fit(train)
 
 
 def _terms(pairs: bool) -> Column:

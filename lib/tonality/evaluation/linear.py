@@ -37,13 +37,15 @@ def logistic_regression(train: DataFrame, valid: DataFrame, strength: float) -> 
 def choose_strength(train: DataFrame) -> float:
     """The strength of least log loss on a fifth of the training side, fitted on the rest of it.
 
-    Doubled or halved from 2 on for as long as that helps: the loss has one valley. Equal texts are on one side.
+    Doubled or halved from 2 on for as long as that helps, the loss being taken to have one valley. Equal texts are in
+    one part; the features are those of the whole side. A side too small to be parted has 2.
     """
     part = F.pmod(F.xxhash64(F.lit("penalty"), "stems"), F.lit(_TUNING_PARTS))
     rest, held = train.where(part != 0).persist(), train.where(part == 0).persist()
     loss = _Loss(rest, held)
     chosen = _FIRST
-    for factor in (2.0, 0.5):
+    parted = rest.select("label").distinct().count() == 2 and not held.isEmpty()
+    for factor in (2.0, 0.5) if parted else ():
         while _WEAKEST <= chosen * factor <= _STRONGEST and loss(chosen * factor) < loss(chosen):
             chosen *= factor
     rest.unpersist()

@@ -49,9 +49,9 @@ _ALL: Final = (
         inputs=("corpus",),
     ),
     Stage("train", "Train the network.", "dataset/, vocabulary/", "model/", spark=False),
-    Stage("evaluate", "Compare the network with a linear model on held-out rows.", "dataset/, model/", "evaluation/"),
+    Stage("evaluate", "Compare the network with linear models on held-out rows.", "dataset/, model/", "evaluation/"),
     Stage("score", "Give every clean tweet its probability of being positive.", "tweets/, model/", "scored/ by day"),
-    Stage("report", "Draw the survey page.", "scored/, accounts/, evaluation/", "report/"),
+    Stage("report", "Draw the survey page.", "scored/, tweets/, accounts/, rejects/, evaluation/", "report/"),
     Stage(
         "pipeline",
         "Run clean, label (where corpus.labelled is true), prepare, train, evaluate, score, report in one session.",

@@ -35,22 +35,29 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     tables.recover(spark, root)
     train = tables.read(spark, root, "dataset/split=train", DATASET).select("stems", "label")
     valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
-    _refuse_another_dataset(read_note(root), artifact)
+    note = read_note(root)
+    _refuse_another_dataset(note, artifact)
     with rows_per_batch(spark, settings.score.batch_rows):
-        models = {NETWORK: _measure(_network(valid, artifact)), **dict(_linear(train, valid, settings))}
+        models = {NETWORK: _measure(_network(valid, artifact)), **dict(_linear(train, valid, note.stems))}
     write_files(join(root, "evaluation"), _files(models, artifact.fingerprint))
     record.note(model=artifact.fingerprint, models={name: model.content() for name, model in models.items()})
     return as_text(models)
 
 
 def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
-    """A model made from another split may have learned from what is held out here."""
+    """A model made from another dataset may have learned from what is held out here."""
     vocabulary = vocabulary_fingerprint(artifact.vocabulary["stem"].to_pylist())
     wanted = (vocabulary, artifact.unknown, artifact.max_length)
     if note.numbering != wanted:
         raise InputFault(
             f"dataset/ was numbered by (vocabulary, unknown, max_length) {note.numbering}, the model "
             f"{artifact.fingerprint} by {wanted}: run `train` again, or `prepare` as it was when the model was trained"
+        )
+    rows = {side: count.model_dump() for side, count in note.rows.items()}
+    if (learned := artifact.metrics.get("rows")) != rows:
+        raise InputFault(
+            f"dataset/ is split into {rows}, the model {artifact.fingerprint} was trained on {learned}: it may have "
+            "learned from what is held out now. Run `train` again"
         )
 
 
@@ -59,9 +66,8 @@ def _network(valid: DataFrame, artifact: Artifact) -> DataFrame:
     return valid.select("label", probability(F.col("stems")).alias("probability"))
 
 
-def _linear(train: DataFrame, valid: DataFrame, settings: Settings) -> Iterator[tuple[str, Measured]]:
+def _linear(train: DataFrame, valid: DataFrame, stems: int) -> Iterator[tuple[str, Measured]]:
     """The models of the 2016 study, and naive Bayes, each on features of its own making."""
-    stems = settings.vocabulary.size
     for name, terms in (("stems", Terms(stems)), ("stems + bigrams", Terms(stems, pairs=True))):
         fitted, held = with_features(train, valid, terms)
         fitted.persist()

@@ -4,6 +4,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
+from tonality.console import say
 from tonality.faults import SettingsFault
 from tonality.record import Run
 from tonality.settings import Settings
@@ -41,7 +42,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         if name == "label" and not settings.corpus.labelled:
             continue
         if summary:
-            print(summary, end="\n\n", flush=True)  # noqa: T201 - stages tell of themselves as they end
+            say(summary, end="\n\n")
         print(f"{name}: {STAGES[name].summary}", file=sys.stderr, flush=True)  # noqa: T201
         with Run(name, settings) as stage:
             summary = module.run(settings, stage, spark) if STAGES[name].spark else module.run(settings, stage)

@@ -1,10 +1,10 @@
 """report: the survey page, its figures, its chart and its examples."""
 
-import json
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
+from pydantic import BaseModel, ValidationError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -13,7 +13,7 @@ from tonality import tables
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join, write_files
 from tonality.record import Run
-from tonality.schema import ACCOUNTS, REJECTS, SCORED, TONES
+from tonality.schema import ACCOUNTS, REJECTS, SCORED, TONES, TWEETS
 from tonality.scoring.tone import tone
 from tonality.settings import Settings, SurveySettings
 from tonality.survey import dynamics as dynamics_of
@@ -35,13 +35,12 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     scored = _asked(days, asked)
     dynamics = dynamics_of.with_shares(dynamics_of.daily_counts(scored, asked.voting).toPandas())
     _refuse_nothing(asked, days, dynamics)
-    tweets = int(dynamics["tweets"].sum())
-    models = sorted(row.model for row in scored.select("model").distinct().collect())
+    models = sorted(row.model for row in days.select("model").distinct().collect())
     survey = Survey(
         title=asked.title,
         question=_question(asked),
         dynamics=dynamics,
-        examples=examples_of.choose(scored, asked.positive, asked.negative, asked.examples, tweets),
+        examples=examples_of.choose(scored, asked.positive, asked.negative, asked.examples),
         coverage=_coverage(spark, root),
         comparison=_comparison(root, models),
         facts=_facts(dynamics, models),
@@ -63,21 +62,22 @@ def _refuse_nothing(asked: SurveySettings, days: DataFrame, dynamics: pd.DataFra
     """A survey without a vote is a mistake in its question; say which part of it left none."""
     if not dynamics.empty and dynamics["voters"].sum():
         return
-    tweets, period = days.count(), f"between {asked.since or 'start'} and {asked.until or 'end'}"
-    if not tweets:
+    period = f"between {asked.since or 'start'} and {asked.until or 'end'}"
+    if days.isEmpty():
         raise InputFault(
             f"no scored tweet {period}: widen survey.since and survey.until, or run `score` for those days"
         )
     if not dynamics.empty:
+        found = int(dynamics["tweets"].sum())
         raise InputFault(
-            f"survey.voting is author, but none of the {tweets:,} tweets {period} names its author: "
+            f"survey.voting is author, but none of the {found:,} tweets asked for, {period}, names its author: "
             "count tweets with survey.voting=tweet, or clean the archive with the column of its authors"
         )
     words = [*(f"#{tag.lstrip('#＃')}" for tag in asked.hashtags), *(f"«{phrase}»" for phrase in asked.keywords)]
     topic = f" with {' or '.join(words)}" if words else ""
     only = ", retweets left out" if asked.retweets == "drop" else ""
     raise InputFault(
-        f"none of the {tweets:,} scored tweets {period} is one{topic}{only}. Words are matched whole: in "
+        f"none of the {days.count():,} scored tweets {period} is one{topic}{only}. Words are matched whole: in "
         "survey.keywords and survey.hashtags write * for their endings (войн*), or add spellings"
     )
 
@@ -94,26 +94,31 @@ def _question(asked: SurveySettings) -> Question:
 
 
 def _coverage(spark: SparkSession, root: str) -> Coverage:
-    """Where the archive's records went, by the accounts.
+    """Where the archive's records went, by the accounts and the table of tweets.
 
-    Several runs of `clean` may have read a file, each for days of its own: its records are counted once, its tweets
-    added up, and what no run kept was filtered.
+    Several runs of `clean` may have read a file, each for days of its own or one for days of another: its records are
+    counted once, and its tweets as the table holds them. What no run kept was filtered or, as far as they say, a
+    duplicate.
     """
     once = {name: F.max(name) for name in ("lines", "notices", "rejects", "damage")}
-    added = {name: F.sum(name) for name in ("tweets", "duplicates")}
-    files = (
-        tables.read(spark, root, "accounts", ACCOUNTS)
-        .groupBy("source")
-        .agg(*(value.alias(name) for name, value in {**once, **added}.items()))
+    accounts = tables.read(spark, root, "accounts", ACCOUNTS).groupBy("source")
+    files = accounts.agg(
+        *(value.alias(name) for name, value in once.items()), F.sum("duplicates").alias("said_duplicates")
     )
-    names = ("lines", "tweets", "notices", "duplicates", "rejects")
+    kept = tables.read(spark, root, "tweets", TWEETS).groupBy("source").agg(F.count("*").alias("tweets"))
+    others = F.col("lines") - F.col("notices") - F.col("rejects") - F.col("tweets")
+    whole = (
+        files.join(kept, on="source", how="left")
+        .fillna(0, ["tweets"])
+        .withColumn("duplicates", F.least("said_duplicates", others))
+        .withColumn("filtered", others - F.col("duplicates"))
+    )
+    names = ("tweets", "notices", "filtered", "duplicates", "rejects")
     sums = {name: F.sum(name) for name in names}
-    damaged = files.where(F.col("damage") != "")
-    totals = tables.totals(files, files=F.count("*"), damaged=F.count_if(F.col("damage") != ""), **sums)
-    records = totals.pop("lines")
-    filtered = records - sum(totals[name] for name in names[1:])
-    damage = {row.source: row.damage for row in damaged.orderBy("source").limit(_SHOWN_DAMAGE).collect()}
-    return Coverage(records=records, filtered=filtered, reasons=_reasons(spark, root), damage=damage, **totals)
+    is_damaged = F.col("damage") != ""
+    totals = tables.totals(whole, files=F.count("*"), records=F.sum("lines"), damaged=F.count_if(is_damaged), **sums)
+    damaged = files.where(is_damaged).orderBy("source").limit(_SHOWN_DAMAGE).collect()
+    return Coverage(reasons=_reasons(spark, root), damage={row.source: row.damage for row in damaged}, **totals)
 
 
 def _reasons(spark: SparkSession, root: str) -> dict[str, int]:
@@ -121,19 +126,38 @@ def _reasons(spark: SparkSession, root: str) -> dict[str, int]:
     return {row.reason: row["count"] for row in rejects.groupBy("reason").count().orderBy("reason").collect()}
 
 
+class _Measures(BaseModel):
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    macro_f1: float | None
+    auc: float | None
+    log_loss: float | None
+
+
+class _Evaluation(BaseModel):
+    """What the page needs of evaluation.json."""
+
+    model: str
+    rows: int
+    models: dict[str, _Measures]
+
+
 def _comparison(root: str, models: list[str]) -> Comparison | None:
     """How good the model was found to be, where `evaluate` has measured the one that scored."""
     system, folder = filesystem(join(root, "evaluation"))
     try:
-        content: dict[str, Any] = json.loads(system.cat_file(join(folder, "evaluation.json")))
-        if models != [content["model"]]:
+        found = _Evaluation.model_validate_json(system.cat_file(join(folder, "evaluation.json")))
+        if models != [found.model]:
             return None
-        picture = system.cat_file(join(folder, "evaluation.png"))
-        return Comparison(rows=content["rows"], models=content["models"], picture=picture)
+        measures = {name: model.model_dump() for name, model in found.models.items()}
+        return Comparison(found.rows, measures, system.cat_file(join(folder, "evaluation.png")))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputFault(f"{join(root, 'evaluation')} cannot be read: {error!r}. Run `evaluate` again.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise InputFault(f"{join(root, 'evaluation')} cannot be read ({what}). Run `evaluate` again.") from error
 
 
 def _facts(dynamics: pd.DataFrame, models: list[str]) -> dict[str, str]:

@@ -26,61 +26,61 @@ _MOST_RANKS: Final = 1000
 _RETWEET: Final = re.compile(r"(?i)^(?:\s*RT\s+[@＠]\w+\s*:?\s)+")
 _BREAK: Final = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_FORMULA_SIGNS: Final = frozenset("=+-@")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"})
 """Unicode categories that a reader does not see at the beginning of a cell, and some spreadsheets skip."""
 
 
-def choose(scored: DataFrame, positive: float, negative: float, count: int, tweets: int) -> pd.DataFrame:
+def choose(scored: DataFrame, positive: float, negative: float, count: int) -> pd.DataFrame:
     """`count` examples of each tone, as COLUMNS: positive, neutral, negative, each by falling probability.
 
     scored: rows of schema.SCORED whose `tonality` is of these thresholds; those of tonality none are no examples.
-    tweets: how many they are. Of more than a million about that many are looked at, by a hash of their ids.
     created_at is in UTC, probability in double, author None where unknown.
 
     The probabilities of a tone ([positive, 1], (negative, positive), [0, negative]) are cut into `count` bins of one
     width: a tweet of each, and the places of empty bins go to the others in turn. Texts that differ by no more than
     links, mentions, a leading "RT @name:", case or white space are one text, shown by its earliest tweet; a text of
-    nothing else is no example. A tone has fewer examples only where it has fewer texts. The choice within a bin is by
-    the text's hash, so the same rows give the same examples in whatever order they lie.
-
-    The rows are read twice: first without texts, to choose some 6 * count of them, then for the texts of those alone.
+    nothing else is no example. Of a tone with more than a million tweets about a million are looked at, chosen by a
+    hash of their ids; of what is looked at, a tone has fewer examples only where it has fewer texts. The choice within
+    a bin is by the text's hash, so the same rows give the same examples in whatever order they lie.
     """
-    keyed = _keyed(_at_most_a_million(scored, tweets), positive, negative, count)
-    first = F.min(F.struct("micros", "tweet_id", "tonality", "bin", "probability", "author", "text"))
-    found = (
-        keyed.join(F.broadcast(_candidates(keyed, count)), on="key", how="left_semi")
-        .groupBy("key")
-        .agg(first.alias("first"))
-        .select("key", "first.*")
+    toned = scored.where(F.col("tonality").isin(*TONED)).withColumn("micros", F.unix_micros("created_at"))
+    texts = _distinct_texts(_at_most_a_million_each(toned), positive, negative, count)
+    tweets = (
+        toned.join(F.broadcast(_candidates(texts, count)), on=["tweet_id", "micros"], how="inner")
+        .select("key", "bin", "tweet_id", "micros", "tonality", "probability", "author", "text")
         .toPandas()
+        .drop_duplicates("key")
     )
-    shown = pd.concat(_spread(found[found["tonality"] == tone], count) for tone in TONED)
+    shown = pd.concat(_spread(tweets[tweets["tonality"] == tone], count) for tone in TONED)
     return shown.assign(
         created_at=pd.to_datetime(shown["micros"], unit="us", utc=True),
         probability=shown["probability"].astype("float64"),
     )[list(COLUMNS)].reset_index(drop=True)
 
 
-def _at_most_a_million(scored: DataFrame, tweets: int) -> DataFrame:
+def _at_most_a_million_each(toned: DataFrame) -> DataFrame:
     """Reading texts for their keys is slow, and a page of examples wants no billion of them."""
-    if tweets <= _MOST_READ:
-        return scored
-    parts = F.lit(tweets // _MOST_READ + 1)
-    return scored.where(F.pmod(F.xxhash64(F.lit("example"), "tweet_id"), parts) == 0)
+    counts = {row.tonality: row["count"] for row in toned.groupBy("tonality").count().collect()}
+    wanted = F.lit(False)
+    for tone, tweets in counts.items():
+        part = F.pmod(F.xxhash64(F.lit("example"), "tweet_id"), F.lit(-(-tweets // _MOST_READ)))
+        wanted = wanted | ((F.col("tonality") == tone) & (part == 0))
+    return toned.where(wanted)
 
 
-def _keyed(scored: DataFrame, positive: float, negative: float, count: int) -> DataFrame:
-    """The tweets that have a tone, with their bin (from 0) and their text's key."""
-    return scored.select(
-        "tweet_id",
-        F.unix_micros("created_at").alias("micros"),
-        "author",
-        "text",
-        "probability",
-        "tonality",
-        _bin(positive, negative, count).alias("bin"),
-        _key(F.col("text")).alias("key"),
-    ).where(F.col("tonality").isin(*TONED))
+def _distinct_texts(toned: DataFrame, positive: float, negative: float, count: int) -> DataFrame:
+    """A row a text: its key, and the earliest tweet's id, time, tone and bin (from 0). No text is shuffled for it."""
+    return (
+        toned.select(
+            _key(F.col("text")).alias("key"),
+            F.struct("micros", "tweet_id", "tonality", _bin(positive, negative, count).alias("bin")).alias("tweet"),
+        )
+        .where(F.col("key") != F.xxhash64(F.lit("")))
+        .groupBy("key")
+        .agg(F.min("tweet").alias("first"))
+        .select("key", "first.*")
+    )
 
 
 def _bin(positive: float, negative: float, count: int) -> Column:
@@ -94,22 +94,20 @@ def _bin(positive: float, negative: float, count: int) -> Column:
     return F.greatest(F.lit(0), F.least(F.lit(count - 1), F.floor(F.coalesce(*places) * count)))
 
 
-def _candidates(keyed: DataFrame, count: int) -> DataFrame:
-    """The keys that `_spread` may want: of each tone the 2 * count that come first when bins take turns.
+def _candidates(texts: DataFrame, count: int) -> DataFrame:
+    """The tweets that `_spread` may want: of each tone the 2 * count that come first when bins take turns.
 
-    It wants count of them, the last turn is up to count more. Copies of a text have one rank, however many they are,
-    and push no other text out.
+    It wants count of them, the last turn is up to count more.
     """
     by_hash = Window.partitionBy("tonality", "bin").orderBy("key")
-    in_turn = Window.partitionBy("tonality").orderBy("rank", "key", "bin")
+    in_turn = Window.partitionBy("tonality").orderBy("rank", "key")
     so_far = (Window.unboundedPreceding, Window.currentRow)
     return (
-        keyed.select("tonality", "bin", "key", F.dense_rank().over(by_hash.rowsBetween(*so_far)).alias("rank"))
-        .where((F.col("rank") <= min(2 * count, _MOST_RANKS)) & (F.col("key") != F.xxhash64(F.lit(""))))
-        .distinct()
+        texts.withColumn("rank", F.row_number().over(by_hash.rowsBetween(*so_far)))
+        .where(F.col("rank") <= min(2 * count, _MOST_RANKS))
         .withColumn("turn", F.row_number().over(in_turn.rowsBetween(*so_far)))
         .where(F.col("turn") <= 2 * count)
-        .select("key")
+        .select("key", "bin", "tweet_id", "micros")
     )
 
 
@@ -164,9 +162,17 @@ def to_csv(examples: pd.DataFrame) -> bytes:
 def _inert(text: str | None) -> str:
     """A text as a cell: behind an apostrophe where a spreadsheet could run it (OWASP, CSV Injection).
 
-    The other two beginnings that OWASP names, tab and carriage return, are spaces in a printable text.
+    What stands behind a semicolon is a cell of its own to a spreadsheet of a country that writes 0,5. The other two
+    beginnings that OWASP names, tab and carriage return, are spaces in a printable text.
     """
-    shown = printable(text)
+    first, *rest = printable(text).split(";")
+    # a quote that follows a semicolon opens and closes an empty cell, and what stands behind it counts
+    return ";".join([_as_text(first), *(_as_text(part, part.lstrip('" ')) for part in rest)])
+
+
+def _as_text(part: str, seen: str | None = None) -> str:
+    """The part, behind an apostrophe where what a spreadsheet sees of it begins a formula."""
     # NFKC turns full-width and small forms of the signs into the signs.
-    signs = (sign for sign in unicodedata.normalize("NFKC", shown) if unicodedata.category(sign) not in _INVISIBLE)
-    return f"'{shown}" if next(signs, "") in {"=", "+", "-", "@"} else shown
+    signs = unicodedata.normalize("NFKC", part if seen is None else seen)
+    first = next((sign for sign in signs if unicodedata.category(sign) not in _INVISIBLE), "")
+    return f"'{part}" if first in _FORMULA_SIGNS else part

@@ -114,8 +114,11 @@ def _band(dynamics: pd.DataFrame, tone: str) -> dict[str, Any]:
 
 
 def _volume(dynamics: pd.DataFrame, voters: str) -> dict[str, Any]:
-    counts = dynamics[["tweets", "voters", "none"]].itertuples(index=False)
-    of = "" if voters == "tweets" else f" by {{1:,}} {voters}"
+    counts = list(dynamics[["tweets", "voters", "none"]].itertuples(index=False, name=None))
+    if voters == "tweets":
+        texts = [f"{tweets:,}, of which {none:,} without a tone" for tweets, _, none in counts]
+    else:
+        texts = [f"{tweets:,}, from {known:,} known {voters}" for tweets, known, _ in counts]
     return {
         "type": "bar",
         "name": "Tweets",
@@ -124,7 +127,7 @@ def _volume(dynamics: pd.DataFrame, voters: str) -> dict[str, Any]:
         "y": dynamics["tweets"].tolist(),
         "yaxis": "y2",
         "width": _DAY_MS,
-        "text": [f"{{0:,}}{of}, of which {{2:,}} without a tone".format(*count) for count in counts],
+        "text": texts,
         "textposition": "none",
         "hovertemplate": "%{text}",
         "marker": {"color": VOLUME, "line": {"width": 0}},

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.text.pointers import LINK, in_java
-from tonality.text.topic import JAVA, hashtag_pattern, phrase_pattern
+from tonality.text.topic import hashtag_pattern, phrase_pattern
 
 __all__ = ["on_topic"]
 
@@ -31,12 +31,12 @@ def on_topic(
 
 
 def _has_tag(hashtags: Sequence[str]) -> Column:
-    pattern = JAVA + hashtag_pattern(hashtags)
+    pattern = hashtag_pattern(hashtags)
     return F.exists(F.coalesce("hashtags", F.array().cast("array<string>")), lambda tag: tag.rlike(pattern))
 
 
 def _says(keywords: Sequence[str]) -> Column:
     """Links are cut from the few texts alone that hold the words with them."""
-    pattern = JAVA + phrase_pattern(keywords)
+    pattern = phrase_pattern(keywords)
     text = F.coalesce("text", F.lit(""))
     return text.rlike(pattern) & F.regexp_replace(text, in_java(LINK), " ").rlike(pattern)

@@ -6,7 +6,7 @@
   const search = document.getElementById("words");
   const shown = document.getElementById("shown");
   const nothing = document.getElementById("no-match");
-  const plain = (text) => text.normalize("NFKC").toLowerCase();
+  const plain = (text) => text.normalize("NFKC").toLowerCase().replaceAll("ё", "е");
   const rows = Array.from(document.querySelectorAll("#examples-table tbody tr")).map((element) => ({
     element: element,
     tone: element.dataset.tone,
