@@ -96,7 +96,7 @@ def test_all_faults_are_reported_together(tmp_path):
     assert found[2] == "--set epochs: wanted section.key=value, as in --set train.epochs=2"
     assert set(found[3:]) == {
         "network.hiden: no such setting; did you mean network.hidden?",
-        "train.epochs: found 'many', wanted a whole number, unable to parse string as an integer",
+        "train.epochs: found 'many', wanted a whole number",
         "trian: no such setting; did you mean train?",
         "survey.negative is 0.4 and survey.positive 0.3: negative must be the lower",
         f"text.language: no file {CONF}/languages/xx.toml; there are en, es, ru",
@@ -129,7 +129,7 @@ def test_all_faults_are_reported_together(tmp_path):
         ("paths.root=", "paths.root: found '', wanted a string with at least 1 character"),
         ("paths.root=out*", "paths.root: found 'out*', wanted one folder, without * ? [ ] { } or a backslash"),
         ("archive.languages={}", "archive.languages: found {}, wanted a list"),
-        ('archive.languages=["ru", ""]', "archive.languages.1: found '', wanted a string with at least 1 character"),
+        ('archive.languages=["ru", ""]', "archive.languages: found '', wanted a string with at least 1 character"),
         ("archive.deduplicate=maybe", "archive.deduplicate: found 'maybe', wanted a valid boolean, unable to interpret input"),
         ("archive.since=2015", "archive.since: found 2015, wanted a date as 2015-12-10"),
         ("archive.since=10.12.2015", "archive.since: found '10.12.2015', wanted a date as 2015-12-10"),

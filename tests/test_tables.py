@@ -174,9 +174,7 @@ def test_a_date_bounds_what_is_read_at_both_ends(spark, root):
 
 
 def test_a_table_that_was_never_written_says_so(spark, tmp_path):
-    with pytest.raises(
-        InputFault, match=f"^there is no table tweets under {tmp_path}: run the stage that writes it first"
-    ):
+    with pytest.raises(InputFault, match=f"^there is no table tweets under {tmp_path}: run `clean` first"):
         read(spark, str(tmp_path), "tweets", NOTES)
     assert tables.days(spark, str(tmp_path), "tweets") == []
 

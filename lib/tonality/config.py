@@ -150,7 +150,8 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
 
 
 def _in_words(detail: ErrorDetails) -> str:
-    name = ".".join(str(part) for part in detail["loc"])
+    # the place in a list is no part of the key
+    name = ".".join(part for part in detail["loc"] if isinstance(part, str))
     if detail["type"] == "extra_forbidden":
         return f"{name}: no such setting{_near_key(detail['loc'])}"
     if detail["type"] == "value_error":
@@ -158,7 +159,11 @@ def _in_words(detail: ErrorDetails) -> str:
     if detail["type"] == "topic":
         return "\n".join(f"{name}: {fault}" for fault in detail["msg"].splitlines())
     wanted = detail["msg"].removeprefix("Input should be ").replace("String should have", "a string with")
-    wanted = wanted.replace("a valid tuple", "a list").replace("a valid integer", "a whole number")
+    wanted = (
+        wanted.partition(", unable to parse")[0]
+        .replace("a valid tuple", "a list")
+        .replace("a valid integer", "a whole number")
+    )
     if detail["type"] == "model_type":
         wanted = f"a section: [{name}] in a file, {name}.key=value with --set"
     return f"{name}: found {_as_typed(detail['input'])}, wanted {wanted}"

@@ -343,7 +343,7 @@ class SurveySettings(Section):
     voting: Literal["tweet", "author"] = "tweet"
     """What a vote is: a tweet, or an author's tone of the day, the commonest of the tweets; ties have no vote."""
     examples: int = Field(10, ge=5, le=1000)
-    """Tweets of each tone that are shown, spread over the tone's range of probabilities."""
+    """Tweets of each tone that are shown, at least 5, spread over the tone's range of probabilities."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

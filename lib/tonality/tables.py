@@ -35,6 +35,14 @@ _JOURNAL: Final = "_journal"
 _LOCK: Final = "_lock"
 _ALIVE: Final = ".alive"
 
+_WRITERS: Final = {
+    **dict.fromkeys(("tweets", "rejects", "accounts"), "clean"),
+    "labelled": "label",
+    **dict.fromkeys(("vocabulary", "dataset"), "prepare"),
+    "scored": "score",
+}
+"""The stage that writes a table, for people who come too early."""
+
 
 def read(
     spark: SparkSession, root: str, table: str, schema: pa.Schema, since: date | None = None, until: date | None = None
@@ -45,7 +53,8 @@ def read(
     """
     folders = Folders(spark, root)
     if not folders.exists(table):
-        raise InputFault(f"there is no table {table} under {root}: run the stage that writes it first")
+        stage = _WRITERS[table.partition("/")[0]]
+        raise InputFault(f"there is no table {table} under {root}: run `{stage}` first")
     frame = spark.read.schema(from_arrow_schema(schema)).parquet(folders.url(table))
     if since:
         frame = frame.where(F.col(DAY) >= F.lit(since))

@@ -139,6 +139,12 @@ def test_a_missing_day_is_inserted_without_tweets():
     assert dynamics["negative_share"].isna().tolist() == [False, True, True, False]
 
 
+def test_the_days_of_the_period_are_there_though_nobody_spoke_of_it():
+    dynamics = with_shares(counts((ELEVENTH, 1, 1, 1, 0, 0, 0, 0, 0, 0.9)), [TENTH, TWELFTH])
+    assert dynamics["day"].dt.date.tolist() == [TENTH, ELEVENTH, TWELFTH]
+    assert dynamics["tweets"].tolist() == [0, 1, 0]
+
+
 def test_days_are_sorted_whatever_order_they_come_in():
     dynamics = with_shares(counts((ELEVENTH, 1, 1, 0, 0, 1, 0, 0, 0, 0.1), (TENTH, 2, 2, 2, 0, 0, 0, 0, 0, 0.9)))
     assert dynamics["day"].dt.date.tolist() == [TENTH, ELEVENTH]

@@ -1,6 +1,6 @@
 """report: the survey page, its figures, its chart and its examples."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 import pandas as pd
@@ -13,7 +13,7 @@ from tonality import tables
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join, write_files
 from tonality.record import Run
-from tonality.schema import ACCOUNTS, REJECTS, SCORED, TONES, TWEETS
+from tonality.schema import ACCOUNTS, DAY, REJECTS, SCORED, TONES, TWEETS
 from tonality.scoring.tone import tone
 from tonality.settings import Settings, SurveySettings
 from tonality.survey import dynamics as dynamics_of
@@ -33,7 +33,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     tables.recover(spark, root)
     days = tables.read(spark, root, "scored", SCORED, asked.since, asked.until)
     scored = _asked(days, asked)
-    dynamics = dynamics_of.with_shares(dynamics_of.daily_counts(scored, asked.voting).toPandas())
+    counts = dynamics_of.daily_counts(scored, asked.voting).toPandas()
+    dynamics = dynamics_of.with_shares(counts, _period(days))
     _refuse_nothing(asked, days, dynamics)
     models = sorted(row.model for row in days.select("model").distinct().collect())
     survey = Survey(
@@ -56,6 +57,12 @@ def _asked(scored: DataFrame, asked: SurveySettings) -> DataFrame:
     """The tweets of the question, with today's thresholds, whichever held when they were scored."""
     about = on_topic(scored, asked.hashtags, asked.keywords, asked.retweets)
     return about.withColumn("tonality", tone(F.col("probability"), asked.positive, asked.negative))
+
+
+def _period(days: DataFrame) -> list[date]:
+    """The first and the last of the days that were scored, whether or not anybody spoke of the topic on them."""
+    row = days.agg(F.min(DAY), F.max(DAY)).first()
+    return [day for day in row or () if day]
 
 
 def _refuse_nothing(asked: SurveySettings, days: DataFrame, dynamics: pd.DataFrame) -> None:
@@ -190,6 +197,6 @@ def _summary(survey: Survey, asked: SurveySettings, page: str) -> str:
     totals = _totals(survey.dynamics)
     toned = max(1, sum(totals[name] for name in dynamics_of.TONED))
     shares = ", ".join(f"{totals[name] / toned:.1%} {name}" for name in dynamics_of.TONED)
-    votes = f", {totals['voters']:,} votes of authors" if asked.voting == "author" else ""
+    votes = f", {toned:,} votes of authors" if asked.voting == "author" else ""
     days = f"{totals['tweets']:,} tweets of {len(survey.dynamics):,} days{votes}"
     return f"{survey.title}: {days}, {shares}\n{page}"

@@ -1,5 +1,7 @@
 """The survey's numbers by day: counts from Spark, shares with their intervals, and the CSV."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Final, Literal
 
 import numpy as np
@@ -84,14 +86,14 @@ def _count_of(outcome: str, column: Column) -> Column:
     return F.count_if(column == outcome).alias(outcome)
 
 
-def with_shares(counts: pd.DataFrame) -> pd.DataFrame:
+def with_shares(counts: pd.DataFrame, period: Sequence[date] = ()) -> pd.DataFrame:
     """The dynamics: collected daily counts with each tone's share, a row for every day from the first to the last.
 
-    Days that `counts` lacks are inserted with 0 tweets. The columns are COLUMNS: day (datetime64, midnight, sorted),
-    the counts of `daily_counts` (int64), where voters = positive + neutral + negative + none + ties, mean_probability,
-    and `<tone>_share`, `<tone>_low`, `<tone>_high`: the share, from 0 to 1, of the voters that have a tone, with its
-    95 % Wilson interval. NaN stands where there is nothing to take a share or a
-    mean of. No counts give no rows.
+    Days that `counts` lacks are inserted with 0 tweets, as are those of the period, of which the first and the last day
+    are given. The columns are COLUMNS: day (datetime64, midnight, sorted), the counts of `daily_counts` (int64), where
+    voters = positive + neutral + negative + none + ties, mean_probability, and `<tone>_share`, `<tone>_low`,
+    `<tone>_high`: the share, from 0 to 1, of the voters that have a tone, with its 95 % Wilson interval. NaN stands
+    where there is nothing to take a share or a mean of. No counts give no rows.
 
     Raises ValueError where a day stands twice, or its voters are not the sum of where they went.
     """
@@ -103,7 +105,8 @@ def with_shares(counts: pd.DataFrame) -> pd.DataFrame:
     if unequal.any():
         raise ValueError(f"tones and ties do not sum to voters on {_listed(counted.index[unequal])}")
     # A missing day is a row of zeros, so that a chart shows the gap and no line runs across it.
-    every_day = pd.date_range(days.min(), days.max(), name=DAY) if len(days) else days
+    ends = days.append(pd.DatetimeIndex(list(period)))
+    every_day = pd.date_range(ends.min(), ends.max(), name=DAY) if len(days) else days
     whole = counted[list(_COUNTS)].reindex(every_day, fill_value=0).astype("int64")
     whole[_MEAN] = counted[_MEAN].astype("float64")
     return _add_shares(whole).reset_index()[list(COLUMNS)]
