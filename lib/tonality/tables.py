@@ -36,10 +36,10 @@ _LOCK: Final = "_lock"
 _ALIVE: Final = ".alive"
 
 _WRITERS: Final = {
-    **dict.fromkeys(("tweets", "rejects", "accounts"), "clean"),
-    "labelled": "label",
-    **dict.fromkeys(("vocabulary", "dataset"), "prepare"),
-    "scored": "score",
+    **dict.fromkeys(("tweets", "rejects", "accounts"), "`clean`"),
+    "labelled": "`label`",
+    **dict.fromkeys(("vocabulary", "dataset"), "`prepare`"),
+    "scored": "`score`",
 }
 """The stage that writes a table, for people who come too early."""
 
@@ -53,8 +53,8 @@ def read(
     """
     folders = Folders(spark, root)
     if not folders.exists(table):
-        stage = _WRITERS[table.partition("/")[0]]
-        raise InputFault(f"there is no table {table} under {root}: run `{stage}` first")
+        stage = _WRITERS.get(table.partition("/")[0], "the stage that writes it")
+        raise InputFault(f"there is no table {table} under {root}: run {stage} first")
     frame = spark.read.schema(from_arrow_schema(schema)).parquet(folders.url(table))
     if since:
         frame = frame.where(F.col(DAY) >= F.lit(since))
