@@ -39,8 +39,8 @@ def choose(scored: DataFrame, positive: float, negative: float, count: int) -> p
 
     The probabilities of a tone ([positive, 1], (negative, positive), [0, negative]) are cut into `count` bins of one
     width: a tweet of each, and the places of empty bins go to the others in turn. Texts that differ by no more than
-    links, mentions, a leading "RT @name:", case or white space are one text, shown by its earliest tweet; a text of
-    nothing else is no example. Of a tone with more than a million tweets about a million are looked at, chosen by a
+    links, mentions, a leading "RT @name:", case, signs or white space are one text, shown by its earliest tweet; a text
+    of nothing else is no example. Of a tone with more than a million tweets about a million are looked at, chosen by a
     hash of their ids; of what is looked at, a tone has fewer examples only where it has fewer texts. The choice within
     a bin is by the text's hash, so the same rows give the same examples in whatever order they lie.
     """
@@ -119,7 +119,7 @@ def _key(text: Column) -> Column:
     said = F.regexp_replace(F.regexp_replace(F.coalesce(text, F.lit("")), r"\p{Cf}", ""), r"(?U)[\s\p{Cc}]+", " ")
     for pattern in (_RETWEET, LINK, MENTION):
         said = F.regexp_replace(said, in_java(pattern), " ")
-    return F.xxhash64(F.lower(F.trim(F.regexp_replace(said, " +", " "))))
+    return F.xxhash64(F.lower(F.trim(F.regexp_replace(said, r"[^\p{L}\p{N}\p{M}]+", " "))))
 
 
 def _spread(tweets: pd.DataFrame, count: int) -> pd.DataFrame:
