@@ -12,7 +12,7 @@ from typing import Final
 from tonality import __version__
 from tonality.config import load
 from tonality.console import say
-from tonality.faults import Fault, SettingsFault
+from tonality.faults import Fault, ask_all
 from tonality.mishaps import explained
 from tonality.record import Run
 from tonality.settings import Settings
@@ -96,14 +96,7 @@ def _check(stage: Stage, implementation: ModuleType, settings: Settings) -> None
         from tonality.session import check_session
 
         checks.append(partial(check_session, settings.spark))
-    faults: list[str] = []
-    for check in checks:
-        try:
-            check()
-        except SettingsFault as fault:
-            faults.append(str(fault))
-    if faults:
-        raise SettingsFault("\n".join(faults))
+    ask_all(checks)
 
 
 def _settle_stdout() -> None:

@@ -2,11 +2,10 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,8 +17,6 @@ from tonality.text.language import load_language
 from tonality.text.rules import Rules
 
 __all__ = ["conf_directory", "load", "text_rules"]
-
-_Section = TypeVar("_Section", bound=BaseModel)
 
 
 def text_rules(text: TextSettings) -> Rules:
@@ -50,38 +47,37 @@ def load(
         _merge(merged, _read_toml(Path(file), faults))
     for override in overrides:
         _merge(merged, _parse_override(override, faults))
+    wrong: set[tuple[int | str, ...]] = set()
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         faults.extend(_in_words(detail) for detail in error.errors())
-        faults.extend(_hidden_contradictions(merged, error))
-    faults.extend(_language_faults(_salvaged(TextSettings, merged.get("text"))))
+        wrong = {detail["loc"][:2] for detail in error.errors()}
+    faults.extend(_hidden_contradictions(merged, wrong))
+    faults.extend(_language_faults(TextSettings.model_validate(_right(merged, "text", wrong))))
     if inputs is not None:
-        faults.extend(_path_faults(_salvaged(PathSettings, merged.get("paths")), inputs))
+        faults.extend(_path_faults(PathSettings.model_validate(_right(merged, "paths", wrong)), inputs))
     if faults:
         raise SettingsFault("\n".join(faults))
     return settings
 
 
-def _hidden_contradictions(merged: dict[str, Any], error: ValidationError) -> Iterator[str]:
+def _right(merged: Mapping[str, Any], section: str, wrong: Container[tuple[int | str, ...]]) -> dict[str, Any]:
+    """The keys of a section that are right by themselves: faults of the others hide none of these."""
+    table = merged.get(section)
+    return (
+        {key: value for key, value in table.items() if (section, key) not in wrong} if isinstance(table, dict) else {}
+    )
+
+
+def _hidden_contradictions(merged: Mapping[str, Any], wrong: Iterable[tuple[int | str, ...]]) -> Iterator[str]:
     """Contradictions that keys of the wrong type hide in their section: looked for without those keys."""
-    wrong = {detail["loc"] for detail in error.errors()}
-    for section in sorted({str(location[0]) for location in wrong if len(location) > 1}):
-        table = {key: value for key, value in merged[section].items() if (section, key) not in {w[:2] for w in wrong}}
+    places = set(wrong)
+    for section in sorted({str(place[0]) for place in places if len(place) > 1}):
         try:
-            _model([section]).model_validate(table)
+            _model([section]).model_validate(_right(merged, section, places))
         except ValidationError as hidden:
             yield from (_in_words(detail) for detail in hidden.errors() if detail["type"] == "value_error")
-
-
-def _salvaged(model: type[_Section], table: object) -> _Section:
-    """The section with those of its keys that are right by themselves: faults of the others hide none of these."""
-    right: dict[str, Any] = {}
-    for key, value in table.items() if isinstance(table, dict) else ():
-        with suppress(ValidationError):  # named with the faults of all settings
-            model.model_validate({key: value})
-            right[key] = value
-    return model.model_validate(right)
 
 
 def _language_faults(text: TextSettings) -> list[str]:

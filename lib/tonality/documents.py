@@ -4,7 +4,9 @@ import json
 import math
 from typing import Any
 
-__all__ = ["to_json"]
+from pydantic import ValidationError
+
+__all__ = ["first_fault", "to_json"]
 
 
 def to_json(value: Any) -> str:
@@ -21,3 +23,9 @@ def _defined(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_defined(part) for part in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong with a document that was read, with its place in it."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'as a whole'}: {first['msg']}"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable, Iterable
 from typing import Final
 
 
@@ -21,6 +22,18 @@ class InputFault(Fault):
     """The settings are right but nothing usable was found in the input."""
 
     exit_status = 3
+
+
+def ask_all(checks: Iterable[Callable[[], None]]) -> None:
+    """Ask every check, and raise the SettingsFaults of all as one."""
+    faults: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except SettingsFault as fault:
+            faults.append(str(fault))
+    if faults:
+        raise SettingsFault("\n".join(faults))
 
 
 _NO_ROOM: Final = "free some space or name another disk, then run the stage again"

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tonality.documents import first_fault
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join
 
@@ -55,6 +56,4 @@ def read_note(root: str) -> DatasetNote:
     except FileNotFoundError:
         raise InputFault(f"no dataset: {location} is not there. Run `prepare` first.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "as a whole"
-        raise InputFault(f"{location} is broken ({where}: {first['msg']}). Run `prepare` again.") from None
+        raise InputFault(f"{location} is broken ({first_fault(error)}). Run `prepare` again.") from None

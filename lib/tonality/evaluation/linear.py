@@ -1,5 +1,6 @@
 """The models that the network must beat: tf-idf with logistic regression, and multinomial naive Bayes (Spark ML)."""
 
+from functools import cache
 from typing import Any, Final
 
 from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel, NaiveBayes, NaiveBayesModel
@@ -42,7 +43,12 @@ def choose_strength(train: DataFrame) -> float:
     """
     part = F.pmod(F.xxhash64(F.lit("penalty"), "stems"), F.lit(_TUNING_PARTS))
     rest, held = train.where(part != 0).persist(), train.where(part == 0).persist()
-    loss = _Loss(rest, held)
+    evaluator = MulticlassClassificationEvaluator(metricName=_LOG_LOSS)
+
+    @cache
+    def loss(strength: float) -> float:
+        return evaluator.evaluate(_fit(rest, strength).transform(held))
+
     chosen = _FIRST
     parted = rest.select("label").distinct().count() == 2 and not held.isEmpty()
     for factor in (2.0, 0.5) if parted else ():
@@ -51,21 +57,6 @@ def choose_strength(train: DataFrame) -> float:
     rest.unpersist()
     held.unpersist()
     return chosen
-
-
-class _Loss:
-    """The log loss on held rows of a model fitted on the rest with a strength, each computed once."""
-
-    def __init__(self, rest: DataFrame, held: DataFrame) -> None:
-        self._rest, self._held = rest, held
-        self._found: dict[float, float] = {}
-        self._evaluator = MulticlassClassificationEvaluator(metricName=_LOG_LOSS)
-
-    def __call__(self, strength: float) -> float:
-        if strength not in self._found:
-            rows = _fit(self._rest, strength).transform(self._held)
-            self._found[strength] = self._evaluator.evaluate(rows)
-        return self._found[strength]
 
 
 def _fit(train: DataFrame, strength: float) -> LogisticRegressionModel:

@@ -1,11 +1,12 @@
 """pipeline: every stage in order, in one Spark session."""
 
 import sys
+from functools import partial
 
 from pyspark.sql import SparkSession
 
 from tonality.console import say
-from tonality.faults import SettingsFault
+from tonality.faults import ask_all
 from tonality.record import Run
 from tonality.settings import Settings
 from tonality.stages import STAGES, clean, evaluate, label, prepare, report, score, train
@@ -23,14 +24,7 @@ _MODULES = {
 
 def check(settings: Settings) -> None:
     """Refuse now what a later stage would refuse after hours."""
-    faults: list[str] = []
-    for module in (clean, prepare):
-        try:
-            module.check(settings)
-        except SettingsFault as fault:
-            faults.append(str(fault))
-    if faults:
-        raise SettingsFault("\n".join(faults))
+    ask_all(partial(module.check, settings) for module in (clean, prepare))
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 import tonality
 from tonality import tables
+from tonality.documents import first_fault
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join, write_files
 from tonality.record import Run
@@ -34,9 +35,9 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     days = tables.read(spark, root, "scored", SCORED, asked.since, asked.until)
     scored = _asked(days, asked)
     counts = dynamics_of.daily_counts(scored, asked.voting).toPandas()
-    dynamics = dynamics_of.with_shares(counts, _period(days))
+    period, models = _period_and_models(days)
+    dynamics = dynamics_of.with_shares(counts, period)
     _refuse_nothing(asked, days, dynamics)
-    models = sorted(row.model for row in days.select("model").distinct().collect())
     survey = Survey(
         title=asked.title,
         question=_question(asked),
@@ -59,10 +60,12 @@ def _asked(scored: DataFrame, asked: SurveySettings) -> DataFrame:
     return about.withColumn("tonality", tone(F.col("probability"), asked.positive, asked.negative))
 
 
-def _period(days: DataFrame) -> list[date]:
-    """The first and the last of the days that were scored, whether or not anybody spoke of the topic on them."""
-    row = days.agg(F.min(DAY), F.max(DAY)).first()
-    return [day for day in row or () if day]
+def _period_and_models(days: DataFrame) -> tuple[list[date], list[str]]:
+    """The first and the last day that were scored, whoever spoke of the topic on them, and the models that scored."""
+    row = days.agg(F.min(DAY), F.max(DAY), F.sort_array(F.collect_set("model"))).first()
+    assert row is not None, "an aggregate has one row"
+    first, last, models = row
+    return [first, last] if first else [], models
 
 
 def _refuse_nothing(asked: SurveySettings, days: DataFrame, dynamics: pd.DataFrame) -> None:
@@ -162,9 +165,9 @@ def _comparison(root: str, models: list[str]) -> Comparison | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        first = error.errors()[0]
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise InputFault(f"{join(root, 'evaluation')} cannot be read ({what}). Run `evaluate` again.") from error
+        raise InputFault(
+            f"{join(root, 'evaluation')} cannot be read ({first_fault(error)}). Run `evaluate` again."
+        ) from error
 
 
 def _facts(dynamics: pd.DataFrame, models: list[str]) -> dict[str, str]:
