@@ -1,4 +1,4 @@
-"""spark-submit jobs/clean.py [--config FILE ...] [--set KEY=VALUE ...]"""
+"""spark-submit jobs/clean.py [--plan] [--config FILE ...] [--set KEY=VALUE ...]"""
 
 import sys
 

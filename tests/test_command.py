@@ -23,13 +23,16 @@ def root(tmp_path):
 def invent(monkeypatch, root):
     """Runs the command with a stage of one's own."""
 
-    def invented(run, spark=False, check=None, arguments=()):
+    def invented(run, spark=False, check=None, arguments=(), plan=None):
         module = ModuleType("tonality.stages.invented")
         module.run = run
         if check:
             module.check = check
+        if plan:
+            module.plan = plan
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setitem(STAGES, "invented", Stage("invented", "Tries.", "nothing", "nothing", spark=spark))
+        stage = Stage("invented", "Tries.", "nothing", "nothing", spark=spark, plan=plan is not None)
+        monkeypatch.setitem(STAGES, "invented", stage)
         return main(["invented", "--set", f"paths.root={root}", *arguments])
 
     return invented
@@ -295,3 +298,54 @@ def test_a_job_takes_the_options_that_the_command_takes(invent, root, tmp_path, 
     assert invent(run, arguments=options) == 0
     assert run_job("invented", options) == 0
     assert capsys.readouterr().out == "6 5\n6 5\n"
+
+
+def test_a_plan_is_said_without_a_run_a_record_or_a_session(invent, root, no_spark, capsys):
+    plan = lambda settings: f"3 files, {settings.train.epochs} epochs"  # noqa: E731
+    options = ["--set", "train.epochs=6", "--plan"]
+    run = fail(AssertionError("it ran"))
+    assert invent(run, spark=True, arguments=options, plan=plan) == 0
+    assert run_job("invented", ["--set", f"paths.root={root}", *options]) == 0
+    assert capsys.readouterr() == ("3 files, 6 epochs\n" * 2, "")
+    assert not root.exists()
+
+
+def test_a_stage_that_can_plan_runs_where_no_plan_is_asked_for(invent, capsys):
+    assert invent(lambda *_: "ran", plan=lambda _: "planned") == 0
+    assert capsys.readouterr().out == "ran\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (InputFault("no file found"), 3, "no file found"),
+        (PermissionError(13, "Permission denied", "a.gz"), 1, "a.gz: permission denied: "),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_a_plan_that_fails_says_why_as_a_run_does(error, status, message, invent, root, capsys):
+    assert invent(None, arguments=["--plan"], plan=fail(error)) == status
+    assert capsys.readouterr().err.startswith(f"tonality invented: {message}")
+    assert not root.exists()
+
+
+def test_settings_are_checked_before_a_plan_as_before_a_run(invent, capsys):
+    def check(settings):
+        raise SettingsFault("nothing to read")
+
+    options = ["--plan", "--set", "spark.master=yran"]
+    assert invent(None, spark=True, check=check, arguments=options, plan=lambda _: "planned") == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("tonality invented: nothing to read\nspark.master: found 'yran'")
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_only_a_stage_that_can_plan_knows_the_option(stage, capsys):
+    for ask in (lambda: main([stage, "--help"]), lambda: run_job(stage, ["--help"])):
+        with pytest.raises(SystemExit, match=r"^0$"):
+            ask()
+        assert ("--plan" in capsys.readouterr().out) == (stage == "clean")
+    if stage != "clean":
+        with pytest.raises(SystemExit, match=r"^2$"):
+            main([stage, "--plan"])

@@ -1,3 +1,4 @@
+import ast
 import re
 import tomllib
 from datetime import date
@@ -15,13 +16,14 @@ DEFAULT = CONF / "default.toml"
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    found = []
+    """Every key in order, those of inner sections last, as TOML wants them."""
+    found, inner = [], []
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found += keys(field.annotation, f"{prefix}{name}.")
+            inner += keys(field.annotation, f"{prefix}{name}.")
         else:
             found.append(prefix + name)
-    return found
+    return found + inner
 
 
 def written_keys(table: dict, prefix: str = "") -> list[str]:
@@ -47,8 +49,8 @@ def test_default_toml_says_what_holds_where_no_file_is_given():
     assert load([DEFAULT]) == load() == Settings()
 
 
-def test_default_toml_names_every_setting_and_no_other():
-    assert sorted(written_keys(tomllib.loads(DEFAULT.read_text()))) == sorted(keys(Settings))
+def test_default_toml_names_every_setting_in_its_order_and_no_other():
+    assert written_keys(tomllib.loads(DEFAULT.read_text())) == keys(Settings)
 
 
 def test_every_setting_and_section_of_default_toml_has_a_comment_directly_above():
@@ -63,9 +65,12 @@ def test_every_setting_and_section_of_default_toml_has_a_comment_directly_above(
 
 def test_a_comment_of_default_toml_is_the_docstring_of_its_setting():
     """One text for the reader of the file and the reader of the code."""
-    code = (Path(__file__).parent.parent / "lib/tonality/settings.py").read_text()
-    comments = [line.removeprefix("# ") for line in DEFAULT.read_text().splitlines()[3:] if line.startswith("# ")]
-    assert [comment for comment in comments if f'"""{comment}"""' not in code] == []
+    tree = ast.parse((Path(__file__).parent.parent / "lib/tonality/settings.py").read_text())
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    said = {" ".join(text.value.split()) for text in texts if isinstance(text, ast.Constant)}
+    blocks = re.findall(r"((?:^# .*\n)+)(?=\[|\w+ =)", DEFAULT.read_text(), re.MULTILINE)
+    comments = [" ".join(line.removeprefix("# ") for line in block.splitlines()) for block in blocks]
+    assert [comment for comment in comments if comment not in said] == []
 
 
 @pytest.mark.parametrize("file", sorted(CONF.glob("*.toml")), ids=lambda file: file.name)
@@ -124,7 +129,16 @@ def test_all_faults_are_reported_together(tmp_path):
         ("train.device=gpu", "train.device: found 'gpu', wanted 'auto', 'cpu' or 'cuda'"),
         ("train.learning_rate=inf", "train.learning_rate: found inf, wanted a finite number"),
         ("survey.negative=nan", "survey.negative: found nan, wanted a finite number"),
-        ("archive.delimiter=ab", "archive.delimiter: found 'ab', wanted a string with at most 1 character"),
+        ("archive.delimiter=ab", "archive.delimiter: found 'ab', wanted one character, no quote or line break, or the word tab"),
+        ("archive.delimiter=", "archive.delimiter: found '', wanted one character, no quote or line break, or the word tab"),
+        ("corpus.delimiter='\"'", "corpus.delimiter: found '\"', wanted one character, no quote or line break, or the word tab"),
+        ("archive.max_expansion=1", "archive.max_expansion: found 1, wanted greater than or equal to 2"),
+        ("archive.lookback=-1", "archive.lookback: found -1, wanted greater than or equal to 0"),
+        ("archive.lookahead=1000", "archive.lookahead: found 1000, wanted less than or equal to 366"),
+        (
+            "paths.archive=/data/{date}.gz",
+            "paths.archive: /data/{date}.gz: wanted {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it",
+        ),
         ("spark.memory=4", "spark.memory: found '4', wanted a size as 4g or 512m"),
         ("paths.root=", "paths.root: found '', wanted a string with at least 1 character"),
         ("paths.root=out*", "paths.root: found 'out*', wanted one folder, without * ? [ ] { } or a backslash"),
@@ -284,6 +298,11 @@ def test_an_empty_date_is_no_bound():
         ("archive.columns.id=status", "status"),
         ("archive.delimiter=;", ";"),
         ('archive.delimiter="\\t"', "\t"),
+        ("archive.delimiter=tab", "\t"),
+        ("corpus.delimiter=tab", "\t"),
+        ("archive.hashtags=#StarWars", ("#StarWars",)),
+        ("archive.keywords=2016", ("2016",)),
+        ("paths.archive=/data/{a,b}/day}", ("/data/{a,b}/day}",)),
     ],
 )  # fmt: skip
 def test_what_a_person_types_is_taken_where_it_can_mean_one_thing_only(override, value):
@@ -317,11 +336,75 @@ def test_contradictions_are_told_beside_each_other_and_beside_wrong_types():
 
 
 def test_every_word_of_a_topic_that_cannot_be_one_is_told():
-    assert faults('survey.keywords=["a*b", "война", "!!"]', "survey.hashtags=a b") == [
-        "survey.hashtags: 'a b' is no hashtag: wanted letters, digits and _ without spaces, and * at the end alone",
-        "survey.keywords: 'a*b': a * stands at the end of a word, for the rest of it, and nowhere else",
-        "survey.keywords: '!!' has no word: wanted letters or digits",
+    for section in ("survey", "archive"):
+        assert faults(f'{section}.keywords=["a*b", "война", "!!"]', f"{section}.hashtags=a b") == [
+            f"{section}.hashtags: 'a b' is no hashtag: wanted letters, digits and _ without spaces, and * at the end alone",
+            f"{section}.keywords: 'a*b': a * stands at the end of a word, for the rest of it, and nowhere else",
+            f"{section}.keywords: '!!' has no word: wanted letters or digits",
+        ]
+
+
+def about_days(*overrides: str, inputs: tuple[str, ...] = ("archive",)) -> list[str]:
+    with pytest.raises(SettingsFault) as raised:
+        load([], overrides, inputs)
+    return str(raised.value).splitlines()
+
+
+NEEDS = "paths.archive holds {day}, which needs both archive.since and archive.until: there is no"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([], [f"{NEEDS} archive.since and no archive.until"]),
+        (["archive.since=2015-12-10"], [f"{NEEDS} archive.until"]),
+        (["archive.until=2015-12-10"], [f"{NEEDS} archive.since"]),
+        (["archive.since=2015", "archive.until=2015-12-10"], ["archive.since: found 2015, wanted a date as 2015-12-10"]),
+        (["archive.until=", "archive.max_record=1"], [
+            "archive.max_record: found 1, wanted greater than or equal to 1024",
+            f"{NEEDS} archive.since and no archive.until",
+        ]),
+    ],
+)  # fmt: skip
+def test_locations_by_day_need_both_ends_of_the_days(overrides, said, tmp_path):
+    assert about_days(f"paths.archive={tmp_path}/{{day}}.gz", *overrides) == said
+
+
+def test_days_besides_need_locations_by_day(tmp_path):
+    no_day = "but paths.archive holds no {day}: it is for files that are found by their day"
+    days = ["archive.since=2015-12-11", "archive.until=2015-12-10", "archive.lookback=2", "archive.lookahead=1"]
+    assert about_days(f"paths.archive={tmp_path}", *days, "train.epochs=0") == [
+        "archive.since is 2015-12-11 and archive.until 2015-12-10: since must not be the later",
+        "train.epochs: found 0, wanted greater than or equal to 1",
+        f"archive.lookback is 2, {no_day}",
+        f"archive.lookahead is 1, {no_day}",
     ]
+
+
+def test_days_and_locations_that_fit_are_taken(tmp_path):
+    options = [f"paths.archive={tmp_path}/{{day}}.gz", "archive.since=2015-12-10", "archive.until=2015-12-10"]
+    assert load([], [*options, "archive.lookahead=1"], ["archive"]).archive.lookahead == 1
+
+
+def test_days_are_not_asked_for_where_the_archive_is_not_read():
+    load([], ["paths.archive=/data/{day}.gz"], [])
+    load([], ["archive.lookahead=1"], ["corpus"])
+
+
+def test_of_a_location_by_day_what_stands_before_the_day_must_be_there(tmp_path):
+    days = ["archive.since=2015-12-10", "archive.until=2015-12-10"]
+    write(tmp_path, "", "twitter")
+    assert about_days(f"paths.archive={tmp_path}/twiter/a/{{day}}.gz", *days) == [
+        f"paths.archive: nothing at {tmp_path}/twiter/a/; there is no {tmp_path}/twiter either, the nearest that is there is {tmp_path}"
+    ]
+    for there in (
+        f"{tmp_path}/x-{{day:%Y}}/*.gz",
+        f"{tmp_path}/*/{{day}}",
+        "{day}.gz",
+        "memory://{day}",
+        "memory://a/{day}",
+    ):
+        load([], [f"paths.archive={there}", *days], ["archive"])
 
 
 @pytest.mark.parametrize("key", ["train.seed", "train.batch_size", "dataset.seed"])

@@ -32,15 +32,18 @@ from tonality.session import spark_session
 
 uncommitted, committed = sys.argv[1:]
 schema = pa.schema([pa.field("text", pa.string()), pa.field("day", pa.date32())])
-rename, renamed = Folders.rename, []
+changed = []
 
-def rename_until_killed(self, old, new):
-    if len(renamed) == 2:  # the journal, and the first day out of the way
-        os._exit(9)
-    rename(self, old, new)
-    renamed.append(new)
+def until_killed(change):
+    def change_or_die(self, old, new):
+        if len(changed) == 2:  # the journal, and the first day
+            os._exit(9)
+        changed.append(new)
+        return change(self, old, new)
+    return change_or_die
 
-Folders.rename = rename_until_killed
+Folders.rename = until_killed(Folders.rename)
+Folders.exchange = until_killed(Folders.exchange)
 with spark_session("killed", SparkSettings(master="local[1]", memory="1g")) as spark:
     rows = [("new 10", date(2015, 12, 10)), ("new 11", date(2015, 12, 11))]
     frame = spark.createDataFrame(rows, "text string, day date")
@@ -232,7 +235,7 @@ def test_a_killed_process_has_either_changed_nothing_or_is_finished_by_recover(s
     done = subprocess.run([sys.executable, "-c", KILLED, str(uncommitted), str(committed)], check=False)
     assert done.returncode == 9
     assert found(spark, uncommitted) == OLD
-    assert list(found(spark, committed)) == ["2015-12-11", "2015-12-12"]
+    assert found(spark, committed) == OLD | {"2015-12-10": ["new 10"]}
     for place in (uncommitted, committed):
         assert names(place / "_staging") == ["killed", "killed.alive"]
         recover(spark, str(place))
@@ -241,29 +244,85 @@ def test_a_killed_process_has_either_changed_nothing_or_is_finished_by_recover(s
     assert found(spark, committed) == OLD | {"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]}
 
 
-def break_off(spark, root, monkeypatch, renames, **days):
-    """A publication that ends after so many renames, the journal's own included, without any cleaning up."""
-    rename, left = Folders.rename, [renames]
+def break_off(spark, root, monkeypatch, changes, **days):
+    """A publication that ends after so many changes, the journal's own included, without any cleaning up."""
+    left = [changes]
 
-    def rename_or_die(self, old, new):
-        if not left[0]:
-            raise Killed
-        left[0] -= 1
-        rename(self, old, new)
+    def or_die(change):
+        def change_or_die(self, old, new):
+            if not left[0]:
+                raise Killed
+            done = change(self, old, new)
+            left[0] -= done is not False
+            return done
+
+        return change_or_die
 
     with monkeypatch.context() as patched:
-        patched.setattr(Folders, "rename", rename_or_die)
+        patched.setattr(Folders, "rename", or_die(Folders.rename))
+        patched.setattr(Folders, "exchange", or_die(Folders.exchange))
         with pytest.raises(Killed):
             publish(spark, root, "broken", covered=lambda day: day == "2015-12-12", **days)
 
 
-@pytest.mark.parametrize("renames", [1, 2, 3, 5])
-def test_a_publication_broken_off_after_any_rename_is_finished_by_the_next_commit(spark, root, monkeypatch, renames):
-    """The journal, two for each of two days, one for the day that goes: six in all."""
-    break_off(spark, root, monkeypatch, renames, **{"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]})
+@pytest.fixture
+def two_steps(monkeypatch):
+    """A file system that cannot exchange folders."""
+    monkeypatch.setattr(Folders, "exchange", lambda *_: False)
+
+
+def finish_by_the_next_commit(spark, root, monkeypatch, changes):
+    break_off(spark, root, monkeypatch, changes, **{"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]})
     publish(spark, root, "next", **{"2015-12-11": ["newest"], "2015-12-13": ["13"]})
     assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["newest"], "2015-12-13": ["13"]}
     assert names(root / "_journal") == []
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_a_publication_broken_off_after_any_change_is_finished_by_the_next_commit(spark, root, monkeypatch, changes):
+    """The journal, one for each of two days, one for the day that goes: four in all."""
+    finish_by_the_next_commit(spark, root, monkeypatch, changes)
+
+
+@pytest.mark.usefixtures("two_steps")
+@pytest.mark.parametrize("changes", [1, 2, 3, 5])
+def test_so_is_one_that_takes_two_steps_a_day(spark, root, monkeypatch, changes):
+    """The journal, two for each of two days, one for the day that goes: six in all."""
+    finish_by_the_next_commit(spark, root, monkeypatch, changes)
+
+
+def test_a_publication_broken_off_between_a_days_mark_and_its_exchange_is_finished(spark, root, monkeypatch):
+    break_off(spark, root, monkeypatch, 1, **{"2015-12-10": ["new 10"]})
+    assert ".replaced-by-broken" in names(root / "notes" / "day=2015-12-10")
+    assert found(spark, root) == OLD
+    recover(spark, str(root))
+    assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["old 11"]}
+    assert ".replaced-by-broken" not in names(root / "notes" / "day=2015-12-10")
+
+
+def test_a_day_that_is_replaced_is_never_missing(spark, root, monkeypatch):
+    seen = []
+
+    def watched(change):
+        def change_and_look(self, *folders):
+            done = change(self, *folders)
+            seen.append(names(root / "notes"))
+            return done
+
+        return change_and_look
+
+    for name in ("rename", "exchange", "delete"):
+        monkeypatch.setattr(Folders, name, watched(getattr(Folders, name)))
+    publish(spark, root, "second", **{"2015-12-10": ["new"], "2015-12-11": ["new"]})
+    assert len(seen) > 3
+    assert all(days == [f"day={day}" for day in OLD] for days in seen)
+
+
+@pytest.mark.usefixtures("two_steps")
+def test_where_folders_cannot_be_exchanged_a_day_is_replaced_all_the_same(spark, root):
+    publish(spark, root, "second", **{"2015-12-11": ["new", "newer"]})
+    assert found(spark, root) == OLD | {"2015-12-11": ["new", "newer"]}
+    assert names(root / "_staging") == names(root / "_journal") == []
 
 
 def test_what_a_standing_journal_needs_is_not_discarded_with_its_run(spark, root, monkeypatch):
@@ -292,6 +351,7 @@ def test_a_half_written_journal_promised_nothing_and_hinders_nobody(spark, root)
     assert names(root / "_journal") == []
 
 
+@pytest.mark.usefixtures("two_steps")
 def test_an_object_stores_half_copied_day_is_replaced_by_the_whole_one(spark, root, monkeypatch):
     """There a rename copies file by file, so a kill may leave some files of the new day in its place."""
     break_off(spark, root, monkeypatch, 2, **{"2015-12-10": ["new 1", "new 2"]})
@@ -339,6 +399,17 @@ def test_a_rename_onto_a_name_that_is_taken_does_not_move_into_it(spark, tmp_pat
     with pytest.raises(Fault, match="could not rename"):
         folders.rename("a", "b")
     assert names(tmp_path / "b") == ["b"]
+
+
+def test_two_folders_change_places_or_stay_as_they_are(spark, root):
+    folders = Folders(spark, str(root))
+    for name in ("a", "b"):
+        (root / name).mkdir()
+        (root / name / name).write_text(name)
+    assert folders.exchange("a", "b")
+    assert (names(root / "a"), names(root / "b")) == (["b"], ["a"])
+    assert not folders.exchange("a", "missing")
+    assert (names(root / "a"), (root / "missing").exists()) == (["b"], False)
 
 
 def test_a_small_file_is_whole_or_not_there_and_leaves_no_checksum_behind_when_it_goes(spark, tmp_path, monkeypatch):

@@ -34,24 +34,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"tonality {__version__}")
     commands = parser.add_subparsers(dest="stage", required=True, metavar="stage")
     for stage in STAGES.values():
-        _add_options(commands.add_parser(stage.name, help=stage.summary, description=_describe(stage), epilog=_EPILOG))
+        command = commands.add_parser(stage.name, help=stage.summary, description=_describe(stage), epilog=_EPILOG)
+        _add_options(command, stage)
     options = parser.parse_args(arguments)
-    return _execute(STAGES[options.stage], options.config, options.set)
+    return _execute(STAGES[options.stage], options)
 
 
 def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
     """What a script of jobs/ does: the stage of that name. Its exit status."""
     parser = argparse.ArgumentParser(description=_describe(STAGES[name]), epilog=_EPILOG)
-    _add_options(parser)
+    _add_options(parser, STAGES[name])
     options = parser.parse_args(arguments)
-    return _execute(STAGES[name], options.config, options.set)
+    return _execute(STAGES[name], options)
 
 
 def _describe(stage: Stage) -> str:
     return f"{stage.summary} Reads {stage.reads}. Writes {stage.writes}."
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: argparse.ArgumentParser, stage: Stage) -> None:
+    parser.set_defaults(plan=False)
+    if stage.plan:
+        parser.add_argument(
+            "--plan",
+            action="store_true",
+            help="say what would be read and how long it would take; write nothing",
+        )
     parser.add_argument(
         "--config", action="append", default=[], metavar="FILE", help="a TOML file of settings; later files override"
     )
@@ -60,11 +68,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _execute(stage: Stage, files: Sequence[str], overrides: Sequence[str]) -> int:
+def _execute(stage: Stage, options: argparse.Namespace) -> int:
     try:
-        settings = load(files, overrides, stage.inputs)
+        settings = load(options.config, options.set, stage.inputs)
         with explained(settings):
-            say(_run(stage, settings))
+            say(_plan(stage, settings) if options.plan else _run(stage, settings))
     except Fault as fault:
         print(f"tonality {stage.name}: {fault}", file=sys.stderr)  # noqa: T201
         return fault.exit_status
@@ -76,10 +84,14 @@ def _execute(stage: Stage, files: Sequence[str], overrides: Sequence[str]) -> in
     return 0
 
 
+def _plan(stage: Stage, settings: Settings) -> str:
+    """What the stage would do, which neither leaves a record nor starts a session."""
+    return str(_checked(stage, settings).plan(settings))
+
+
 def _run(stage: Stage, settings: Settings) -> str:
     """Run the stage with its record, in a Spark session where it needs one."""
-    implementation = importlib.import_module(f"tonality.stages.{stage.name}")
-    _check(stage, implementation, settings)
+    implementation = _checked(stage, settings)
     with Run(stage.name, settings) as record:
         if not stage.spark:
             return str(implementation.run(settings, record))
@@ -89,14 +101,16 @@ def _run(stage: Stage, settings: Settings) -> str:
             return str(implementation.run(settings, record, spark))
 
 
-def _check(stage: Stage, implementation: ModuleType, settings: Settings) -> None:
-    """Ask the stage, and Spark where it needs it, for all that they have against the settings."""
+def _checked(stage: Stage, settings: Settings) -> ModuleType:
+    """The stage's module, once it, and Spark where it needs it, have nothing against the settings."""
+    implementation = importlib.import_module(f"tonality.stages.{stage.name}")
     checks = [partial(implementation.check, settings)] if hasattr(implementation, "check") else []
     if stage.spark:
         from tonality.session import check_session
 
         checks.append(partial(check_session, settings.spark))
     ask_all(checks)
+    return implementation
 
 
 def _settle_stdout() -> None:

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from tonality.archive.days import fixed_part, has_day
 from tonality.faults import SettingsFault
 from tonality.locations import unknown_scheme, what_is_missing
-from tonality.settings import WORDS, PathSettings, Settings, TextSettings
+from tonality.setting_types import WORDS
+from tonality.settings import ArchiveSettings, PathSettings, Settings, TextSettings
 from tonality.text.language import load_language
 from tonality.text.rules import Rules
 
@@ -33,7 +35,7 @@ def conf_directory() -> Path:
 
 
 def load(
-    files: Iterable[str | Path] = (), overrides: Iterable[str] = (), inputs: Iterable[str] | None = None
+    files: Iterable[str | Path] = (), overrides: Iterable[str] = (), inputs: Collection[str] | None = None
 ) -> Settings:
     """Settings from TOML files and `section.key=value` overrides, the later over the earlier.
 
@@ -56,7 +58,10 @@ def load(
     faults.extend(_hidden_contradictions(merged, wrong))
     faults.extend(_language_faults(TextSettings.model_validate(_right(merged, "text", wrong))))
     if inputs is not None:
-        faults.extend(_path_faults(PathSettings.model_validate(_right(merged, "paths", wrong)), inputs))
+        paths = PathSettings.model_validate(_right(merged, "paths", wrong))
+        faults.extend(_path_faults(paths, inputs))
+        if "archive" in inputs:
+            faults.extend(_day_faults(paths, merged, wrong))
     if faults:
         raise SettingsFault("\n".join(faults))
     return settings
@@ -90,8 +95,31 @@ def _language_faults(text: TextSettings) -> list[str]:
 
 def _path_faults(paths: PathSettings, inputs: Iterable[str]) -> list[str]:
     named = [(key, location) for key in inputs for location in getattr(paths, key)]
-    missing = [("root", unknown_scheme(paths.root)), *((key, what_is_missing(location)) for key, location in named)]
+    # what stands before {day} is there on every day; what stands on some of them is for the stage to find
+    looked = [(key, fixed_part(place) if key == "archive" and has_day(place) else place) for key, place in named]
+    missing = [("root", unknown_scheme(paths.root)), *((key, what_is_missing(location)) for key, location in looked)]
     return [f"paths.{key}: {what}" for key, what in missing if what]
+
+
+def _day_faults(paths: PathSettings, merged: Mapping[str, Any], wrong: Collection[tuple[int | str, ...]]) -> list[str]:
+    """What {day} in paths.archive and the days of [archive] have against each other, as far as they are right."""
+    if ("paths", "archive") in wrong:
+        return []
+    right = _right(merged, "archive", wrong)
+    # each by itself, since a contradiction among them must not hide this one
+    days = {
+        key: getattr(ArchiveSettings.model_validate({key: right[key]} if key in right else {}), key)
+        for key in ("since", "until", "lookback", "lookahead")
+    }
+    if any(map(has_day, paths.archive)):
+        unknown = [key for key in ("since", "until") if days[key] is None and ("archive", key) not in wrong]
+        needs = "paths.archive holds {day}, which needs both archive.since and archive.until"
+        return [f"{needs}: there is no archive.{' and no archive.'.join(unknown)}"] if unknown else []
+    return [
+        f"archive.{key} is {days[key]}, but paths.archive holds no {{day}}: it is for files that are found by their day"
+        for key in ("lookback", "lookahead")
+        if days[key]
+    ]
 
 
 def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:
@@ -152,7 +180,7 @@ def _in_words(detail: ErrorDetails) -> str:
         return f"{name}: no such setting{_near_key(detail['loc'])}"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
-    if detail["type"] == "topic":
+    if detail["type"] == "each":
         return "\n".join(f"{name}: {fault}" for fault in detail["msg"].splitlines())
     wanted = detail["msg"].removeprefix("Input should be ").replace("String should have", "a string with")
     wanted = (

@@ -1,7 +1,9 @@
 """Folders under one root on whatever file system Hadoop knows, by their names below the root."""
 
+import ctypes
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
@@ -10,6 +12,10 @@ from tonality.faults import Fault
 from tonality.locations import hadoop_url, join
 
 __all__ = ["Folders"]
+
+_LIBC: Final = ctypes.CDLL(None)
+_EXCHANGE: Final = 2
+"""RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS."""
 
 
 class Folders:
@@ -46,6 +52,19 @@ class Folders:
         # Hadoop would move a folder into one that is there
         if self.exists(new) or not self._system.rename(self._path(old), self._path(new)):
             raise Fault(f"could not rename {self.url(old)} to {self.url(new)}: is the name free, the disk writable?")
+
+    def exchange(self, one: str, other: str) -> bool:
+        """Put two folders on a local disk in each other's place, in one step; False where that cannot be done.
+
+        Hadoop has no such thing. Linux and macOS have, for most of their file systems.
+        """
+        first, second = self.local(one), self.local(other)
+        rename = getattr(_LIBC, "renameat2", None) or getattr(_LIBC, "renameatx_np", None)
+        if first is None or second is None or rename is None:
+            return False
+        anywhere = 0  # where relative paths would begin
+        status: int = rename(anywhere, os.fsencode(first), anywhere, os.fsencode(second), _EXCHANGE)
+        return status == 0
 
     def delete(self, name: str) -> None:
         """Remove a folder or file with all in it, if it is there."""

@@ -46,12 +46,17 @@ ACCOUNTS: Final = pa.schema(
         pa.field("filtered", pa.int64()),
         pa.field("duplicates", pa.int64()),
         pa.field("rejects", pa.int64()),
+        pa.field("deleted", pa.int64()),
         pa.field("damage", pa.string()),
+        pa.field("skipped", pa.string()),
         pa.field("run", pa.string()),
         pa.field(WINDOW, pa.string()),
     ]
 )
-"""Where each file's records went: lines = tweets + notices + filtered + duplicates + rejects."""
+"""Where each file's records went: lines = tweets + notices + filtered + duplicates + rejects.
+
+`deleted` are those of the filtered that a delete notice withdrew, `damage` says what broke the file, `skipped` why an
+entry of a tar was not read."""
 
 STAGED: Final = pa.schema(
     [
@@ -64,9 +69,15 @@ STAGED: Final = pa.schema(
         pa.field("filtered", pa.int64()),
         pa.field("rejects", pa.int64()),
         pa.field("damage", pa.string()),
+        pa.field("skipped", pa.string()),
+        pa.field("piece", pa.int32()),
+        pa.field("span", pa.int64()),
+        pa.field("breaks", pa.int64()),
     ]
 )
-"""What one pass over an archive yields: rows of the kinds `tweet`, `reject` and `account`, told apart by `kind`."""
+"""What one pass over an archive yields: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by
+`kind`. Where a file was read in pieces, offsets and lines count from the piece's start, and its account says how many
+bytes and line breaks it has, `span` and `breaks`."""
 
 LABELLED: Final = pa.schema(
     [

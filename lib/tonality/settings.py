@@ -1,27 +1,14 @@
 """The settings of a run: one frozen model a section, each key with its type, its default and what it means."""
 
-import re
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import date
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from tonality.text.topic import hashtag_pattern, phrase_pattern
+from tonality.setting_types import Day, DayNames, Delimiter, Folder, Hashtags, Memory, Names, Phrases
 
 __all__ = [
-    "WORDS",
     "ArchiveSettings",
     "Columns",
     "CorpusSettings",
@@ -39,74 +26,8 @@ __all__ = [
 ]
 
 
-def _as_list(value: object) -> object:
-    if value == "":
-        return ()
-    return [value] if isinstance(value, str | int | float) and not isinstance(value, bool) else value
-
-
-def _as_day(value: object) -> object:
-    """A date from its text; numbers are refused, which pydantic would take for seconds since 1970."""
-    if value == "":
-        return None
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return date.fromisoformat(value.strip())
-    elif value is None or type(value) is date:
-        return value
-    raise PydanticCustomError("day", "a date as 2015-12-10")
-
-
-def _as_memory(value: str) -> str:
-    if not re.fullmatch(r"[1-9][0-9]*[kmgt]", value):
-        raise PydanticCustomError("memory", "a size as 4g or 512m")
-    return value
-
-
-def _as_folder(value: str) -> str:
-    if set(value) & set("*?[]{}\\"):
-        raise PydanticCustomError("folder", "one folder, without * ? [ ] { } or a backslash")
-    return value
-
-
-def _as_hashtags(tags: tuple[str, ...]) -> tuple[str, ...]:
-    return _as_topic(tags, hashtag_pattern)
-
-
-def _as_phrases(phrases: tuple[str, ...]) -> tuple[str, ...]:
-    return _as_topic(phrases, phrase_pattern)
-
-
-def _as_topic(words: tuple[str, ...], pattern: Callable[[tuple[str, ...]], str]) -> tuple[str, ...]:
-    faults = []
-    for word in words:
-        try:
-            pattern((word,))
-        except ValueError as error:
-            faults.append(str(error))
-    if faults:
-        raise PydanticCustomError("topic", "{faults}", {"faults": "\n".join(faults)})
-    return words
-
-
-_Name = Annotated[str, Field(min_length=1)]
-WORDS: Final = (str, tuple[_Name, ...])
-"""The types of keys that want words, so that a number given for one stays as it was typed."""
-
 _TOO_LARGE: Final = 2**63
 """Beyond what Spark, Arrow and torch take for a whole number."""
-
-Names = Annotated[tuple[_Name, ...], BeforeValidator(_as_list)]
-"""One or several: a bare string is a list of one, an empty one a list of none."""
-
-Hashtags = Annotated[Names, AfterValidator(_as_hashtags)]
-"""Hashtags, # or none before them, `*` at the end alone."""
-
-Phrases = Annotated[Names, AfterValidator(_as_phrases)]
-"""Words or phrases, each with a letter or a digit, `*` at word ends alone."""
-
-Day = Annotated[date | None, BeforeValidator(_as_day)]
-"""A date as 2015-12-10; an empty string is no bound, since TOML has no null."""
 
 
 def _reversed(section: str, since: date | None, until: date | None) -> list[str]:
@@ -149,11 +70,12 @@ class Section(BaseModel):
 class PathSettings(Section):
     """Where things lie: local paths, or URLs that fsspec knows and, for root, Hadoop too. Inputs may be globs."""
 
-    archive: Names = ()
-    """Raw tweets: files, folders or globs; a list is allowed."""
+    archive: DayNames = ()
+    """Raw tweets: files, folders or globs; a list is allowed. {day} stands for each day from archive.since to
+    archive.until, as 2015-12-10 or in another form: {day:%Y/%m/%d}."""
     corpus: Names = ()
     """Labelled tweets to learn from: files, folders or globs; a list is allowed."""
-    root: Annotated[str, Field(min_length=1), AfterValidator(_as_folder)] = "out"
+    root: Folder = "out"
     """The folder of every table, the model and the report."""
 
 
@@ -162,7 +84,7 @@ class SparkSettings(Section):
 
     master: str = Field("local[*]", min_length=1)
     """The master's URL."""
-    memory: Annotated[str, AfterValidator(_as_memory)] = "4g"
+    memory: Memory = "4g"
     """The driver's heap, as Java writes it: 4g."""
     progress: bool = True
     """Whether Spark's progress bar shows on a terminal."""
@@ -188,24 +110,43 @@ class Columns(Section):
 class ArchiveSettings(Section):
     """How the raw archive is read."""
 
-    format: Literal["auto", "table"] = "auto"
-    """auto: tweets as JSON lines. table: CSV or Parquet with a header, by `columns`."""
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    """The separator of CSV fields."""
+    format: Literal["auto", "table", "rutweetcorp", "sentiment140", "twarc-csv"] = "auto"
+    """auto: JSON of Twitter's API, v1.1 and v2, recognised record by record, and tables of RuTweetCorp, Sentiment140
+    and twarc-csv, recognised by their first line; their names ask for one of them. table: CSV, JSON lines or
+    Parquet, by `columns`."""
+    delimiter: Delimiter = ","
+    """The separator of CSV fields, for format = "table"; the word tab means a tab."""
     columns: Columns = Columns()
     """Column names, for format = "table"."""
     languages: Names = ()
     """Values of `lang` to keep; none: all."""
+    hashtags: Hashtags = ()
+    """Keep only tweets with one of these hashtags or keywords, which mean what they mean in [survey]."""
+    keywords: Phrases = ()
+    """Words or phrases; a word may end in *. Neither hashtags nor keywords: all tweets."""
     since: Day = None
     """The first day to keep, UTC; empty: no bound."""
     until: Day = None
     """The last day to keep, UTC, itself included; empty: no bound."""
+    lookback: int = Field(0, ge=0, le=366)
+    """Days before `since` whose files are read too, where paths.archive has {day}: for files cut by a local clock."""
+    lookahead: int = Field(0, ge=0, le=366)
+    """Days after `until` whose files are read too, where paths.archive has {day}: for tweets that came late."""
     retweets: Literal["keep", "drop"] = "keep"
     """What becomes of retweets."""
     deduplicate: bool = True
     """Whether of several tweets with one id only the first (by file, then offset) is kept."""
     max_record: int = Field(1_048_576, ge=1024)
     """Bytes of the largest record; a longer one is rejected."""
+    max_expansion: int = Field(250, ge=2)
+    """How many times its size a compressed file may expand; reading stops beyond, for fear of a decompression
+    bomb. Tweets expand 5 to 30 times, keep-alives more. The first 64 MiB are always read."""
+    task_bytes: int = Field(33_554_432, ge=4096)
+    """Bytes of the archive that one task reads: larger files are split where their form allows, smaller ones packed."""
+    honour_deletes: bool = False
+    """Whether tweets that a delete notice of the same archive withdraws are left out, and counted."""
+    strict: bool = False
+    """Whether any damaged file or rejected record ends in exit status 3, after the tables are in place."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -229,8 +170,8 @@ class CorpusSettings(Section):
 
     format: Literal["rutweetcorp", "sentiment140", "table"] = "rutweetcorp"
     """rutweetcorp and sentiment140: by position, as published. table: CSV or Parquet with a header."""
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    """The separator of CSV fields, for format = "table"."""
+    delimiter: Delimiter = ","
+    """The separator of CSV fields, for format = "table"; the word tab means a tab."""
     text: str = Field("text", min_length=1)
     """The column of the text, for format = "table"."""
     label: str = Field("label", min_length=1)

@@ -3,11 +3,14 @@
 A day is replaced by renaming folders, never by deleting and writing in place: what is new is written and counted under
 `_staging/<run>/`, then a journal names every folder that is to change, then folders are renamed, then the journal goes.
 A run that is killed before the journal stands has changed nothing; one that is killed after it is finished by the next
-publication or by `recover`, whichever comes first. So a day is the old one or the new one, never a mixture.
+publication or by `recover`, whichever comes first. So a day is the old one or the new one, never a mixture, and since
+the two change places in one step, it is never missing either.
 
-That is the promise on a local disk. On HDFS the lock is a file: after a kill it has to be removed by hand, which the
-next run's message says, and what a dead run had only staged stays until then. On object stores a rename is a copy, so a
-reader may find a day missing for as long as it takes, and a lock is only as exclusive as the store's conditional put.
+That is the promise on a local disk. A file system that cannot exchange folders, such as NFS, takes two steps instead,
+and a kill between them leaves a day missing until the next run. On HDFS the lock is a file: after a kill it has to be
+removed by hand, which the next run's message says, and what a dead run had only staged stays until then. On object
+stores a rename is a copy, so a reader may find a day missing for as long as it takes, and a lock is only as exclusive
+as the store's conditional put.
 """
 
 import json
@@ -34,6 +37,8 @@ _STAGING: Final = "_staging"
 _JOURNAL: Final = "_journal"
 _LOCK: Final = "_lock"
 _ALIVE: Final = ".alive"
+_REPLACED_BY: Final = ".replaced-by-"
+"""Begins the name of a mark in a folder that is to go; readers pass over a name with a dot in front."""
 
 _WRITERS: Final = {
     **dict.fromkeys(("tweets", "rejects", "accounts"), "`clean`"),
@@ -241,7 +246,10 @@ def _carry_out(folders: Folders, journal: str) -> None:
     """Rename what the journal names. Done again after a kill, it goes on where it stopped."""
     content = _read_journal(folders, journal)
     replaced = join(_STAGING, content["run"], "replaced")
+    mark = f"{_REPLACED_BY}{content['run']}"
     for target, staged in content["moves"]:
+        if staged is not None and _exchanged(folders, target, staged, mark):
+            continue
         old = join(replaced, target)
         if staged is None or folders.exists(staged):
             if folders.exists(old):  # an object store's rename was cut short: what stands is not whole
@@ -252,6 +260,20 @@ def _carry_out(folders: Folders, journal: str) -> None:
                 folders.rename(staged, target)
     folders.delete(journal)
     folders.delete(replaced)
+
+
+def _exchanged(folders: Folders, target: str, staged: str, mark: str) -> bool:
+    """Whether both stand, each in the other's place: done in one step, so that no reader finds the target absent.
+
+    Where a folder was exchanged before a kill, the mark that it got while it was the target tells.
+    """
+    place, new = folders.local(target), folders.local(staged)
+    if place is None or new is None or not place.is_dir() or not new.is_dir():
+        return False
+    if (new / mark).exists():
+        return True
+    (place / mark).touch()
+    return folders.exchange(target, staged)
 
 
 def _read_journal(folders: Folders, journal: str) -> dict[str, Any]:

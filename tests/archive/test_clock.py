@@ -67,3 +67,24 @@ def test_what_is_no_time_that_twitter_has_seen_is_rejected(value):
         microseconds(value)
     assert caught.value.reason == "bad-date"
     assert len(caught.value.detail) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("PDT", -7), ("PST", -8), ("UTC", 0), ("GMT", 0), ("+0530", 5.5), ("-0330", -3.5)]
+)
+def test_a_zone_is_read_by_its_name_or_by_its_distance(text, hours):
+    local = microseconds(f"Mon Apr 06 22:19:45 {text} 2009")
+    assert local == microseconds("2009-04-06T22:19:45Z") - hours * 3_600_000_000
+
+
+@pytest.mark.parametrize("text", ["MSK", "XYZ", "pdt", "PDTX", "PD"])
+def test_a_zone_that_is_not_known_is_rejected_rather_than_guessed(text):
+    with pytest.raises(Rejected) as caught:
+        microseconds(f"Mon Apr 06 22:19:45 {text} 2009")
+    assert caught.value.reason == "bad-date"
+
+
+def test_a_rejected_zone_is_named():
+    with pytest.raises(Rejected) as caught:
+        microseconds("Mon Apr 06 22:19:45 MSK 2009")
+    assert caught.value.detail == "Mon Apr 06 22:19:45 MSK 2009: zone MSK is not known"

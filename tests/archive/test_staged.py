@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tonality.archive import staged
+from tonality.archive.pieces import Piece
 
 WHEN = "Thu Dec 10 08:01:02 +0000 2015"
 
@@ -39,6 +40,7 @@ def test_a_kept_tweet_is_a_row_with_its_stems_and_where_it_stood(read_paths, tmp
         "stems": "кошк и дом",
         "rules": request_for().rules.fingerprint,
         "source": file.as_uri(),
+        "piece": 0,
         "offset": 1,
         "line": 2,
     }
@@ -153,7 +155,7 @@ def test_rows_come_in_batches_that_lose_none(read, monkeypatch):
 def test_a_batch_of_long_texts_ends_early(request_for, tmp_path, monkeypatch):
     monkeypatch.setattr(staged, "_BATCH_CHARACTERS", 100)
     (tmp_path / "a").write_bytes(archive(*(status(n, text="кот " * 20) for n in range(1, 6))))
-    batches = staged.read_staged([staged.ArchiveFile((tmp_path / "a").as_uri(), 0)], request_for())
+    batches = staged.read_staged([Piece((tmp_path / "a").as_uri(), 0)], request_for())
     assert [batch.num_rows for batch in batches] == [2, 2, 1, 1]  # five tweets, then the account
 
 
@@ -194,5 +196,5 @@ def test_every_record_is_counted_where_it_was_planted(read, planted, pack, ends_
     for row in (*got.tweets, *got.rejects):
         assert row["offset"] == starts[row["line"] - 1]
     assert [row["raw"] for row in got.rejects] == [
-        lines[number][:2000] for number, (kind, _) in enumerate(planted) if kind == "rejects"
+        lines[number][:4096] for number, (kind, _) in enumerate(planted) if kind == "rejects"
     ]

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from tonality.archive.outcome import Notice, Rejected
-from tonality.archive.status import parse_status
+from tonality.archive.tweet_json import parse_line
 
 WHEN = "Thu Dec 10 08:01:02 +0000 2015"
 
@@ -22,12 +22,12 @@ def tags(*texts):
 
 
 def parsed(record):
-    return parse_status(orjson.dumps(record))
+    return parse_line(orjson.dumps(record))
 
 
 def rejected(line):
     with pytest.raises(Rejected) as caught:
-        parse_status(line)
+        parse_line(line)
     return caught.value.reason
 
 
@@ -158,7 +158,7 @@ NOTICES = [
 
 @pytest.mark.parametrize("kind", NOTICES)
 def test_a_message_of_the_stream_is_a_notice(kind):
-    assert parsed({kind: {"status": {"id": 1}}, "timestamp_ms": "1"}) == Notice(kind)
+    assert parsed({kind: {"status": {"id": 1}}, "timestamp_ms": "1"}).kind == kind
 
 
 def test_a_tweet_that_warns_is_a_tweet():
@@ -167,11 +167,11 @@ def test_a_tweet_that_warns_is_a_tweet():
 
 @pytest.mark.parametrize("line", [b"", b"\r", b" \t"])
 def test_a_blank_line_keeps_the_stream_alive(line):
-    assert parse_status(line) == Notice("keep-alive")
+    assert parse_line(line) == Notice("keep-alive")
 
 
 def test_a_byte_order_mark_loses_no_tweet():
-    assert parse_status(b"\xef\xbb\xbf" + orjson.dumps(status())).tweet_id == 7
+    assert parse_line(b"\xef\xbb\xbf" + orjson.dumps(status())).tweet_id == 7
 
 
 @pytest.mark.parametrize(

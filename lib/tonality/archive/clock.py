@@ -9,9 +9,13 @@ from tonality.archive.outcome import Rejected
 
 __all__ = ["microseconds"]
 
-_TWITTER: Final = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d) (\d{4})")
+_TWITTER: Final = re.compile(
+    r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([+-]\d\d\d\d|[A-Z]{3}) (\d{4})"
+)
 _MONTH_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
+_ZONES: Final = {"UTC": 0, "GMT": 0, "PDT": -7, "PST": -8}
+"""Hours east of Greenwich of the zones that Twitter's first years were written in."""
 _NUMBER: Final = re.compile(r"\d{1,19}(\.\d*)?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -23,8 +27,9 @@ _LAST_YEAR: Final = 2100
 def microseconds(value: object) -> int:
     """A time as microseconds since 1970, UTC.
 
-    Reads Twitter's own form (Thu Dec 10 08:01:02 +0000 2015), ISO 8601 (UTC where it names no offset), seconds or
-    milliseconds since 1970, datetimes and dates. Raises Rejected where it is none of these or no time Twitter has seen.
+    Reads Twitter's own form (Thu Dec 10 08:01:02 +0000 2015, or with UTC, GMT, PDT or PST), ISO 8601 (UTC where it
+    names no offset), seconds or milliseconds since 1970, datetimes and dates. Raises Rejected where it is none
+    of these or no time Twitter has seen.
     """
     if value is None or value == "":
         raise Rejected("no-date")
@@ -57,14 +62,23 @@ def _moment(value: object) -> datetime:
 
 def _read(text: str) -> datetime:
     if match := _TWITTER.fullmatch(text):
-        month, day, hour, minute, second, sign, east, past, year = match.groups()
+        month, day, hour, minute, second, zone, year = match.groups()
         moment = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-        offset = timedelta(hours=int(east), minutes=int(past))
-        return moment - offset if sign == "+" else moment + offset
+        return moment if zone == "+0000" else moment - _offset(zone)
     if _NUMBER.fullmatch(text):
         seconds = float(text)
         return datetime.fromtimestamp(seconds / 1000 if seconds >= 1e11 else seconds, UTC)
     return _in_utc(datetime.fromisoformat(text))
+
+
+def _offset(zone: str) -> timedelta:
+    """How far a zone's clocks are ahead of UTC."""
+    if zone in _ZONES:
+        return timedelta(hours=_ZONES[zone])
+    if zone.isalpha():
+        raise ValueError(f"zone {zone} is not known")
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+    return -offset if zone.startswith("-") else offset
 
 
 def _in_utc(moment: datetime) -> datetime:

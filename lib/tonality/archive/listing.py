@@ -1,17 +1,22 @@
-"""The files of an archive: found by path, folder or glob, and packed into tasks."""
+"""The files of an archive, found by path, folder or glob."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from tonality.archive.records import table_columns
+from tonality.archive.csv_records import csv_columns
+from tonality.archive.lines import Lines
+from tonality.archive.parquet_records import parquet_columns
+from tonality.archive.records import form_of
 from tonality.archive.request import ReadRequest
+from tonality.archive.sources import find_sources
+from tonality.archive.streams import FileStream
 from tonality.faults import InputFault
 from tonality.locations import expand, filesystem
 
-__all__ = ["ArchiveFile", "check_columns", "find_files", "pack"]
+__all__ = ["ArchiveFile", "check_columns", "find_files"]
 
-_TASK_BYTES: Final = 16 * 2**20
-"""Compressed bytes that are worth a task: some seconds of work."""
+_PEEK_BYTES: Final = 2**16
+_HEADER_BYTES: Final = 2**20
 
 
 class ArchiveFile(NamedTuple):
@@ -21,9 +26,9 @@ class ArchiveFile(NamedTuple):
     bytes: int
 
 
-def find_files(locations: Iterable[str]) -> list[ArchiveFile]:
-    """Every file that the locations name, once, in the order of their URLs. Below folders,
-    names that begin with . or _ are hidden.
+def find_files(locations: Iterable[str], besides: Iterable[str] = ()) -> list[ArchiveFile]:
+    """Every file that the locations name, once, in the order of their URLs, and what those besides name, if anything.
+    Below folders, names that begin with . or _ are hidden.
 
     Raises InputFault where a location finds nothing, for all such locations together.
     """
@@ -36,34 +41,41 @@ def find_files(locations: Iterable[str]) -> list[ArchiveFile]:
             missing.append(str(fault))
     if missing:
         raise InputFault("\n".join(missing))
+    for location in besides:
+        try:
+            found |= expand(location)
+        except InputFault:
+            continue
     return [ArchiveFile(url, size) for url, size in sorted(found.items())]
 
 
 def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
-    """Refuse a table whose first file lacks a column that the request names; later files say so in their accounts.
+    """Refuse tables whose first file, of those that are not empty, lacks a column that the request names; the accounts
+    tell of later files.
 
     Raises InputFault with the columns that the file has.
     """
-    if request.columns is None or not files:
+    if request.columns is None:
         return
-    system, path = filesystem(files[0].url)
-    with system.open(path, "rb") as stream:
-        found = table_columns(stream, request.delimiter)
+    file = next((file for file in files if file.bytes), None)
+    found = _columns(file.url, request) if file else None
+    if file is None or found is None:
+        return
     wanted = {role: name for role, name in request.columns.named().items() if name not in found}
     if wanted:
         asked = ", ".join(f"archive.columns.{role} = {name!r}" for role, name in wanted.items())
         has = ", ".join(found) or "no header: is it empty or broken?"
-        raise InputFault(f"{files[0].url} has no such column: {asked}; it has {has}")
+        raise InputFault(f"{file.url} has no such column: {asked}; it has {has}")
 
 
-def pack(files: Iterable[ArchiveFile], task_bytes: int = _TASK_BYTES) -> list[list[ArchiveFile]]:
-    """The files as tasks of about as many bytes each; the largest tasks first, so that none starts last."""
-    tasks: list[list[ArchiveFile]] = []
-    filled = 0
-    for file in sorted(files, key=lambda file: (-file.bytes, file.url)):
-        if not tasks or filled + file.bytes > task_bytes:
-            tasks.append([])
-            filled = 0
-        tasks[-1].append(file)
-        filled += file.bytes
-    return tasks
+def _columns(url: str, request: ReadRequest) -> list[str] | None:
+    """The columns of a file, of its first member where it is a tar; None for JSON, which has no header."""
+    system, path = filesystem(url)
+    with system.open(path, "rb") as file:
+        stream = FileStream(file)
+        if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
+            return parquet_columns(file)
+        streams = (source.stream for source in find_sources(url, stream, request.max_expansion) if source.stream)
+        if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), request) == "json":
+            return None
+        return csv_columns(Lines(first.blocks(), _HEADER_BYTES), request.delimiter)

@@ -1,8 +1,9 @@
 """What a record of an archive turns out to be: a tweet, a notice, or a reject."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
-__all__ = ["Notice", "Rejected", "Tweet"]
+__all__ = ["Notice", "Record", "Records", "Rejected", "Tweet"]
 
 
 class Tweet(NamedTuple):
@@ -22,6 +23,8 @@ class Notice(NamedTuple):
     """A record that belongs to a stream but is no tweet: a delete, a limit, a keep-alive."""
 
     kind: str
+    deleted: int | None = None
+    """The id of the tweet that a delete withdraws."""
 
 
 class Rejected(Exception):
@@ -31,3 +34,22 @@ class Rejected(Exception):
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+
+class Record(NamedTuple):
+    """One record and what became of it."""
+
+    offset: int
+    """Bytes of the uncompressed stream before it; rows of the file, where it is Parquet."""
+    number: int
+    """Its line, from 1."""
+    raw: bytes
+    outcome: Tweet | Notice | Rejected
+
+
+class Records(Protocol):
+    """The records of a file. `damage`, after the iteration, says what broke the file, or is empty."""
+
+    damage: str
+
+    def __iter__(self) -> Iterator[Record]: ...

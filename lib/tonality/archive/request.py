@@ -33,18 +33,29 @@ class ReadRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     paths: tuple[str, ...]
-    """Files, folders or globs, as fsspec names them."""
+    """Files, folders or globs, as fsspec names them, in which something must be found."""
+    besides: tuple[str, ...] = ()
+    """Others, in which nothing need be found."""
     rules: Rules
     """The text rules that stems are cut by."""
-    format: Literal["auto", "table"] = "auto"
+    format: Literal["auto", "table", "rutweetcorp", "sentiment140", "twarc-csv"] = "auto"
     delimiter: str = ","
     columns: ColumnNames | None = None
-    """For tables alone."""
+    """For format = "table" alone."""
     languages: tuple[str, ...] = ()
     """Values of `lang` that are kept; none: all."""
     since: date | None = None
     until: date | None = None
     """First and last day that are kept, UTC."""
     retweets: Literal["keep", "drop"] = "keep"
+    hashtags: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    """Tweets with one of these are kept; neither: all."""
+    honour_deletes: bool = False
+    """Whether to say which tweets the archive's delete notices withdraw."""
     max_record: int = 1_048_576
     """Bytes of the largest record; a longer one is rejected."""
+    max_expansion: int = 250
+    """How many times its size a compressed stream may expand."""
+    task_bytes: int = 33_554_432
+    """Bytes that a task reads: larger files are cut where their form allows it, smaller ones packed together."""

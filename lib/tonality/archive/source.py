@@ -8,7 +8,8 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from tonality.archive.listing import ArchiveFile, find_files, pack
+from tonality.archive.listing import find_files
+from tonality.archive.pieces import Piece, cut, pack
 from tonality.archive.request import ReadRequest
 from tonality.archive.staged import read_staged
 from tonality.schema import STAGED
@@ -33,12 +34,12 @@ class TweetSource(DataSource):
         return _Reader(ReadRequest.model_validate_json(self.options["request"]))
 
 
-class _Files(InputPartition):
-    """The files of a task."""
+class _Task(InputPartition):
+    """The pieces that a task reads."""
 
-    def __init__(self, files: list[ArchiveFile]) -> None:
-        super().__init__(files)
-        self.files = files
+    def __init__(self, pieces: list[Piece]) -> None:
+        super().__init__(pieces)
+        self.pieces = pieces
 
 
 class _Reader(DataSourceReader):
@@ -46,8 +47,10 @@ class _Reader(DataSourceReader):
         self._request = request
 
     def partitions(self) -> list[InputPartition]:
-        return [_Files(files) for files in pack(find_files(self._request.paths))]
+        files = find_files(self._request.paths, self._request.besides)
+        pieces = (piece for file in files for piece in cut(file, self._request))
+        return [_Task(task) for task in pack(pieces, self._request.task_bytes)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
-        assert isinstance(partition, _Files)
-        return read_staged(partition.files, self._request)
+        assert isinstance(partition, _Task)
+        return read_staged(partition.pieces, self._request)

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
-from tonality.archive.listing import ArchiveFile
-from tonality.archive.outcome import Notice, Rejected, Tweet
-from tonality.archive.records import Record, open_records
+from tonality.archive.opening import open_piece
+from tonality.archive.outcome import Notice, Records, Rejected, Tweet
+from tonality.archive.pieces import Piece
 from tonality.archive.request import ReadRequest
+from tonality.archive.topic import TopicFilter
 from tonality.locations import filesystem
 from tonality.schema import STAGED
 from tonality.text.cleaning import Cleaner
@@ -23,12 +24,12 @@ _BATCH_CHARACTERS: Final = 2**24
 _RAW_BYTES: Final = 4096
 _DAY: Final = 86_400_000_000
 """Microseconds."""
-_TWEET_COLUMNS: Final = ("source", "offset", "line", *Tweet._fields)
+_TWEET_COLUMNS: Final = ("source", "piece", "offset", "line", *Tweet._fields)
 
 
 @dataclass
 class _Account:
-    """Where a file's records went, each counted as it goes there."""
+    """Where a source's records went, each counted as it goes there."""
 
     source: str
     lines: int = 0
@@ -37,13 +38,19 @@ class _Account:
     filtered: int = 0
     rejects: int = 0
     damage: str = ""
+    skipped: str = ""
+    piece: int = 0
+    span: int = 0
+    breaks: int = 0
 
 
-def read_staged(files: Iterable[ArchiveFile], request: ReadRequest) -> Iterator[pa.RecordBatch]:
-    """Batches of schema.STAGED: the kept tweets with their stems, the rejects, and an account of each file."""
+def read_staged(pieces: Iterable[Piece], request: ReadRequest) -> Iterator[pa.RecordBatch]:
+    """Batches of schema.STAGED: the kept tweets with their stems, the rejects, and an account of each source."""
     task = _Pass(request)
-    for file in files:
-        yield from task.read(file)
+    for piece in pieces:
+        system, path = filesystem(piece.url)
+        with system.open(path, "rb") as file:
+            yield from task.read(piece, file)
     yield from task.rest()
 
 
@@ -57,46 +64,64 @@ class _Pass:
         self._languages = frozenset(language.casefold() for language in request.languages)
         self._start = _midnight(request.since) if request.since else None
         self._end = _midnight(request.until) + _DAY if request.until else None
+        self._topic = TopicFilter(request.hashtags, request.keywords)
         self._tweets: list[tuple[Any, ...]] = []
         self._characters = 0
         self._others: list[dict[str, Any]] = []
 
-    def read(self, file: ArchiveFile) -> Iterator[pa.RecordBatch]:
-        """The batches that fill up while the file is read."""
-        account = _Account(file.url)
-        system, path = filesystem(file.url)
-        with system.open(path, "rb") as stream:
-            records = open_records(stream, self._request)
-            for record in records:
-                self._take(record, account)
-                if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
-                    yield self._tweet_batch()
-                if len(self._others) >= _BATCH_ROWS:
-                    yield self._other_batch()
-            account.damage = records.damage
-        self._others.append({"kind": "account", **vars(account)})
+    def read(self, piece: Piece, file: BinaryIO) -> Iterator[pa.RecordBatch]:
+        """The batches that fill up while a piece is read."""
+        for opened in open_piece(piece, file, self._request):
+            account = _Account(opened.name, damage=opened.damage, skipped=opened.skipped)
+            if opened.lines:
+                account.piece = piece.index
+            if opened.records:
+                yield from self._take(opened.records, account)
+                account.damage = opened.records.damage
+            if opened.lines:
+                account.span, account.breaks = opened.lines.span, opened.lines.breaks
+            self._others.append({"kind": "account", **vars(account)})
 
     def rest(self) -> Iterator[pa.RecordBatch]:
-        """What is left when all files are read."""
+        """What is left when all pieces are read."""
         if self._tweets:
             yield self._tweet_batch()
         if self._others:
             yield self._other_batch()
 
-    def _take(self, record: Record, account: _Account) -> None:
-        account.lines += 1
-        match record.outcome:
-            case Tweet() as tweet if self._wanted(tweet):
-                account.kept += 1
-                self._tweets.append((account.source, record.offset, record.number, *tweet))
-                self._characters += len(tweet.text)
-            case Tweet():
-                account.filtered += 1
-            case Notice():
-                account.notices += 1
-            case Rejected() as rejected:
-                account.rejects += 1
-                self._others.append(_reject_row(account.source, record, rejected))
+    def _take(self, records: Records, account: _Account) -> Iterator[pa.RecordBatch]:
+        source, piece = account.source, account.piece
+        for offset, number, raw, outcome in records:
+            account.lines += 1
+            match outcome:
+                case Tweet() as tweet if self._wanted(tweet):
+                    account.kept += 1
+                    self._tweets.append((source, piece, offset, number, *tweet))
+                    self._characters += len(tweet.text)
+                case Tweet():
+                    account.filtered += 1
+                case Notice(deleted=deleted):
+                    account.notices += 1
+                    if deleted and self._request.honour_deletes:
+                        self._others.append({"kind": "delete", "source": source, "tweet_id": deleted})
+                case Rejected() as rejected:
+                    account.rejects += 1
+                    self._others.append(
+                        {
+                            "kind": "reject",
+                            "source": source,
+                            "piece": piece,
+                            "offset": offset,
+                            "line": number,
+                            "reason": rejected.reason,
+                            "detail": rejected.detail,
+                            "raw": raw[:_RAW_BYTES],
+                        }
+                    )
+            if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
+                yield self._tweet_batch()
+            if len(self._others) >= _BATCH_ROWS:
+                yield self._other_batch()
 
     def _wanted(self, tweet: Tweet) -> bool:
         if self._languages and (tweet.lang or "").casefold() not in self._languages:
@@ -105,7 +130,9 @@ class _Pass:
             return False
         if self._start is not None and tweet.created_at < self._start:
             return False
-        return self._end is None or tweet.created_at < self._end
+        if self._end is not None and tweet.created_at >= self._end:
+            return False
+        return self._topic.holds(tweet.text, tweet.hashtags)
 
     def _tweet_batch(self) -> pa.RecordBatch:
         rows, self._tweets, self._characters = self._tweets, [], 0
@@ -128,15 +155,3 @@ class _Pass:
 def _midnight(day: date) -> int:
     """The start of a day, UTC, in microseconds since 1970."""
     return (day.toordinal() - date(1970, 1, 1).toordinal()) * _DAY
-
-
-def _reject_row(source: str, record: Record, rejected: Rejected) -> dict[str, Any]:
-    return {
-        "kind": "reject",
-        "source": source,
-        "offset": record.offset,
-        "line": record.number,
-        "reason": rejected.reason,
-        "detail": rejected.detail,
-        "raw": record.raw[:_RAW_BYTES],
-    }

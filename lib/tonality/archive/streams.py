@@ -1,142 +1,147 @@
-"""Compressed bytes to records of bytes: a file is read as a stream, and whatever stands before a break is kept."""
+"""Bytes of an archive as streams: a file or a part of one, and what a compressed stream holds, read alike."""
 
-import bz2
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Final, NamedTuple, Protocol, cast
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
-from isal import igzip_lib
+__all__ = ["Block", "FileStream", "Stream", "UnpackedStream"]
 
-__all__ = ["Block", "Line", "Lines", "read_blocks"]
-
-_READ_BYTES: Final = 2**18
-_BLOCK_BYTES: Final = 2**16
-"""The most that one step decompresses: a bomb cannot fill the memory, and damage costs little of what stands before."""
-
-
-class Line(NamedTuple):
-    """A record of a file of lines."""
-
-    offset: int
-    """Bytes of the uncompressed stream before it."""
-    number: int
-    """Its line, from 1."""
-    content: bytes
-    """The bytes, without the line break; of a record that is too long, its start."""
-    bytes: int
-    """How long the record really is."""
-
-    @property
-    def is_too_long(self) -> bool:
-        """Whether only its start was kept."""
-        return len(self.content) < self.bytes
+READ_BYTES: Final = 2**18
+"""What is read at once, compressed or plain."""
 
 
 class Block(NamedTuple):
-    """A piece of an uncompressed stream, or what broke it."""
+    """A piece of an uncompressed stream, or what broke it there. After damage a stream may go on, with a gap."""
 
     content: bytes
     damage: str = ""
+    own: bool = True
+    """Whether it belongs to the range that is read; what follows a range ends the last line of it."""
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
+class Stream(Protocol):
+    """Bytes read in order. Going back is possible, and may cost as much as reading anew."""
 
-    def decompress(self, data: bytes, /, max_length: int = -1) -> bytes: ...
+    def peek(self, size: int) -> bytes:
+        """The next bytes, which stay: fewer only at the end."""
+        ...
 
+    def read(self, size: int) -> bytes:
+        """The next bytes: fewer only at the end."""
+        ...
 
-_GZIP_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)  # its stub calls it an instance
+    def tell(self) -> int:
+        """How many bytes stand before the next."""
+        ...
 
-_CONTAINERS: Final[dict[bytes, tuple[str, Callable[[], _Decompressor]]]] = {
-    b"\x1f\x8b": ("gzip", lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)),
-    b"BZh": ("bzip2", bz2.BZ2Decompressor),
-}
+    def seek(self, position: int) -> None:
+        """Go to so many bytes after the start."""
+        ...
 
-
-def read_blocks(file: BinaryIO) -> Iterator[Block]:
-    """The uncompressed stream of a plain, gzip or bzip2 file, told apart by content; members one after the other.
-
-    A file that breaks off or does not decompress ends in a block that says what is wrong and where.
-    """
-    start = file.read(_READ_BYTES)
-    for magic, (name, decompressor) in _CONTAINERS.items():
-        if start.startswith(magic):
-            yield from _decompress(file, start, name, decompressor)
-            return
-    while start:
-        yield Block(start)
-        start = file.read(_READ_BYTES)
+    def blocks(self) -> Iterator[Block]:
+        """All that is left."""
+        ...
 
 
-def _decompress(file: BinaryIO, data: bytes, name: str, decompressor: Callable[[], _Decompressor]) -> Iterator[Block]:
-    stream = decompressor()
-    read = len(data)
-    while True:
-        try:
-            content = stream.decompress(data, _BLOCK_BYTES)
-        except (OSError, EOFError, ValueError, _GZIP_ERROR) as error:
-            yield Block(b"", f"{name} stream broken near compressed byte {read}: {error}")
-            return
-        if content:
+class FileStream:
+    """A file, or the part of it from `start` up to `end`, in bytes, as a stream of its own."""
+
+    def __init__(self, file: BinaryIO, start: int = 0, end: int | None = None) -> None:
+        self._file = file
+        self._start = start
+        self._size = None if end is None else end - start
+        self._position = 0
+        self._peeked = b""
+        if start:
+            file.seek(start)
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, which stay."""
+        if len(self._peeked) < size:
+            self._peeked += self._next(size - len(self._peeked))
+        return self._peeked[:size]
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        if not self._peeked:
+            return self._next(size)
+        content, self._peeked = self._peeked[:size], self._peeked[size:]
+        return content + self._next(size - len(content)) if len(content) < size else content
+
+    def tell(self) -> int:
+        """How many bytes stand before the next."""
+        return self._position - len(self._peeked)
+
+    def seek(self, position: int) -> None:
+        """Go to so many bytes after the start."""
+        if position != self.tell():
+            self._position, self._peeked = position, b""
+            self._file.seek(self._start + position)
+
+    def blocks(self) -> Iterator[Block]:
+        """All that is left; damage, where a part of a file ends before it should."""
+        while content := self.read(READ_BYTES):
             yield Block(content)
-        data = b""
-        if stream.eof:
-            data = stream.unused_data.lstrip(b"\0")
-            while not data:  # zeros pad members, as tapes and block copies leave them
-                if not (more := file.read(_READ_BYTES)):
-                    return
-                read += len(more)
-                data = more.lstrip(b"\0")
-            stream = decompressor()
-        elif stream.needs_input:
-            data = file.read(_READ_BYTES)
-            read += len(data)
-            if not data:
-                yield Block(b"", f"{name} stream cut off at compressed byte {read}")
-                return
+        if self._size is not None and self._position < self._size:
+            yield Block(b"", f"cut off at byte {self._position} of {self._size}")
+
+    def _next(self, size: int) -> bytes:
+        if self._size is not None:
+            size = min(size, self._size - self._position)
+        content = b""
+        while size > 0 and (more := self._file.read(size)):  # a raw file may give less than asked for
+            content = content + more if content else more
+            size -= len(more)
+        self._position += len(content)
+        return content
 
 
-class Lines:
-    """The lines of a stream of blocks: `\\n` ends one, a last one may lack it.
+class UnpackedStream:
+    """What a compressed stream holds. Read piece by piece, it ends where it breaks; its blocks may go on behind."""
 
-    After the iteration `damage` says what broke the stream, if anything did, and `cut` holds the start of the line in
-    which it broke: no record, since its end is unknown.
-    """
+    def __init__(self, unpack: Callable[[], Iterator[Block]]) -> None:
+        self._unpack = unpack
+        self._begin()
 
-    def __init__(self, blocks: Iterator[Block], max_record: int) -> None:
-        self._blocks = blocks
-        self.max_record = max_record
-        """Bytes of a line that are kept."""
-        self.damage = ""
-        self.cut: Line | None = None
+    @property
+    def damage(self) -> str:
+        """What broke the stream where reading ended, or nothing."""
+        return self._broken.damage if self._broken else ""
 
-    def __iter__(self) -> Iterator[Line]:
-        offset, number = 0, 1
-        rest, skipped = bytearray(), 0  # the unfinished line: its start, and how many bytes of it were let go
-        for block in self._blocks:
-            if block.damage:
-                self.damage = block.damage
-                break
-            *ended, tail = block.content.split(b"\n")
-            for content in ended:
-                line = self._line(offset, number, rest + content if rest else content, skipped)
-                yield line
-                offset, number = offset + line.bytes + 1, number + 1
-                if rest:
-                    rest, skipped = bytearray(), 0
-            rest += tail
-            skipped += max(0, len(rest) - self.max_record)
-            del rest[self.max_record :]
-        if rest:
-            last = self._line(offset, number, rest, skipped)
-            if self.damage:
-                self.cut = last
-            else:
-                yield last
+    def peek(self, size: int) -> bytes:
+        """The next bytes, which stay."""
+        while len(self._buffer) < size and not self._broken and (block := next(self._blocks, None)):
+            self._buffer += block.content
+            self._broken = block if block.damage else None
+        return self._buffer[:size]
 
-    def _line(self, offset: int, number: int, content: bytes | bytearray, skipped: int) -> Line:
-        return Line(offset, number, bytes(content[: self.max_record]), len(content) + skipped)
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        content = self.peek(size)
+        self._buffer = self._buffer[len(content) :]
+        self._before += len(content)
+        return content
+
+    def tell(self) -> int:
+        """How many bytes stand before the next."""
+        return self._before
+
+    def seek(self, position: int) -> None:
+        """Go to so many bytes after the start; back by decompressing anew."""
+        if position < self._before:
+            self._begin()
+        while self._before < position and self.read(min(READ_BYTES, position - self._before)):
+            pass
+
+    def blocks(self) -> Iterator[Block]:
+        """All that is left, with its damage in its place."""
+        if self._buffer:
+            yield Block(self._buffer)
+        if self._broken:
+            yield self._broken
+        yield from self._blocks
+
+    def _begin(self) -> None:
+        self._blocks = self._unpack()
+        self._buffer = b""
+        self._before = 0
+        self._broken: Block | None = None

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,19 +14,11 @@ import pyarrow.parquet as pq
 from tonality.faults import InputFault
 from tonality.locations import expand, filesystem
 from tonality.text.escapes import unescaped
+from tonality.text.rutweetcorp import ROW, ROW_END, ROW_START
 
 __all__ = ["Corpus", "TableFormat", "read_corpus"]
 
 _SCHEMA: Final = pa.schema([pa.field("text", pa.string()), pa.field("label", pa.float32())])
-
-# RuTweetCorp's twelve columns: id; unix time; author; text; label; replies; retweets; favourites; statuses; followers;
-# friends; lists (Rubtsova 2014). Texts hold line breaks and stray quotes, so a row is known by its ends: it starts
-# with two numbers and closes with the label and seven more. One broken row costs no neighbour.
-_RUTWEETCORP_START: Final = re.compile(r'"?\d+"?;"?\d{9,10}"?;')
-_RUTWEETCORP_END: Final = re.compile(r';"?(?P<label>-?1)"?(?:;"?\d*"?){7}\s*\Z')
-_RUTWEETCORP_ROW: Final = re.compile(
-    rf'{_RUTWEETCORP_START.pattern}"?[^;]*?"?;"?(?P<text>.*?)"?{_RUTWEETCORP_END.pattern}', re.DOTALL
-)
 
 # Sentiment140's six columns: polarity; id; date; query; user; text (Go, Bhayani and Huang 2009), in Latin 1.
 _SENTIMENT140_LABELS: Final = {"0": 0.0, "4": 1.0}
@@ -106,18 +97,18 @@ def _read_file(file: str, form: str | TableFormat) -> Iterator[_Row]:
 def _rutweetcorp(lines: Iterable[str]) -> Iterator[_Row]:
     pending, ended = "", False
     for line in lines:
-        if ended or _RUTWEETCORP_START.match(line):
+        if ended or ROW_START.match(line):
             if pending.strip():
                 yield _rutweetcorp_row(pending)
             pending = ""
         pending += line
-        ended = _RUTWEETCORP_END.search(line) is not None
+        ended = ROW_END.search(line) is not None
     if pending.strip():
         yield _rutweetcorp_row(pending)
 
 
 def _rutweetcorp_row(row: str) -> _Row:
-    match = _RUTWEETCORP_ROW.fullmatch(row)
+    match = ROW.fullmatch(row)
     if not match:
         return "malformed row"
     text = unescaped(match["text"].replace('""', '"'))

@@ -2,7 +2,8 @@
 
 A stage's module has `run(settings, record)`, or `run(settings, record, spark)` where it needs a session; it returns
 the summary that people read. It may have `check(settings)`, which raises SettingsFault where the settings lack what the
-stage needs: the command asks before it starts anything.
+stage needs: the command asks before it starts anything. It may have `plan(settings)`, which returns what people read of
+a run that is yet to be, and neither writes nor needs a session.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ class Stage:
     """Keys of [paths] that name what it reads: local ones must be there before it starts."""
     spark: bool = True
     """Whether it runs in a Spark session."""
+    plan: bool = False
+    """Whether it can say what it would do: its command takes --plan."""
 
 
 _ALL: Final = (
@@ -39,6 +42,7 @@ _ALL: Final = (
         "paths.archive",
         "tweets/ by day, rejects/, accounts/",
         inputs=("archive",),
+        plan=True,
     ),
     Stage("label", "Label clean tweets by their own emoticons (distant supervision).", "tweets/", "labelled/ by day"),
     Stage(

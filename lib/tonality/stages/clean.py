@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
+from tonality.archive.accounting import counted, kept, left_out, of_kind, placed
+from tonality.archive.days import day_locations
 from tonality.archive.listing import check_columns, find_files
 from tonality.archive.request import ColumnNames, ReadRequest
 from tonality.archive.source import TweetSource
@@ -33,40 +35,42 @@ def check(settings: Settings) -> None:
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Clean the archive and publish its days."""
     check(settings)
+    archive = settings.archive
     request = _request(settings)
-    files = find_files(request.paths)
+    files = find_files(request.paths, request.besides)
     check_columns(files, request)
-    window = _Window(settings.archive)
+    window = _Window(archive)
     spark.dataSource.register(TweetSource)
     tables.recover(spark, settings.paths.root)
     with tables.publication(spark, settings.paths.root, record.id) as publication:
         staged = _read_once(spark, request, publication.scratch("pass"))
-        copies = _copies(staged, settings.archive.deduplicate, publication.scratch("copies"))
-        tweets = _stage_tweets(publication, staged, copies, record.id, window)
-        accounts = _stage_accounts(publication, staged, copies, tweets, record.id, window)
-        rejects = _stage_rejects(publication, staged, record.id, window)
+        out = _written(left_out(staged, archive.deduplicate, archive.honour_deletes), publication.scratch("left_out"))
+        tweets = _stage_tweets(publication, kept(staged, out), record.id, window)
+        accounts = _stage_accounts(publication, counted(staged, tweets, out), record.id, window)
+        rejects = _stage_rejects(publication, of_kind(placed(staged), "reject"), record.id, window)
         reasons = {row.reason: row["count"] for row in rejects.groupBy("reason").count().collect()}
-        totals = _verify(staged, accounts, sum(reasons.values()))
+        totals = _verify(staged, tweets, accounts, sum(reasons.values()))
         _refuse_nothing(totals, reasons, window)
         _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), tweets, window)
         publication.commit()
     record.note(files=len(files), bytes=sum(file.bytes for file in files), counts=totals, reasons=reasons)
-    return _summary(totals, reasons, len(files), window)
+    summary = _summary(totals, reasons, len(files), window)
+    if archive.strict:
+        _refuse_loss(totals, summary)
+    return summary
 
 
 def _request(settings: Settings) -> ReadRequest:
     archive = settings.archive
+    paths, besides = day_locations(
+        settings.paths.archive, archive.since, archive.until, archive.lookback, archive.lookahead
+    )
     return ReadRequest(
-        paths=settings.paths.archive,
+        paths=paths,
+        besides=besides,
         rules=text_rules(settings.text),
-        format=archive.format,
-        delimiter=archive.delimiter,
         columns=ColumnNames(**archive.columns.model_dump()) if archive.format == "table" else None,
-        languages=archive.languages,
-        since=archive.since,
-        until=archive.until,
-        retweets=archive.retweets,
-        max_record=archive.max_record,
+        **archive.model_dump(include=set(ReadRequest.model_fields) - {"columns"}),
     )
 
 
@@ -96,36 +100,18 @@ class _Window:
 
 def _read_once(spark: SparkSession, request: ReadRequest, scratch: str) -> DataFrame:
     """Everything the archive holds, opened and decompressed once."""
-    source = spark.read.format("tweets").option("request", request.model_dump_json()).load()
-    source.write.parquet(scratch)
-    return spark.read.schema(source.schema).parquet(scratch)
+    return _written(spark.read.format("tweets").option("request", request.model_dump_json()).load(), scratch)
 
 
-def _copies(staged: DataFrame, deduplicate: bool, scratch: str) -> DataFrame:
-    """Where the second and later records of a tweet stand, in the order of source and offset."""
-    first_is_kept = (
-        Window.partitionBy("tweet_id")
-        .orderBy("source", "offset")
-        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    )
-    copies = (
-        staged.where(F.col("kind") == "tweet")
-        .select("tweet_id", "source", "offset")
-        .withColumn("copy", F.row_number().over(first_is_kept))
-        .where((F.col("copy") > 1) & F.lit(deduplicate))
-        .select("source", "offset")
-    )
-    copies.write.parquet(scratch)
-    return staged.sparkSession.read.schema(copies.schema).parquet(scratch)
+def _written(frame: DataFrame, scratch: str) -> DataFrame:
+    """The frame, computed once and read from where it was written."""
+    frame.write.parquet(scratch)
+    return frame.sparkSession.read.schema(frame.schema).parquet(scratch)
 
 
-def _stage_tweets(
-    publication: tables.Publication, staged: DataFrame, copies: DataFrame, run: str, window: _Window
-) -> DataFrame:
+def _stage_tweets(publication: tables.Publication, kept: DataFrame, run: str, window: _Window) -> DataFrame:
     tweets = (
-        staged.where(F.col("kind") == "tweet")
-        .join(copies, on=["source", "offset"], how="left_anti")
-        .withColumn("run", F.lit(run))
+        kept.withColumn("run", F.lit(run))
         .withColumn(DAY, F.to_date("created_at"))
         .hint("rebalance", DAY)
         .sortWithinPartitions(DAY, "created_at", "tweet_id")
@@ -133,44 +119,16 @@ def _stage_tweets(
     return publication.stage("tweets", tweets, TWEETS, DAY, window.days())
 
 
-def _stage_accounts(
-    publication: tables.Publication,
-    staged: DataFrame,
-    copies: DataFrame,
-    tweets: DataFrame,
-    run: str,
-    window: _Window,
-) -> DataFrame:
-    """Each file's account: what the pass counted, beside what stands in the tables."""
-    counted = (
-        staged.where(F.col("kind") == "account")
-        .groupBy("source")
-        .agg(
-            *(F.sum(name).alias(name) for name in ("lines", "notices", "filtered", "rejects")),
-            F.max("damage").alias("damage"),
-        )
-    )
-    accounts = (
-        counted.join(_by_source(tweets, "tweets"), on="source", how="left")
-        .join(_by_source(copies, "duplicates"), on="source", how="left")
-        .fillna(0, ["tweets", "duplicates"])
-        .withColumn("run", F.lit(run))
-        .withColumn(WINDOW, F.lit(window.name))
-        .coalesce(1)
-    )
+def _stage_accounts(publication: tables.Publication, counted: DataFrame, run: str, window: _Window) -> DataFrame:
+    accounts = counted.withColumn("run", F.lit(run)).withColumn(WINDOW, F.lit(window.name)).coalesce(1)
     written = publication.stage("accounts", accounts, ACCOUNTS, WINDOW, [window.name])
     publication.remove_others("accounts", WINDOW, lambda name: window.holds(*name.split("..")))
     return written
 
 
-def _by_source(frame: DataFrame, name: str) -> DataFrame:
-    return frame.groupBy("source").agg(F.count("*").alias(name))
-
-
-def _stage_rejects(publication: tables.Publication, staged: DataFrame, run: str, window: _Window) -> DataFrame:
+def _stage_rejects(publication: tables.Publication, rejects: DataFrame, run: str, window: _Window) -> DataFrame:
     rejects = (
-        staged.where(F.col("kind") == "reject")
-        .withColumn("run", F.lit(run))
+        rejects.withColumn("run", F.lit(run))
         .withColumn(WINDOW, F.lit(window.name))
         .hint("rebalance")
         .sortWithinPartitions("source", "offset")
@@ -193,21 +151,23 @@ def _refuse_to_drop_days(published: list[str], tweets: DataFrame, window: _Windo
         )
 
 
-def _verify(staged: DataFrame, accounts: DataFrame, rejects: int) -> dict[str, int]:
-    """The totals of the accounts, once every file's records are found where the account says that they went."""
+def _verify(staged: DataFrame, tweets: DataFrame, accounts: DataFrame, rejects: int) -> dict[str, int]:
+    """The totals of the accounts, once every record is found where its source's account says that it went."""
     wrong = accounts.where(F.col("lines") != sum((F.col(name) for name in _OUTCOMES), F.lit(0))).limit(3).collect()
     if wrong:
         raise Fault(f"nothing was published: the counts of {wrong[0].source} do not add up: {wrong[0].asDict()}")
-    sums = {name: F.sum(name) for name in ("lines", *_OUTCOMES)}
-    totals = tables.totals(accounts, **sums, damaged=F.count_if(F.col("damage") != ""))
-    if rejects != totals["rejects"]:
-        raise Fault(f"nothing was published: {rejects} rejects were written, the accounts say {totals['rejects']}")
-    kept = tables.totals(staged, kept=F.sum("kept"))["kept"]
-    if kept != totals["tweets"] + totals["duplicates"]:
-        raise Fault(
-            f"nothing was published: {kept} tweets were kept, but {totals['tweets']} are in the table and "
-            f"{totals['duplicates']} are duplicates"
-        )
+    sums = {name: F.sum(name) for name in ("lines", *_OUTCOMES, "deleted")}
+    noted = {"damaged": F.count_if(F.col("damage") != ""), "skipped": F.count_if(F.col("skipped") != "")}
+    totals = tables.totals(accounts, **sums, **noted)
+    written = tables.totals(tweets, tweets=F.count("*"))["tweets"]
+    read = tables.totals(staged, kept=F.sum("kept"))["kept"]
+    for what, found, said in (
+        ("tweets were written", written, totals["tweets"]),
+        ("rejects were written", rejects, totals["rejects"]),
+        ("tweets were kept", read, totals["tweets"] + totals["duplicates"] + totals["deleted"]),
+    ):
+        if found != said:
+            raise Fault(f"nothing was published: {found} {what}, the accounts say {said}")
     return totals
 
 
@@ -218,15 +178,28 @@ def _refuse_nothing(totals: Mapping[str, int], reasons: Mapping[str, int], windo
     why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()) or "none"
     raise InputFault(
         f"no tweet found among {totals['lines']:,} records: {totals['filtered']:,} filtered (archive.languages, since, "
-        f"until, retweets), {totals['notices']:,} notices, rejected: {why}, {totals['damaged']:,} damaged files. "
-        "Nothing was published."
+        f"until, retweets, hashtags, keywords), {totals['notices']:,} notices, rejected: {why}, {totals['damaged']:,} "
+        "damaged files. Nothing was published."
     )
+
+
+def _refuse_loss(totals: Mapping[str, int], summary: str) -> None:
+    """What archive.strict asks for: that damage and rejects fail the run, whose tables are in place."""
+    if totals["rejects"] or totals["damaged"]:
+        raise InputFault(
+            f"archive.strict: {totals['rejects']:,} rejects and {totals['damaged']:,} damaged files, as rejects/ and "
+            f"accounts/ say. What could be read was published.\n{summary}"
+        )
 
 
 def _summary(totals: Mapping[str, int], reasons: Mapping[str, int], files: int, window: _Window) -> str:
     lines = [f"{totals['lines']:,} records of {files:,} file(s), {window.name}:"]
     lines += [f"  {totals[name]:>12,} {name}" for name in _OUTCOMES]
     lines += [f"  {count:>12,} {reason} (of the rejects)" for reason, count in sorted(reasons.items())]
+    if totals["deleted"]:
+        lines.append(f"  {totals['deleted']:>12,} deleted by a notice of the archive (of the filtered)")
     if totals["damaged"]:
         lines.append(f"  {totals['damaged']:>12,} damaged files: see accounts/, column damage")
+    if totals["skipped"]:
+        lines.append(f"  {totals['skipped']:>12,} entries of tars that were not read: see accounts/, column skipped")
     return "\n".join(lines)

@@ -1,8 +1,10 @@
-r"""A topic's words as regular expressions for java.util.regex, as Spark has it, that find them in texts as written.
+r"""A topic's words as regular expressions that find them in texts as written.
 
-Whatever may differ between two spellings of a letter is written out in the pattern, so that no text has to be folded or
-copied. A letter of a word is what Unicode calls a letter, a digit or a combining mark: without the marks, words of
-Hindi or Thai and letters with a stress would fall apart.
+They are for java.util.regex, as Spark has it, and for Python's `regex` (`re` knows no \p{L}), and find the same in
+both, but for letters that only one of them is new enough to know. Whatever may differ between two spellings of a letter
+is written out in the pattern, so that no text has to be folded or copied. A letter of a word is what Unicode calls a
+letter, a digit or a combining mark: without the marks, words of Hindi or Thai and letters with a stress would fall
+apart.
 """
 
 import itertools
@@ -11,16 +13,26 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["hashtag_pattern", "phrase_pattern"]
+__all__ = ["common_part", "hashtag_pattern", "phrase_pattern"]
 
-_CASE_APART: Final = "(?iu)"
+_ANY_CASE: Final = "(?iu)"
 _LETTER: Final = r"[\p{L}\p{N}\p{M}]"
-_BEGIN: Final = rf"(?<!{_LETTER})"
+# Java looks behind by whole characters only where a pattern writes one beyond U+FFFF out; this one is a letter anyway.
+_BEGIN: Final = "(?<![\\p{L}\\p{N}\\p{M}\U00010400])"
 _END: Final = rf"(?!{_LETTER})"
 _BETWEEN: Final = r"[^\p{L}\p{N}\p{M}]+"
 _TAG_LETTER: Final = r"[\p{L}\p{N}\p{M}_]"
-_ALIKE: Final = {"ё": "её", "е": "её"}
-"""Letters that are written for each other: ё is е to most who type."""
+# A $ would stand before a line break at the end too, and each has its own idea of line breaks.
+_WHOLE: Final = r"\A(?:{})(?![\s\S])"
+_ALIKE: Final = {
+    **dict.fromkeys(("е", "ё"), "её"),
+    **dict.fromkeys(("i", "ı", "i\u0307"), "iıİ"),
+    "\u0390": "\u0390\u1fd3",
+    "\u03b0": "\u03b0\u1fe3",
+    **dict.fromkeys(("ﬅ", "ﬆ"), "ﬅﬆ"),
+}
+"""Letters, in lower case, that are written for each other: ё is е to most who type. The others are one by their case in
+Java alone or in `regex` alone."""
 
 
 def phrase_pattern(phrases: Iterable[str]) -> str:
@@ -32,7 +44,7 @@ def phrase_pattern(phrases: Iterable[str]) -> str:
 
     Raises ValueError where a phrase has no word, or a `*` that is not at a word's end.
     """
-    return f"{_CASE_APART}(?:{'|'.join(map(_phrase, phrases))})"
+    return f"{_ANY_CASE}(?:{'|'.join(map(_phrase, phrases))})"
 
 
 def hashtag_pattern(tags: Iterable[str]) -> str:
@@ -40,7 +52,16 @@ def hashtag_pattern(tags: Iterable[str]) -> str:
 
     Letters are alike as in `phrase_pattern`. Raises ValueError where a tag is no hashtag.
     """
-    return f"{_CASE_APART}^(?:{'|'.join(map(_tag, tags))})$"
+    return _ANY_CASE + _WHOLE.format("|".join(map(_tag, tags)))
+
+
+def common_part(phrase: str) -> str:
+    """What every text that `phrase_pattern` finds the phrase in has in common, once both are case-folded.
+
+    It is the longest run of letters that are written in one way but for their case; empty where there is none.
+    """
+    runs = itertools.groupby(unicodedata.normalize("NFC", phrase), key=lambda c: _is_letter(c) and len(_forms(c)) == 1)
+    return max(("".join(run).casefold() for in_one_way, run in runs if in_one_way), key=len, default="")
 
 
 def _phrase(phrase: str) -> str:
@@ -79,9 +100,13 @@ def _written(word: str, rest: str) -> str:
 
 
 def _letter(letter: str) -> str:
-    """Every way of writing it but for its case, which Java sets apart."""
-    same = _ALIKE.get(letter.lower(), letter)
-    written = {*same, *(unicodedata.normalize("NFD", form) for form in same)}
+    """Every way of writing it but for its case, which the flags of the pattern make one."""
+    written = _forms(letter)
     if len(written) == 1:
         return re.escape(letter)
     return f"(?:{'|'.join(sorted(written, key=len, reverse=True))})"
+
+
+def _forms(letter: str) -> set[str]:
+    same = _ALIKE.get(letter.lower(), letter)
+    return {*same, *(unicodedata.normalize("NFD", form) for form in same)}

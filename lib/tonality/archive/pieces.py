@@ -1,0 +1,121 @@
+"""Files cut into the pieces that tasks read, and pieces packed into tasks.
+
+A file that is worth several tasks is looked into on the driver: its first bytes, the headers of a tar, the footer of a
+Parquet table. Whatever else is read, is read by the tasks.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import BinaryIO, Final, Literal, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tonality.archive.compression import compression_of, unpack
+from tonality.archive.listing import ArchiveFile
+from tonality.archive.records import form_of
+from tonality.archive.request import ReadRequest
+from tonality.archive.streams import FileStream, Stream, UnpackedStream
+from tonality.archive.tar import is_tar, read_members
+from tonality.locations import filesystem
+
+__all__ = ["Piece", "cut", "pack"]
+
+_PEEK_BYTES: Final = 2**16
+
+
+class Piece(NamedTuple):
+    """A file, or a part of it, that one task reads."""
+
+    url: str
+    bytes: int
+    """What is read of the file."""
+    part: Literal["all", "lines", "members", "row groups"] = "all"
+    start: int = 0
+    """Where the part begins: in bytes, for row groups as their number."""
+    end: int | None = None
+    """Where it ends; None for the end of the file."""
+    index: int = 0
+    """Which of the file's parts it is."""
+
+
+def cut(file: ArchiveFile, request: ReadRequest) -> list[Piece]:
+    """The pieces of a file: one, unless it is large and of a form that can be read from the middle.
+
+    Lines of JSON can, plain or in bzip2; plain tars, by their members; Parquet, by its row groups. A table in CSV
+    cannot, whose line breaks may stand inside of fields, nor what is compressed by gzip or Zstandard.
+    """
+    whole = [Piece(file.url, file.bytes)]
+    if file.bytes < 2 * request.task_bytes:
+        return whole
+    system, path = filesystem(file.url)
+    with system.open(path, "rb") as opened:
+        stream = FileStream(opened)
+        start = stream.peek(_PEEK_BYTES)
+        if form_of(start, request) == "parquet":
+            return _pieces(file, "row groups", _row_groups(opened, request.task_bytes)) or whole
+        if is_tar(start):
+            return _pieces(file, "members", _members(stream, file.bytes, request.task_bytes))
+        if _holds_json_lines(stream, start, request):
+            cuts = [*range(0, file.bytes - request.task_bytes // 2, request.task_bytes), file.bytes]
+            return _pieces(file, "lines", [(begin, end, end - begin) for begin, end in pairwise(cuts)])
+    return whole
+
+
+def pack(pieces: Iterable[Piece], task_bytes: int) -> list[list[Piece]]:
+    """The pieces as tasks of about as many bytes each; the largest first, so that none starts last."""
+    tasks: list[list[Piece]] = []
+    filled = 0
+    for piece in sorted(pieces, key=lambda piece: (-piece.bytes, piece.url, piece.index)):
+        if not tasks or filled + piece.bytes > task_bytes:
+            tasks.append([])
+            filled = 0
+        tasks[-1].append(piece)
+        filled += piece.bytes
+    return tasks
+
+
+_Part = tuple[int, int | None, int]
+"""Start, end and bytes."""
+
+
+def _pieces(file: ArchiveFile, part: Literal["lines", "members", "row groups"], parts: list[_Part]) -> list[Piece]:
+    parts[-1:] = [(start, None, size) for start, _, size in parts[-1:]]  # whatever stands behind belongs to the last
+    return [Piece(file.url, size, part, start, end, index) for index, (start, end, size) in enumerate(parts)]
+
+
+def _holds_json_lines(stream: Stream, start: bytes, request: ReadRequest) -> bool:
+    compression = compression_of(start)
+    if compression == "bzip2":
+        start = UnpackedStream(lambda: unpack(stream, compression, request.max_expansion)).peek(_PEEK_BYTES)
+    elif compression:
+        return False
+    return not is_tar(start) and compression_of(start) is None and form_of(start, request) == "json"
+
+
+def _row_groups(file: BinaryIO, task_bytes: int) -> list[_Part]:
+    try:
+        metadata = pq.read_metadata(file)
+    except (pa.ArrowException, OSError):
+        return []
+    sizes = [
+        sum(group.column(index).total_compressed_size for index in range(group.num_columns))
+        for group in (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    ]
+    return _grouped([(number, number + 1, size) for number, size in enumerate(sizes)], task_bytes)
+
+
+def _members(stream: Stream, size: int, task_bytes: int) -> list[_Part]:
+    cuts = sorted({0, size, *(member.begin for member in read_members(stream) if not member.damage)})
+    return _grouped([(begin, end, end - begin) for begin, end in pairwise(cuts)], task_bytes)
+
+
+def _grouped(parts: Iterable[tuple[int, int, int]], task_bytes: int) -> list[_Part]:
+    """Neighbours together, up to a task's bytes."""
+    grouped: list[_Part] = []
+    for start, end, size in parts:
+        if grouped and grouped[-1][2] + size <= task_bytes:
+            grouped[-1] = (grouped[-1][0], end, grouped[-1][2] + size)
+        else:
+            grouped.append((start, end, size))
+    return grouped

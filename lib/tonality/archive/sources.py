@@ -1,0 +1,67 @@
+"""The streams of records in a file: itself, what it unpacks to, the members of the tar that it is."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from tonality.archive.compression import compression_of, unpack
+from tonality.archive.streams import Block, Stream, UnpackedStream
+from tonality.archive.tar import is_tar, read_members
+
+__all__ = ["Source", "find_members", "find_sources"]
+
+_DEEPEST: Final = 4
+"""Containers inside one another that are opened: an archive has two or three, a trap any number."""
+_PEEK_BYTES: Final = 512
+
+
+class Source(NamedTuple):
+    """A stream of records, or the name of something that has none. To be read before the next one."""
+
+    name: str
+    stream: Stream | None = None
+    skipped: str = ""
+    """Why it is not read."""
+    damage: str = ""
+    """What broke the container here."""
+
+
+def find_sources(name: str, stream: Stream, max_expansion: int, depth: int = 0) -> Iterator[Source]:
+    """The sources of a file: one, unless it is a tar; then each of its members, `name!path`, and the tar's own damage.
+
+    Containers are known by their content. Tars may be compressed, and their members again.
+    """
+    start = stream.peek(_PEEK_BYTES)
+    compression = compression_of(start)
+    if depth > _DEEPEST and (compression or is_tar(start)):
+        yield Source(name, damage=f"more than {_DEEPEST} containers inside one another")
+    elif compression:
+        unpacked = UnpackedStream(lambda: _unpack_anew(stream, compression, max_expansion))
+        yield from find_sources(name, unpacked, max_expansion, depth + 1)
+    elif is_tar(start):
+        yield from find_members(name, stream, max_expansion, depth)
+    else:
+        yield Source(name, stream)
+
+
+def find_members(
+    name: str, stream: Stream, max_expansion: int, depth: int = 0, ends_tar: bool = True
+) -> Iterator[Source]:
+    """The sources of a tar, or of a part of it that holds certain members; the tar itself, where it is broken or empty."""
+    empty = True
+    for member in read_members(stream, ends_tar):
+        empty = False
+        path = f"{name}!{member.name}".encode("utf-8", "replace").decode()  # names need not be UTF-8
+        if member.stream:
+            yield from find_sources(path, member.stream, max_expansion, depth + 1)
+        elif member.skipped:
+            yield Source(path, skipped=member.skipped)
+        else:
+            yield Source(name, damage=member.damage)
+    damage = stream.damage if isinstance(stream, UnpackedStream) else ""
+    if damage or empty:
+        yield Source(name, damage=damage)
+
+
+def _unpack_anew(stream: Stream, compression: str, max_expansion: int) -> Iterator[Block]:
+    stream.seek(0)
+    return unpack(stream, compression, max_expansion)

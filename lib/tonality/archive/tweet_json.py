@@ -1,0 +1,275 @@
+"""Twitter's JSON, API v1.1 and v2: an object to a tweet or a notice, or to the page of tweets that it is.
+
+The formats are Twitter's "Tweet object" and "Streaming message types" of API v1.1, with the extended tweets of 2017, and
+the "Tweet object" and "Expansions" of API v2, whole as responses or flattened as twarc2 does.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from tonality.archive.clock import microseconds
+from tonality.archive.outcome import Notice, Rejected, Tweet
+from tonality.text.escapes import unescaped
+
+__all__ = ["Page", "TweetText", "parse_line", "parse_tweet"]
+
+_NOTICES: Final = frozenset(
+    [
+        "delete",
+        "limit",
+        "scrub_geo",
+        "status_withheld",
+        "user_withheld",
+        "disconnect",
+        "warning",
+        "friends",
+        "friends_str",
+        "event",
+        "user_update",
+        "control",
+        "for_user",
+        "user_delete",
+        "user_undelete",
+        "user_protect",
+        "user_unprotect",
+        "user_suspend",
+        "user_unsuspend",
+        "errors",
+        "meta",
+    ]
+)
+"""Keys of objects that are messages of a stream, or responses without a tweet."""
+_NO_HASHTAGS: Final = b'"hashtags":[]'
+"""What most tweets have, as Twitter writes it."""
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+# Structs name what is wanted of an object: all else is skipped as it is read, which is what makes reading fast. `Raw` is
+# for parts that may be odd without making the tweet worthless.
+
+
+class TweetText(msgspec.Struct, gc=False):
+    """The parts of an object that hold a tweet's text, in any of the APIs' forms."""
+
+    text: str | None | msgspec.UnsetType = UNSET
+    full_text: str | None | msgspec.UnsetType = UNSET
+    extended_tweet: msgspec.Raw | msgspec.UnsetType = UNSET
+    note_tweet: msgspec.Raw | msgspec.UnsetType = UNSET
+    entities: msgspec.Raw | msgspec.UnsetType = UNSET
+
+
+class _User(msgspec.Struct, gc=False):
+    screen_name: str | None = None
+    username: str | None = None
+
+
+class _Reference(TweetText, gc=False):
+    """A tweet that another refers to; twarc2's flattened ones hold it whole."""
+
+    type: str | None = None
+    id: Any = None
+
+
+class _Object(TweetText, gc=False):
+    id: Any = None
+    id_str: Any = None
+    created_at: Any = None
+    user: _User | None = None
+    lang: str | None = None
+    retweeted_status: TweetText | None = None
+    author: _User | None = None
+    author_id: Any = None
+    referenced_tweets: list[_Reference] | None = None
+    data: msgspec.Raw | msgspec.UnsetType = UNSET
+    includes: msgspec.Raw | msgspec.UnsetType = UNSET
+
+
+class _Extension(msgspec.Struct, gc=False):
+    """The whole text of a tweet that was cut where old clients look: v1.1's extended_tweet, v2's note_tweet."""
+
+    full_text: str | None = None
+    text: str | None = None
+    entities: msgspec.Raw | msgspec.UnsetType = UNSET
+
+
+class _Hashtag(msgspec.Struct, gc=False):
+    text: str | None = None
+    tag: str | None = None
+
+
+class _Entities(msgspec.Struct, gc=False):
+    hashtags: list[_Hashtag] | None = None
+
+
+class _Deleted(msgspec.Struct, gc=False):
+    id: Any = None
+    id_str: Any = None
+
+
+class _Delete(msgspec.Struct, gc=False):
+    status: _Deleted | None = None
+    tweet: _Deleted | None = None
+
+
+class Page(msgspec.Struct):
+    """A response of API v2: the tweets it holds, each as JSON, and what they refer to."""
+
+    data: msgspec.Raw
+    includes: msgspec.Raw | msgspec.UnsetType
+
+
+_object: Final = msgspec.json.Decoder(_Object).decode
+_extension: Final = msgspec.json.Decoder(_Extension).decode
+_entities: Final = msgspec.json.Decoder(_Entities).decode
+_delete: Final = msgspec.json.Decoder(_Delete).decode
+_keys: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def parse_line(line: bytes) -> Tweet | Notice | Page:
+    """A line of JSON as a tweet, a notice or a page of tweets. A blank line is the stream's keep-alive.
+
+    Raises Rejected where it is none.
+    """
+    if not line.strip():
+        return Notice("keep-alive")
+    content = _decoded(line)
+    if content.data is not UNSET:
+        return Page(content.data, content.includes)
+    return _outcome(content, line, {}, {})
+
+
+def parse_tweet(content: bytes, included: Mapping[str, TweetText], names: Mapping[str, str]) -> Tweet | Notice:
+    """A tweet of a page, with the tweets and the users' names that its page includes, by their ids.
+
+    Raises Rejected where it is neither tweet nor notice.
+    """
+    return _outcome(_decoded(content), content, included, names)
+
+
+def _decoded(line: bytes) -> _Object:
+    try:
+        content = _object(line)
+    except msgspec.ValidationError as error:
+        raise Rejected(_reason(line, "wrong-type"), str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if line.startswith(_BYTE_ORDER_MARK):
+            return _decoded(line.removeprefix(_BYTE_ORDER_MARK))
+        raise Rejected(_reason(line, "malformed-json"), str(error)) from None
+    if not line.isascii() and _reason(line, ""):  # what is skipped is not decoded
+        raise Rejected("invalid-utf8")
+    return content
+
+
+def _reason(line: bytes, otherwise: str) -> str:
+    """Why a line is no JSON, as far as its bytes tell."""
+    if b"\0" in line:
+        return "nul-byte"
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return "invalid-utf8"
+    return otherwise
+
+
+def _outcome(
+    content: _Object, raw: bytes, included: Mapping[str, TweetText], names: Mapping[str, str]
+) -> Tweet | Notice:
+    if content.text is UNSET and content.full_text is UNSET and (notice := _notice(raw)):
+        return notice
+    original = content.retweeted_status
+    if content.referenced_tweets:
+        original = _retweeted(content.referenced_tweets, included) or original
+    shown = content if original is None or (isinstance(original, _Reference) and not original.text) else original
+    text, entities = _whole_text(shown)
+    return Tweet(
+        _identifier(content),
+        microseconds(content.created_at),
+        _author(content, names),
+        content.lang,
+        unescaped(text) if "&" in text else text,
+        _hashtags(content.entities if entities is UNSET else entities),
+        original is not None,
+    )
+
+
+def _notice(raw: bytes) -> Notice | None:
+    content = _keys(raw.removeprefix(_BYTE_ORDER_MARK))
+    kind = next((key for key in content if key in _NOTICES), None)
+    if kind == "delete":
+        return Notice(kind, _deleted(content["delete"]))
+    return Notice(kind) if kind else None
+
+
+def _deleted(content: msgspec.Raw) -> int | None:
+    try:
+        notice = _delete(content)
+        return _identifier(notice.status or notice.tweet or _Deleted())
+    except (msgspec.ValidationError, Rejected):
+        return None
+
+
+def _retweeted(references: Iterable[_Reference], included: Mapping[str, TweetText]) -> TweetText | None:
+    """The retweeted tweet as the page includes it; else the reference, which may hold it or not."""
+    reference = next((reference for reference in references if reference.type == "retweeted"), None)
+    return included.get(str(reference.id), reference) if reference else None
+
+
+def _whole_text(content: TweetText) -> tuple[str, msgspec.Raw | msgspec.UnsetType]:
+    """The untruncated text and the entities that go with it."""
+    if content.extended_tweet is not UNSET and (whole := _extended(content.extended_tweet, content.entities)):
+        return whole
+    if content.note_tweet is not UNSET and (whole := _extended(content.note_tweet, content.entities)):
+        return whole
+    text = content.full_text
+    if text is None or text is UNSET:
+        text = content.text
+    if text is None or text is UNSET:
+        raise Rejected("no-text")
+    return text, content.entities
+
+
+def _extended(
+    extension: msgspec.Raw, entities: msgspec.Raw | msgspec.UnsetType
+) -> tuple[str, msgspec.Raw | msgspec.UnsetType] | None:
+    try:
+        whole = _extension(extension)
+    except (msgspec.ValidationError, UnicodeDecodeError):
+        return None
+    text = whole.text if whole.full_text is None else whole.full_text
+    return None if text is None else (text, entities if whole.entities is UNSET else whole.entities)
+
+
+def _identifier(content: _Object | _Deleted) -> int:
+    value = content.id
+    if type(value) is not int:  # JavaScript's numbers lose its last digits; the string has them all
+        value = content.id_str or value
+        if value is None:
+            raise Rejected("no-id")
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+            value = int(value)
+    if type(value) is not int or not 0 < value < 2**63:
+        raise Rejected("wrong-type", f"id is {str(value)[:100]!r}, not a positive 64-bit number")
+    return value
+
+
+def _author(content: _Object, names: Mapping[str, str]) -> str | None:
+    """The name; where only API v2's number is known, that."""
+    user = content.user or content.author
+    name = (user.screen_name or user.username) if user else None
+    if name or content.author_id is None:
+        return name
+    number = str(content.author_id)
+    return names.get(number, number)
+
+
+def _hashtags(entities: msgspec.Raw | msgspec.UnsetType) -> list[str]:
+    """The hashtags, lower-case, in the order of the text. Odd entities are no reason to lose a tweet."""
+    if entities is UNSET or _NO_HASHTAGS in bytes(entities):
+        return []
+    try:
+        found = _entities(entities).hashtags or []
+    except (msgspec.ValidationError, UnicodeDecodeError):
+        return []
+    return [text.lower() for hashtag in found if (text := hashtag.text or hashtag.tag)]

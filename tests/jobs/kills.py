@@ -1,0 +1,254 @@
+"""What the tests of kills need: an archive in two versions, a run of `clean` to kill, and a reader of its table."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final, Self
+
+import psutil
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+Rows = frozenset[tuple[int, str]]
+"""What a reader finds in a day: ids and texts. Absence is None."""
+
+_DAYS: Final = 12
+_TWEETS: Final = 250
+_POLL_SECONDS: Final = 0.001
+_PATIENCE_SECONDS: Final = 300
+
+
+def write_archive(folder: Path, version: int) -> dict[str, Rows]:
+    """A file a day, with duplicates, rejects and notices; what a reader should find in each day of the table.
+
+    No day is the same in two versions, and each version has one day more than the one before.
+    """
+    folder.mkdir()
+    table: dict[str, Rows] = {}
+    for day in range(1, _DAYS + version):
+        tweets = {day * 1000 + n: f"смотрели кино, {version}-й раз {n}" for n in range(_TWEETS + version)}
+        lines = [_status(day, number, text) for number, text in tweets.items()]
+        lines += [
+            *lines[:7],
+            _status(day - 1 or 1, day * 1000, "второй"),
+            b'{"delete":{}}',
+            b"",
+            b"{broken",
+            lines[0][:40],
+        ]
+        (folder / f"{day:02}.json.gz").write_bytes(gzip.compress(b"\n".join(lines)))
+        table[f"day=2015-12-{day:02}"] = frozenset(tweets.items())
+    return table
+
+
+def _status(day: int, number: int, text: str) -> bytes:
+    created_at = f"Tue Dec {day:02} 08:01:02 +0000 2015"
+    user, entities = {"screen_name": "anna"}, {"hashtags": [{"text": "кино"}]}
+    status = {"created_at": created_at, "id": number, "text": text, "lang": "ru", "user": user, "entities": entities}
+    return json.dumps(status, ensure_ascii=False).encode()
+
+
+def rows(root: Path, table: str) -> list[dict[str, Any]]:
+    """Every row of a table but for the run that wrote it, in an order that depends on nothing else."""
+    found: pa.Table = ds.dataset(root / table, partitioning="hive", format="parquet").to_table()
+    return sorted(found.drop_columns(["run"]).to_pylist(), key=repr)
+
+
+class Job:
+    """`tonality clean` in a session of its own, so that whatever it starts is found, and ended, by its number."""
+
+    def __init__(self, archive: Path, root: Path) -> None:
+        command = [str(Path(sys.executable).parent / "tonality"), "clean"]
+        settings = {"paths.archive": archive, "paths.root": root, "spark.master": "local[2]", "spark.memory": "1g"}
+        command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+        self.root = root
+        self._said = root.with_name("said")
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait()
+
+    @property
+    def said(self) -> str:
+        """All that it has written to the console so far."""
+        return self._said.read_text()
+
+    def wait_for(self, seen: Callable[[], object]) -> bool:
+        """Whether that was seen before the job ended."""
+        while self._process.poll() is None:
+            if seen():
+                return True
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether it is still there after so many seconds."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self._process.poll() is None
+
+    def status(self) -> int:
+        """Its exit status, once it and all that it has started are gone."""
+        status = self._process.wait(_PATIENCE_SECONDS)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while left := self._processes():
+            assert time.monotonic() < deadline, f"{left} outlived the driver"
+            time.sleep(_POLL_SECONDS)
+        return status
+
+    def has_java(self) -> bool:
+        """Whether Spark's Java runs."""
+        return bool(self._java())
+
+    def has_worker(self) -> bool:
+        """Whether a Python worker runs; the first ones ask the archive's reader for its schema and its tasks."""
+        return bool(self._workers())
+
+    def reads(self) -> bool:
+        """Whether a Python worker runs that reads the archive."""
+        return any("pyspark.worker" in _words(worker) for worker in self._workers())
+
+    def kill_driver(self) -> bool:
+        """End the driver's Python and its Java at once; like its siblings, False where there was nothing to kill."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        return True
+
+    def kill_python(self) -> bool:
+        """End the driver's Python alone."""
+        self._process.kill()
+        return True
+
+    def kill_java(self) -> bool:
+        """End the driver's Java alone."""
+        return _kill_last(self._java())
+
+    def kill_worker(self) -> bool:
+        """End the Python worker that was started last."""
+        return _kill_last(self._workers())
+
+    def stands(self, pattern: str) -> bool:
+        """Whether something under the root has such a name."""
+        with suppress(FileNotFoundError):  # a folder that went while it was listed
+            return any(self.root.glob(pattern))
+        return False
+
+    def _java(self) -> list[psutil.Process]:
+        return [process for process in self._processes() if "org.apache.spark.deploy.SparkSubmit" in _words(process)]
+
+    def _workers(self) -> list[psutil.Process]:
+        """The daemon is Java's child, and the workers are the daemon's."""
+        daemons = {process.pid: process for process in self._processes() if "pyspark.daemon" in _words(process)}
+        return [process for process in daemons.values() if _parent(process) in daemons]
+
+    def _processes(self) -> list[psutil.Process]:
+        """Those of its session that live, children whose parents are gone included."""
+        found = []
+        for pid in psutil.pids():
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):
+                process = psutil.Process(pid) if os.getsid(pid) == self._process.pid else None
+                if process and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+
+def _kill_last(processes: list[psutil.Process]) -> bool:
+    for process in sorted(processes, key=psutil.Process.create_time)[-1:]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+            return True
+    return False
+
+
+def _words(process: psutil.Process) -> list[str]:
+    with suppress(psutil.NoSuchProcess):
+        return list(process.cmdline())
+    return []
+
+
+def _parent(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        return int(process.ppid())
+    return 0
+
+
+class Reader:
+    """Somebody else's program: reads the whole of tweets/ again and again, and remembers what it found in each day."""
+
+    def __init__(self, root: Path, days: set[str]) -> None:
+        self.found: defaultdict[str, set[Rows | None]] = defaultdict(set)
+        self.looks = 0
+        self._tweets, self._days = root / "tweets", days
+        self._known: dict[tuple[object, ...], Rows] = {}
+        self._fault: BaseException | None = None
+        self._stopped = Event()
+        self._thread = Thread(target=self._keep_looking)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+        if self._fault:
+            raise self._fault
+
+    def look(self) -> dict[str, Rows | None]:
+        """Each day as it is now; None where the listing of the table or of the day finds it absent."""
+        listed = {day.name for day in self._tweets.glob("day=*")}
+        return {day: self._read(self._tweets / day) if day in listed else None for day in self._days | listed}
+
+    def _keep_looking(self) -> None:
+        try:
+            while not self._stopped.wait(_POLL_SECONDS):
+                for day, content in self.look().items():
+                    self.found[day].add(content)
+                self.looks += 1
+        except BaseException as fault:
+            self._fault = fault
+
+    def _read(self, day: Path) -> Rows | None:
+        """A day is read again where it was replaced between its listing and the opening of its files."""
+        while day.exists():
+            with suppress(FileNotFoundError):
+                files = [day / name for name in _listing(day) if name.endswith(".parquet")]
+                key = tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+                if key not in self._known:
+                    self._known[key] = frozenset(pair for file in files for pair in _pairs(file))
+                return self._known[key]
+        return None
+
+
+def _listing(day: Path) -> list[str]:
+    """The names in the folder, provided that it still stands there: one that was replaced may be half deleted."""
+    handle = os.open(day, os.O_RDONLY)
+    try:
+        names = os.listdir(handle)  # noqa: PTH208 - of the folder that was opened, whatever its name is by now
+        if not os.path.samestat(os.fstat(handle), day.stat()):
+            raise FileNotFoundError(day)
+        return names
+    finally:
+        os.close(handle)
+
+
+def _pairs(file: Path) -> list[tuple[int, str]]:
+    with pq.ParquetFile(file) as parquet:
+        columns = parquet.read(["tweet_id", "text"])
+    return list(zip(columns["tweet_id"].to_pylist(), columns["text"].to_pylist(), strict=True))
