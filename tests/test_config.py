@@ -381,6 +381,12 @@ def test_days_besides_need_locations_by_day(tmp_path):
     ]
 
 
+def test_what_is_wrong_about_a_location_says_nothing_of_its_days():
+    assert [fault.partition(":")[0] for fault in about_days("paths.archive={date}.gz", "archive.lookahead=1")] == [
+        "paths.archive"
+    ]
+
+
 def test_days_and_locations_that_fit_are_taken(tmp_path):
     options = [f"paths.archive={tmp_path}/{{day}}.gz", "archive.since=2015-12-10", "archive.until=2015-12-10"]
     assert load([], [*options, "archive.lookahead=1"], ["archive"]).archive.lookahead == 1

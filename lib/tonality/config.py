@@ -39,9 +39,10 @@ def load(
 ) -> Settings:
     """Settings from TOML files and `section.key=value` overrides, the later over the earlier.
 
-    The inputs are keys of [paths] that are about to be read: what they name on this machine must be there, and root
-    must be of a kind that can be opened; None where nothing is about to happen. Raises SettingsFault, which names every
-    fault found: unreadable files, unknown keys, wrong types, contradictions, missing inputs.
+    The inputs are keys of [paths] that are about to be read: what they name on this machine must be there, {day} must
+    have its days, and root must be of a kind that can be opened; None where nothing is about to happen. Raises
+    SettingsFault, which names every fault found: unreadable files, unknown keys, wrong types, contradictions, missing
+    inputs.
     """
     faults: list[str] = []
     merged: dict[str, Any] = {}

@@ -18,7 +18,7 @@ from tonality.config import conf_directory
 from tonality.faults import Fault, SettingsFault
 from tonality.settings import SparkSettings
 
-__all__ = ["check_session", "rows_per_batch", "spark_session"]
+__all__ = ["check_session", "local_cores", "rows_per_batch", "spark_session"]
 
 _FIXED: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -60,6 +60,14 @@ def check_session(settings: SparkSettings) -> None:
         faults.append(f"spark.memory: found {settings.memory}, but this machine has {there // _UNITS['m']}m")
     if faults:
         raise SettingsFault("\n".join(faults))
+
+
+def local_cores(settings: SparkSettings) -> int | None:
+    """How many tasks run at once where the session is one of this machine; None where it is a cluster's."""
+    local = _MASTER.fullmatch(settings.master)
+    if _under_spark_submit() or not settings.master.startswith("local") or not local or "cluster" in settings.master:
+        return None
+    return (os.cpu_count() or 1) if local[2] == "*" else int(local[2] or 1)
 
 
 @contextmanager

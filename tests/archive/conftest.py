@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from tonality.archive.listing import find_files
-from tonality.archive.pieces import cut
+from tonality.archive.pieces import plan_tasks
 from tonality.archive.request import ColumnNames, ReadRequest
 from tonality.archive.staged import read_staged
 from tonality.config import conf_directory
@@ -58,11 +58,13 @@ def request_for():
 def read_paths(request_for):
     def read(*paths, **fields):
         request = request_for(*paths, **fields)
-        pieces = [piece for file in find_files(request.paths, request.besides) for piece in cut(file, request)]
-        batches = list(read_staged(pieces, request))
+        tasks = plan_tasks(find_files(request.paths, request.besides), request)
+        batches = [batch for task in tasks for batch in read_staged(task, request)]
         assert all(batch.schema.equals(STAGED) for batch in batches)
         rows = pa.Table.from_batches(batches, STAGED).to_pylist()
-        return Read(*([row for row in rows if row["kind"] == kind] for kind in ("tweet", "reject", "account", "delete")))
+        return Read(
+            *([row for row in rows if row["kind"] == kind] for kind in ("tweet", "reject", "account", "delete"))
+        )
 
     return read
 

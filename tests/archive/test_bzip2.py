@@ -1,6 +1,7 @@
 import bz2
 import io
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -95,7 +96,7 @@ def read_in_ranges(packed, cuts, max_record=2**20):
     """The lines that the ranges between the cuts give, with their offsets in the whole stream."""
     lines, before = [], 0
     edges = [0, *sorted(set(cuts)), len(packed)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         blocks = unpack_bzip2(FileStream(io.BytesIO(packed)), start, None if end == len(packed) else end)
         part = Lines(blocks, max_record, begins_file=start == 0)
         lines += [(before + line.offset, line.content) for line in part]
@@ -114,7 +115,9 @@ def test_every_line_belongs_to_exactly_one_range(cuts):
 
 
 def test_ranges_smaller_than_a_block_and_streams_joined_lose_nothing():
-    joined = bz2.compress(CONTENT[:50_001], 1) + bz2.compress(CONTENT[50_001:400_000], 1) + bz2.compress(CONTENT[400_000:])
+    joined = (
+        bz2.compress(CONTENT[:50_001], 1) + bz2.compress(CONTENT[50_001:400_000], 1) + bz2.compress(CONTENT[400_000:])
+    )
     found = read_in_ranges(joined, range(1000, len(joined), 9973))
     assert [content for _, content in found] == LINES
 

@@ -90,7 +90,9 @@ def test_what_stands_behind_a_member_and_is_none_is_damage(packing, padding):
 def test_an_empty_stream_holds_nothing_and_is_not_damaged(packed):
     stream = FileStream(io.BytesIO(packed))
     name = compression_of(stream.peek(4))
-    assert [block for block in (unpack(stream, name, 10) if name else stream.blocks()) if block.content or block.damage] == []
+    assert [
+        block for block in (unpack(stream, name, 10) if name else stream.blocks()) if block.content or block.damage
+    ] == []
 
 
 @pytest.mark.parametrize("packed", [b"\x1f\x8b", b"BZh", b"BZh9", b"BZh91AY", zstd.compress(b"one")[:5]])

@@ -45,7 +45,7 @@ def test_a_key_that_is_not_there_is_a_missing_value():
         ({"user": {"screen_name": "nested"}}, "nested"),
         ({"user.screen_name": "literal", "user": {"screen_name": "nested"}}, "literal"),
         ({"user": {"screen_name": None}}, None),
-        ({"user": "no object"}, None),
+        ({"user": "screen_name"}, None),
         ({"user": None}, None),
         ({"user": [1]}, None),
         ({}, None),

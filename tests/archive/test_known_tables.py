@@ -134,9 +134,12 @@ def test_texts_that_the_first_twarc_csv_wrote_as_json_are_read():
     assert tweets(written(TWARC_CSV_0_1, row(text=r'"can\u2019t \n wait"')))[0].text == "can’t \n wait"
 
 
-@pytest.mark.parametrize("text", ['"quoted"', '"', '"a" b "c"'])
-def test_a_text_in_quotes_keeps_them(text):
-    assert tweets(written(TWARC_CSV, row(text=text)))[0].text == text
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [(TWARC_CSV, '"quoted"'), (TWARC_CSV, '"'), (TWARC_CSV, '"a" b "c"'), (TWARC_CSV_0_1, '"a" b "c"')],
+)
+def test_a_text_in_quotes_that_is_no_json_keeps_them(header, text):
+    assert tweets(written(header, row(text=text)))[0].text == text
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("retweet", True), ("original", False), ("quote", False)])
@@ -247,3 +250,20 @@ def test_the_row_in_which_rutweetcorp_breaks_off_is_a_reject_with_all_its_lines(
     first, second = records
     assert (first.outcome.text, second.raw, second.outcome.reason) == ("до", start, "cut-off")
     assert records.damage == "cut off"
+
+
+def test_what_follows_a_break_in_rutweetcorp_is_no_part_of_the_row_before_it():
+    blocks = [Block(b'"2";"1386325927";"who";"one'), Block(b"", "broken"), Block(b"x\nrest\n")]
+    blocks.append(Block(RUSSIAN.format(3, "после").encode()))
+    outcomes = [record.outcome for record in RuTweetCorpRecords(Lines(iter(blocks), 2**20))]
+    assert [getattr(outcome, "reason", "") for outcome in outcomes] == ["cut-off", "malformed-csv", ""]
+
+
+def test_a_last_row_of_rutweetcorp_without_its_end_is_a_reject():
+    content = RUSSIAN.format(1, "до") + '\n"2";"1386325927";"who";"no end\nat all\n'
+    assert [getattr(record.outcome, "reason", "") for record in read(content.encode())] == ["", "malformed-csv"]
+
+
+def test_a_byte_order_mark_costs_rutweetcorp_nothing():
+    content = "\ufeff" + RUSSIAN.format(1, "раз\nдва")
+    assert [tweet.text for tweet in tweets(content.encode())] == ["раз\nдва"]

@@ -1,7 +1,7 @@
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.text.topic import hashtag_pattern, phrase_pattern
+from tonality.text.topic import common_part, hashtag_pattern, phrase_pattern
 
 WARS = "звёздн* войн*"
 
@@ -37,6 +37,9 @@ FOUND = [
     ("Straße", "die STRAßE"),
     ("हिन्दी", "मेरी हिन्दी"),
     ("во\u0301йны", "ВО\u0301ЙНЫ"),
+    ("istanbul", "İSTANBUL"),
+    ("ISTANBUL", "I\u0307stanbul"),
+    ("İstanbul", "ıstanbul"),
 ]
 NOT_FOUND = [
     ("война", "войнах"),
@@ -50,6 +53,7 @@ NOT_FOUND = [
     ("эпизод 7", "эпизод 77"),
     ("ёлка", ""),
     ("हिन्द", "हिन्दी"),
+    ("star", "𝐚star"),
 ]
 
 
@@ -114,3 +118,19 @@ def test_a_hashtag_is_matched_as_a_whole(found, tag, other):
 def test_what_is_no_hashtag_is_refused(tag):
     with pytest.raises(ValueError, match=r"is no hashtag: wanted letters, digits and _ without spaces"):
         hashtag_pattern([tag])
+
+
+@pytest.mark.parametrize(
+    ("phrase", "part"),
+    [
+        ("звёздн* войн*", "здн"),
+        ("Star Wars", "star"),
+        ("disney", "sney"),
+        ("Straße", "strasse"),
+        ("café", "caf"),
+        ("7 эпизод", "эпизод"),
+        ("ёй", ""),
+    ],
+)
+def test_a_phrase_has_its_longest_run_of_plain_letters_in_common_with_every_text(phrase, part):
+    assert common_part(phrase) == part

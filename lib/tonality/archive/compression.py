@@ -71,7 +71,7 @@ _ERRORS: Final = (
 )
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
 _FAILED_CHECKSUM: Final = {"incorrect data check": 4, "incorrect length check": 0}
-"""zlib's words for a gzip member that was read to its end and is not what it was, with the bytes of it that are left."""
+"""zlib's words for a gzip member that came to its end and is not what it was, with the bytes of it that are left."""
 
 
 def compression_of(start: bytes) -> str | None:
@@ -138,9 +138,7 @@ def _behind_zeros(stream: Stream, position: int) -> int | None:
     return None
 
 
-def _salvage(
-    stream: Stream, codec: _Codec, begin: int, sound: int, given: int
-) -> Generator[Block, None, int | None]:
+def _salvage(stream: Stream, codec: _Codec, begin: int, sound: int, given: int) -> Generator[Block, None, int | None]:
     """What a broken member still holds behind the bytes given, found by reading it again, byte by byte at the end.
 
     Fast decompressors fail, or are cut off, with much in their hands. The first `sound` bytes of the member are known

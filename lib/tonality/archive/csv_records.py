@@ -19,6 +19,9 @@ __all__ = ["CsvRecords", "Fields", "Layout", "csv_columns"]
 _MULTILINE: Final = 200
 """Lines that a quoted field may run over before its quote is taken for a stray one."""
 
+_OPEN_QUOTE: Final = "unexpected end of data"
+"""The CSV reader's words for a quoted field that its input does not close."""
+
 _Row = tuple[Line, list[str] | Rejected]
 
 Fields = tuple[str | None, ...]
@@ -125,17 +128,24 @@ class _CsvReader:
                 yield line, text.split(self._delimiter) if text else []
 
     def _quoted(self, line: Line, text: str) -> _Row:
-        """The row that begins with a line, and ends with it or with a later one."""
+        """The row that begins with a line that has quotes."""
+        try:
+            return line, next(csv.reader((text,), delimiter=self._delimiter, strict=True))
+        except csv.Error as error:
+            if str(error) != _OPEN_QUOTE:
+                return line, Rejected("malformed-csv", str(error))
+        return self._multiline(line, text)
+
+    def _multiline(self, line: Line, text: str) -> _Row:
+        """The row that begins with a line in which a quoted field stays open."""
         taken = [line]
         try:
             fields = next(csv.reader(chain((f"{text}\n",), self._more(taken)), delimiter=self._delimiter, strict=True))
-            if len(taken) > 1 and self.width and len(fields) != self.width:
+            if self.width and len(fields) != self.width:
                 raise Rejected("malformed-csv")
-        except (Rejected, csv.Error) as error:
+        except (Rejected, csv.Error):
             self._ahead.extendleft(reversed(taken[1:]))
-            if len(taken) > 1 or str(error) == "unexpected end of data":
-                return line, Rejected("malformed-csv", "a quoted field that never ends")
-            return line, Rejected("malformed-csv", str(error))
+            return line, Rejected("malformed-csv", "a quoted field that never ends")
         whole = joined(taken, self._max_record)
         if whole.is_too_long:
             return whole, Rejected("too-long", f"{whole.bytes} bytes, at most {len(whole.content)}")

@@ -57,7 +57,7 @@ def day_locations(
             raise SettingsFault(f"{location}: {{day}} needs both archive.since and archive.until")
         first, last = since.toordinal(), until.toordinal()
         wanted |= _filled(location, first, last)
-        besides |= _filled(location, first - lookback, first - 1) | _filled(location, last + 1, last + lookahead)
+        besides |= _filled(location, first - lookback, last + lookahead)
     return DayLocations(tuple(wanted), tuple(location for location in besides if location not in wanted))
 
 

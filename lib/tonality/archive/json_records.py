@@ -48,19 +48,21 @@ class JsonRecords:
     def __iter__(self) -> Iterator[Record]:
         limit = self._max_record
         for line in self._lines:
-            try:
-                if line.damage:
-                    raise Rejected("cut-off", line.damage)
-                if line.is_too_long:
-                    raise _too_long(line.bytes, limit)
-                outcome: Tweet | Notice | Page | Rejected = parse_line(line.content)
+            outcome: Tweet | Notice | Page | Rejected
+            if line.damage:
+                outcome = Rejected("cut-off", line.damage)
+            elif line.is_too_long:
+                outcome = _too_long(line.bytes, limit)
+            else:
+                try:
+                    outcome = parse_line(line.content)
+                except Rejected as rejected:
+                    outcome = rejected
                 if isinstance(outcome, Page):
                     yield from self._page(line, outcome)
                     continue
                 if line.bytes > limit:
-                    raise _too_long(line.bytes, limit)
-            except Rejected as rejected:
-                outcome = rejected
+                    outcome = _too_long(line.bytes, limit)
             yield Record(line.offset, line.number, line.content, outcome)
 
     def _page(self, line: Line, page: Page) -> Iterator[Record]:

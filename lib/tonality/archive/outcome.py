@@ -48,8 +48,11 @@ class Record(NamedTuple):
 
 
 class Records(Protocol):
-    """The records of a file. `damage`, after the iteration, says what broke the file, or is empty."""
+    """The records of a stream, in their order."""
 
-    damage: str
+    @property
+    def damage(self) -> str:
+        """After the iteration, what broke the stream; empty where nothing did."""
+        ...
 
     def __iter__(self) -> Iterator[Record]: ...

@@ -4,7 +4,7 @@ A file that is worth several tasks is looked into on the driver: its first bytes
 Parquet table. Whatever else is read, is read by the tasks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import BinaryIO, Final, Literal, NamedTuple
 
@@ -19,9 +19,13 @@ from tonality.archive.streams import FileStream, Stream, UnpackedStream
 from tonality.archive.tar import is_tar, read_members
 from tonality.locations import filesystem
 
-__all__ = ["Piece", "cut", "pack"]
+__all__ = ["Piece", "plan_tasks"]
 
 _PEEK_BYTES: Final = 2**16
+_TASKS_A_CORE: Final = 4
+"""Tasks that each core should have at least, so that none waits long for the last."""
+_LEAST_BYTES: Final = 2**20
+"""What is worth a task in any case."""
 
 
 class Piece(NamedTuple):
@@ -35,38 +39,44 @@ class Piece(NamedTuple):
     """Where the part begins: in bytes, for row groups as their number."""
     end: int | None = None
     """Where it ends; None for the end of the file."""
-    index: int = 0
-    """Which of the file's parts it is."""
+    number: int = 0
+    """Which of the file's parts it is, from 0."""
 
 
-def cut(file: ArchiveFile, request: ReadRequest) -> list[Piece]:
+def plan_tasks(files: Sequence[ArchiveFile], request: ReadRequest) -> list[list[Piece]]:
+    """The pieces that each task reads: small ones packed, the largest tasks first, so that none of them starts last."""
+    share = sum(file.bytes for file in files) // (request.cores * _TASKS_A_CORE)
+    task_bytes = min(request.task_bytes, max(share, _LEAST_BYTES))
+    return _pack((piece for file in files for piece in _cut(file, request, task_bytes)), task_bytes)
+
+
+def _cut(file: ArchiveFile, request: ReadRequest, task_bytes: int) -> list[Piece]:
     """The pieces of a file: one, unless it is large and of a form that can be read from the middle.
 
     Lines of JSON can, plain or in bzip2; plain tars, by their members; Parquet, by its row groups. A table in CSV
     cannot, whose line breaks may stand inside of fields, nor what is compressed by gzip or Zstandard.
     """
     whole = [Piece(file.url, file.bytes)]
-    if file.bytes < 2 * request.task_bytes:
+    if file.bytes < 2 * task_bytes:
         return whole
     system, path = filesystem(file.url)
     with system.open(path, "rb") as opened:
         stream = FileStream(opened)
         start = stream.peek(_PEEK_BYTES)
         if form_of(start, request) == "parquet":
-            return _pieces(file, "row groups", _row_groups(opened, request.task_bytes)) or whole
+            return _pieces(file, "row groups", _row_groups(opened, task_bytes)) or whole
         if is_tar(start):
-            return _pieces(file, "members", _members(stream, file.bytes, request.task_bytes))
+            return _pieces(file, "members", _members(stream, file.bytes, task_bytes))
         if _holds_json_lines(stream, start, request):
-            cuts = [*range(0, file.bytes - request.task_bytes // 2, request.task_bytes), file.bytes]
+            cuts = [*range(0, file.bytes - task_bytes // 2, task_bytes), file.bytes]
             return _pieces(file, "lines", [(begin, end, end - begin) for begin, end in pairwise(cuts)])
     return whole
 
 
-def pack(pieces: Iterable[Piece], task_bytes: int) -> list[list[Piece]]:
-    """The pieces as tasks of about as many bytes each; the largest first, so that none starts last."""
+def _pack(pieces: Iterable[Piece], task_bytes: int) -> list[list[Piece]]:
     tasks: list[list[Piece]] = []
     filled = 0
-    for piece in sorted(pieces, key=lambda piece: (-piece.bytes, piece.url, piece.index)):
+    for piece in sorted(pieces, key=lambda piece: (-piece.bytes, piece.url, piece.number)):
         if not tasks or filled + piece.bytes > task_bytes:
             tasks.append([])
             filled = 0
@@ -81,7 +91,7 @@ _Part = tuple[int, int | None, int]
 
 def _pieces(file: ArchiveFile, part: Literal["lines", "members", "row groups"], parts: list[_Part]) -> list[Piece]:
     parts[-1:] = [(start, None, size) for start, _, size in parts[-1:]]  # whatever stands behind belongs to the last
-    return [Piece(file.url, size, part, start, end, index) for index, (start, end, size) in enumerate(parts)]
+    return [Piece(file.url, size, part, start, end, number) for number, (start, end, size) in enumerate(parts)]
 
 
 def _holds_json_lines(stream: Stream, start: bytes, request: ReadRequest) -> bool:

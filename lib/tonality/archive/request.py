@@ -58,4 +58,6 @@ class ReadRequest(BaseModel):
     max_expansion: int = 250
     """How many times its size a compressed stream may expand."""
     task_bytes: int = 33_554_432
-    """Bytes that a task reads: larger files are cut where their form allows it, smaller ones packed together."""
+    """Bytes that a task reads at most: larger files are cut where their form allows it, smaller ones packed."""
+    cores: int = 1
+    """How many tasks are read at once: a small archive is cut so that each has some."""

@@ -9,7 +9,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
 from tonality.archive.listing import find_files
-from tonality.archive.pieces import Piece, cut, pack
+from tonality.archive.pieces import Piece, plan_tasks
 from tonality.archive.request import ReadRequest
 from tonality.archive.staged import read_staged
 from tonality.schema import STAGED
@@ -48,8 +48,7 @@ class _Reader(DataSourceReader):
 
     def partitions(self) -> list[InputPartition]:
         files = find_files(self._request.paths, self._request.besides)
-        pieces = (piece for file in files for piece in cut(file, self._request))
-        return [_Task(task) for task in pack(pieces, self._request.task_bytes)]
+        return [_Task(task) for task in plan_tasks(files, self._request)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
         assert isinstance(partition, _Task)

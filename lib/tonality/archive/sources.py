@@ -46,7 +46,7 @@ def find_sources(name: str, stream: Stream, max_expansion: int, depth: int = 0) 
 def find_members(
     name: str, stream: Stream, max_expansion: int, depth: int = 0, ends_tar: bool = True
 ) -> Iterator[Source]:
-    """The sources of a tar, or of a part of it that holds certain members; the tar itself, where it is broken or empty."""
+    """The sources of a tar, or of a part of it, and the tar itself where it is broken or empty."""
     empty = True
     for member in read_members(stream, ends_tar):
         empty = False

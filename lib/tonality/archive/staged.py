@@ -16,7 +16,7 @@ from tonality.locations import filesystem
 from tonality.schema import STAGED
 from tonality.text.cleaning import Cleaner
 
-__all__ = ["read_staged"]
+__all__ = ["read_opened", "read_staged"]
 
 _BATCH_ROWS: Final = 4096
 _BATCH_CHARACTERS: Final = 2**24
@@ -54,6 +54,13 @@ def read_staged(pieces: Iterable[Piece], request: ReadRequest) -> Iterator[pa.Re
     yield from task.rest()
 
 
+def read_opened(piece: Piece, file: BinaryIO, request: ReadRequest) -> Iterator[pa.RecordBatch]:
+    """The same of one piece of a file that is open."""
+    task = _Pass(request)
+    yield from task.read(piece, file)
+    yield from task.rest()
+
+
 class _Pass:
     """The rows that wait for their batch to fill."""
 
@@ -74,7 +81,7 @@ class _Pass:
         for opened in open_piece(piece, file, self._request):
             account = _Account(opened.name, damage=opened.damage, skipped=opened.skipped)
             if opened.lines:
-                account.piece = piece.index
+                account.piece = piece.number
             if opened.records:
                 yield from self._take(opened.records, account)
                 account.damage = opened.records.damage

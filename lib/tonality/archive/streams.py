@@ -1,7 +1,7 @@
 """Bytes of an archive as streams: a file or a part of one, and what a compressed stream holds, read alike."""
 
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 __all__ = ["Block", "FileStream", "Stream", "UnpackedStream"]
 
@@ -42,17 +42,21 @@ class Stream(Protocol):
         ...
 
 
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+    def seek(self, position: int, /) -> object: ...
+
+
 class FileStream:
     """A file, or the part of it from `start` up to `end`, in bytes, as a stream of its own."""
 
-    def __init__(self, file: BinaryIO, start: int = 0, end: int | None = None) -> None:
+    def __init__(self, file: _Readable, start: int = 0, end: int | None = None) -> None:
         self._file = file
         self._start = start
         self._size = None if end is None else end - start
         self._position = 0
         self._peeked = b""
-        if start:
-            file.seek(start)
+        file.seek(start)
 
     def peek(self, size: int) -> bytes:
         """The next bytes, which stay."""
@@ -100,7 +104,10 @@ class UnpackedStream:
 
     def __init__(self, unpack: Callable[[], Iterator[Block]]) -> None:
         self._unpack = unpack
-        self._begin()
+        self._blocks = unpack()
+        self._buffer = b""
+        self._before = 0  # bytes before the buffer
+        self._broken: Block | None = None
 
     @property
     def damage(self) -> str:
@@ -128,7 +135,7 @@ class UnpackedStream:
     def seek(self, position: int) -> None:
         """Go to so many bytes after the start; back by decompressing anew."""
         if position < self._before:
-            self._begin()
+            self._blocks, self._buffer, self._before, self._broken = self._unpack(), b"", 0, None
         while self._before < position and self.read(min(READ_BYTES, position - self._before)):
             pass
 
@@ -139,9 +146,3 @@ class UnpackedStream:
         if self._broken:
             yield self._broken
         yield from self._blocks
-
-    def _begin(self) -> None:
-        self._blocks = self._unpack()
-        self._buffer = b""
-        self._before = 0
-        self._broken: Block | None = None

@@ -58,11 +58,11 @@ def read_members(stream: Stream, ends_tar: bool = True) -> Iterator[Member]:
     begin, lost, ended = stream.tell(), False, False
     while header := stream.read(tarfile.BLOCKSIZE):
         content = stream.tell()
-        try:
-            entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-        except tarfile.EOFHeaderError:  # more tars may follow
+        if not header.strip(b"\0"):  # the end, behind which another tar may follow
             said, begin, lost, ended = {}, content, False, True
             continue
+        try:
+            entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
             if not lost:
                 yield Member(damage=f"tar broken at byte {content - len(header)}: {error}")

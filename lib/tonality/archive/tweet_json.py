@@ -1,7 +1,7 @@
 """Twitter's JSON, API v1.1 and v2: an object to a tweet or a notice, or to the page of tweets that it is.
 
-The formats are Twitter's "Tweet object" and "Streaming message types" of API v1.1, with the extended tweets of 2017, and
-the "Tweet object" and "Expansions" of API v2, whole as responses or flattened as twarc2 does.
+The formats are Twitter's "Tweet object" and "Streaming message types" of API v1.1, with the extended tweets of 2017,
+and the "Tweet object" and "Expansions" of API v2, whole as responses or flattened as twarc2 does.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,15 +46,15 @@ _NO_HASHTAGS: Final = b'"hashtags":[]'
 """What most tweets have, as Twitter writes it."""
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
-# Structs name what is wanted of an object: all else is skipped as it is read, which is what makes reading fast. `Raw` is
-# for parts that may be odd without making the tweet worthless.
+# Structs name what is wanted of an object: all else is skipped, which is what makes reading fast. `Raw` is for parts
+# that may be odd without making the tweet worthless.
 
 
 class TweetText(msgspec.Struct, gc=False):
     """The parts of an object that hold a tweet's text, in any of the APIs' forms."""
 
-    text: str | None | msgspec.UnsetType = UNSET
-    full_text: str | None | msgspec.UnsetType = UNSET
+    text: str | msgspec.UnsetType | None = UNSET
+    full_text: str | msgspec.UnsetType | None = UNSET
     extended_tweet: msgspec.Raw | msgspec.UnsetType = UNSET
     note_tweet: msgspec.Raw | msgspec.UnsetType = UNSET
     entities: msgspec.Raw | msgspec.UnsetType = UNSET

@@ -4,7 +4,7 @@ One pass over the archive writes one staged file of everything; tweets, rejects 
 against each other, and published together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -14,13 +14,16 @@ from pyspark.sql import functions as F  # noqa: N812
 from tonality import tables
 from tonality.archive.accounting import counted, kept, left_out, of_kind, placed
 from tonality.archive.days import day_locations
+from tonality.archive.estimate import Group, estimate
 from tonality.archive.listing import check_columns, find_files
+from tonality.archive.pieces import plan_tasks
 from tonality.archive.request import ColumnNames, ReadRequest
 from tonality.archive.source import TweetSource
 from tonality.config import text_rules
 from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.record import Run
 from tonality.schema import ACCOUNTS, DAY, REJECTS, TWEETS, WINDOW
+from tonality.session import local_cores
 from tonality.settings import ArchiveSettings, Settings
 
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
@@ -36,7 +39,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Clean the archive and publish its days."""
     check(settings)
     archive = settings.archive
-    request = _request(settings)
+    request = _request(settings, spark.sparkContext.defaultParallelism)
     files = find_files(request.paths, request.besides)
     check_columns(files, request)
     window = _Window(archive)
@@ -60,7 +63,17 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     return summary
 
 
-def _request(settings: Settings) -> ReadRequest:
+def plan(settings: Settings) -> str:
+    """What a run would read and about how long it would take, by the beginning of some files. Writes nothing."""
+    check(settings)
+    cores = local_cores(settings.spark)
+    request = _request(settings, cores or 1)
+    files = find_files(request.paths, request.besides)
+    check_columns(files, request)
+    return _plan_in_words(estimate(files, request), len(plan_tasks(files, request)), cores)
+
+
+def _request(settings: Settings, cores: int) -> ReadRequest:
     archive = settings.archive
     paths, besides = day_locations(
         settings.paths.archive, archive.since, archive.until, archive.lookback, archive.lookahead
@@ -68,6 +81,7 @@ def _request(settings: Settings) -> ReadRequest:
     return ReadRequest(
         paths=paths,
         besides=besides,
+        cores=cores,
         rules=text_rules(settings.text),
         columns=ColumnNames(**archive.columns.model_dump()) if archive.format == "table" else None,
         **archive.model_dump(include=set(ReadRequest.model_fields) - {"columns"}),
@@ -203,3 +217,16 @@ def _summary(totals: Mapping[str, int], reasons: Mapping[str, int], files: int, 
     if totals["skipped"]:
         lines.append(f"  {totals['skipped']:>12,} entries of tars that were not read: see accounts/, column skipped")
     return "\n".join(lines)
+
+
+def _plan_in_words(groups: Sequence[Group], tasks: int, cores: int | None) -> str:
+    lines = [f"  {'tweets, about':>16}  {'files':>9}  {'bytes':>18}  form"]
+    lines += [f"  {group.tweets:>16,.0f}  {group.files:>9,}  {group.bytes:>18,}  {group.form}" for group in groups]
+    seconds = sum(group.core_seconds for group in groups)
+    here = f", {_time(seconds / cores)} on {cores} cores" if cores else ""
+    lines.append(f"  {tasks:,} tasks, about {_time(seconds)} of one core{here}; Spark's start aside")
+    return "\n".join([*lines, "Nothing was written."])
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:,.1f} hours" if seconds >= 5400 else f"{max(seconds / 60, 1):,.0f} min"

@@ -1,0 +1,102 @@
+"""What a pass over an archive would meet and how long it would take, told by reading the beginning of some files."""
+
+import io
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from posixpath import basename
+from typing import Final, NamedTuple
+
+import pyarrow.compute as pc
+
+from tonality.archive.compression import compression_of
+from tonality.archive.listing import ArchiveFile
+from tonality.archive.pieces import Piece
+from tonality.archive.records import form_of
+from tonality.archive.request import ReadRequest
+from tonality.archive.sources import find_sources
+from tonality.archive.staged import read_opened
+from tonality.archive.streams import FileStream, Stream
+from tonality.locations import filesystem
+
+__all__ = ["Group", "estimate"]
+
+_SAMPLED_FILES: Final = 4
+_SAMPLED_BYTES: Final = 2**22
+_PEEK_BYTES: Final = 2**16
+_ENDING: Final = re.compile(r"(\.[A-Za-z][A-Za-z0-9]*)*$")
+_NAMES: Final = {"json": "JSON lines", "csv": "CSV", "known table": "table", "parquet": "Parquet"}
+_WHOLE_JOB: Final = 1.9
+"""How much longer the job takes than its reading: Spark puts tweets into days, tells duplicates apart, and writes."""
+
+
+class Group(NamedTuple):
+    """Files of one form."""
+
+    form: str
+    """In words: how they are packed and what they hold."""
+    files: int
+    bytes: int
+    tweets: float
+    """About how many would be kept."""
+    core_seconds: float
+    """About how long one core would work on them."""
+
+
+def estimate(files: Sequence[ArchiveFile], request: ReadRequest) -> list[Group]:
+    """The files by the endings of their names, each group by the beginning of a few of its files."""
+    by_ending: defaultdict[str, list[ArchiveFile]] = defaultdict(list)
+    for file in files:
+        by_ending[_ending(file.url)].append(file)
+    return [_group(ending, group, request) for ending, group in sorted(by_ending.items())]
+
+
+def _ending(url: str) -> str:
+    found = _ENDING.search(basename(url))
+    return found[0] if found else ""
+
+
+def _group(ending: str, files: Sequence[ArchiveFile], request: ReadRequest) -> Group:
+    samples = [_sample(file, request) for file in _spread([file for file in files if file.bytes])]
+    size = sum(file.bytes for file in files)
+    read = sum(sample.bytes for sample in samples)
+    scale = size / read if read else 0
+    forms = ", ".join(dict.fromkeys(sample.form for sample in samples)) or "empty"
+    tweets = scale * sum(sample.tweets for sample in samples)
+    seconds = scale * sum(sample.core_seconds for sample in samples)
+    return Group(f"{ending} ({forms})" if ending else forms, len(files), size, tweets, seconds * _WHOLE_JOB)
+
+
+def _spread(files: Sequence[ArchiveFile]) -> Iterable[ArchiveFile]:
+    """Some files from all over the archive: months differ."""
+    step = max(1, len(files) // _SAMPLED_FILES)
+    return files[step // 2 :: step][:_SAMPLED_FILES]
+
+
+def _sample(file: ArchiveFile, request: ReadRequest) -> Group:
+    system, path = filesystem(file.url)
+    with system.open(path, "rb") as opened:
+        form = _form(FileStream(opened), request)
+        opened.seek(0)
+        # a Parquet table is read from its end, so that its beginning alone says nothing
+        start = opened.read(file.bytes if form == _NAMES["parquet"] else _SAMPLED_BYTES)
+    began = time.process_time()
+    batches = list(read_opened(Piece(file.url, len(start)), io.BytesIO(start), request))
+    seconds = time.process_time() - began
+    tweets = sum(pc.sum(pc.equal(batch["kind"], "tweet")).as_py() for batch in batches)
+    return Group(form, 1, len(start), tweets, seconds)
+
+
+def _form(stream: Stream, request: ReadRequest) -> str:
+    """How a file is packed and what it holds, as `gzip JSON lines`, of a tar its first member."""
+    start = stream.peek(_PEEK_BYTES)
+    if form_of(start, request) == "parquet":
+        return _NAMES["parquet"]
+    words = [compression_of(start) or ""]
+    for source in find_sources("", stream, request.max_expansion):
+        words += ["tar of"] if source.name else []
+        if source.stream:
+            words.append(_NAMES[form_of(source.stream.peek(_PEEK_BYTES), request)])
+            break
+    return " ".join(filter(None, words))
