@@ -13,7 +13,7 @@ export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java chromium run test kill-test test-browser lint format bench clean
+.PHONY: help setup java chromium run test kill-test fuzz test-browser lint format bench clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ test: setup lint ## lint, then every test
 
 kill-test: setup ## twenty kills at random moments, recovered from each
 	TONALITY_KILLS=20 $(BIN)/python -m pytest -s tests/jobs/test_kill.py
+
+fuzz: setup ## thousands of damaged archives; TONALITY_FUZZ_START=n begins at another seed
+	TONALITY_FUZZ=5000 $(BIN)/python -m pytest -s tests/archive/test_fuzz.py
 
 test-browser: setup $(VENV)/.browser chromium ## the report in a real Chromium, hostile tweets and all
 	TONALITY_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser

@@ -66,6 +66,10 @@ class Folders:
         status: int = rename(anywhere, os.fsencode(first), anywhere, os.fsencode(second), _EXCHANGE)
         return status == 0
 
+    def make(self, name: str) -> None:
+        """Make an empty folder."""
+        self._system.mkdirs(self._path(name))
+
     def delete(self, name: str) -> None:
         """Remove a folder or file with all in it, if it is there."""
         self._system.delete(self._path(name), True)

@@ -9,7 +9,7 @@ _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 DAY: Final = "day"
 WINDOW: Final = "window"
 
-_TWEET_FIELDS: Final = [
+_READ_FIELDS: Final = [
     pa.field("tweet_id", pa.int64()),
     pa.field("created_at", _TIMESTAMP),
     pa.field("author", pa.string()),
@@ -18,11 +18,12 @@ _TWEET_FIELDS: Final = [
     pa.field("hashtags", pa.list_(pa.string())),
     pa.field("is_retweet", pa.bool_()),
     pa.field("stems", pa.string()),
-    pa.field("rules", pa.string()),
     pa.field("source", pa.string()),
 ]
 
-TWEETS: Final = pa.schema([*_TWEET_FIELDS, pa.field("run", pa.string()), pa.field(DAY, pa.date32())])
+TWEETS: Final = pa.schema(
+    [*_READ_FIELDS, pa.field("rules", pa.string()), pa.field("run", pa.string()), pa.field(DAY, pa.date32())]
+)
 """Clean tweets. `source` is the archive file, `rules` the fingerprint of the text rules, `stems` space-joined."""
 
 _REJECT_FIELDS: Final = [
@@ -58,26 +59,35 @@ ACCOUNTS: Final = pa.schema(
 `deleted` are those of the filtered that a delete notice withdrew, `damage` says what broke the file, `skipped` why an
 entry of a tar was not read."""
 
-STAGED: Final = pa.schema(
-    [
-        pa.field("kind", pa.string()),
-        *_TWEET_FIELDS,
-        *_REJECT_FIELDS[1:],
-        pa.field("lines", pa.int64()),
-        pa.field("kept", pa.int64()),
-        pa.field("notices", pa.int64()),
-        pa.field("filtered", pa.int64()),
-        pa.field("rejects", pa.int64()),
-        pa.field("damage", pa.string()),
-        pa.field("skipped", pa.string()),
-        pa.field("piece", pa.int32()),
-        pa.field("span", pa.int64()),
-        pa.field("breaks", pa.int64()),
-    ]
-)
+_NOTE_FIELDS: Final = [
+    pa.field("kind", pa.string()),
+    pa.field("tweet_id", pa.int64()),
+    *_REJECT_FIELDS,
+    pa.field("piece", pa.int32()),
+    pa.field("lines", pa.int64()),
+    pa.field("kept", pa.int64()),
+    pa.field("notices", pa.int64()),
+    pa.field("filtered", pa.int64()),
+    pa.field("rejects", pa.int64()),
+    pa.field("damage", pa.string()),
+    pa.field("skipped", pa.string()),
+    pa.field("span", pa.int64()),
+    pa.field("breaks", pa.int64()),
+    pa.field("path", pa.string()),
+]
+
+STAGED: Final = pa.unify_schemas([pa.schema(_NOTE_FIELDS), pa.schema(_READ_FIELDS)])
 """What one pass over an archive yields: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by
 `kind`. Where a file was read in pieces, offsets and lines count from the piece's start, and its account says how many
 bytes and line breaks it has, `span` and `breaks`."""
+
+NOTES: Final = pa.schema(_NOTE_FIELDS)
+"""What is staged of a pass but for the tweets. A row of the kind `file` has the path of a file of them."""
+
+KEPT: Final = pa.schema(
+    [*_READ_FIELDS, pa.field("piece", pa.int32()), pa.field("offset", pa.int64()), pa.field("line", pa.int64())]
+)
+"""The tweets of a pass."""
 
 LABELLED: Final = pa.schema(
     [

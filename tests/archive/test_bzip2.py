@@ -127,3 +127,21 @@ def test_a_line_longer_than_ranges_belongs_to_the_first_of_them():
     packed = bz2.compress(content, 1)
     found = read_in_ranges(packed, range(100_000, len(packed), 100_000))
     assert [content for _, content in found] == content.split(b"\n")[:-1]
+
+
+@pytest.mark.parametrize("size", range(4, 18))
+def test_a_cut_in_the_header_of_a_block_is_damage(size):
+    (damage,) = (block.damage for block in unpacked(bz2.compress(b"one")[:size]) if block.damage)
+    assert damage.startswith(f"bzip2 stream cut off at compressed byte {size}")
+
+
+def test_a_cut_just_where_a_block_ends_costs_nothing():
+    """Blocks end at any bit; of those that end with a byte, nothing else than their end is missing."""
+    whole = [bz2.compress(b"%d" % number) for number in range(200)]
+    ends = {packed: "".join(f"{byte:08b}" for byte in packed).find(f"{0x177245385090:048b}") for packed in whole}
+    cut = [(number, packed[: ends[packed] // 8]) for number, packed in enumerate(whole) if ends[packed] % 8 == 0]
+    assert cut
+    for number, packed in cut:
+        content, damage = unpacked(packed)
+        assert content.content == b"%d" % number
+        assert "cut off at compressed byte" in damage.damage

@@ -88,3 +88,19 @@ def test_a_rejected_zone_is_named():
     with pytest.raises(Rejected) as caught:
         microseconds("Mon Apr 06 22:19:45 MSK 2009")
     assert caught.value.detail == "Mon Apr 06 22:19:45 MSK 2009: zone MSK is not known"
+
+
+@pytest.mark.parametrize(
+    "form", ["Thu Dec 10 08:01:{} +0000 2015", "2015-12-10T08:01:{}Z", "2015-12-10 08:01:{}+00:00"]
+)
+def test_the_seconds_of_a_minute_are_told_apart(form):
+    minute = int(datetime(2015, 12, 10, 8, 1, tzinfo=UTC).timestamp())
+    assert [microseconds(form.format(second)) for second in ("00", "07", "59")] == [
+        (minute + second) * 1_000_000 for second in (0, 7, 59)
+    ]
+    with pytest.raises(Rejected):
+        microseconds(form.format("60"))
+
+
+def test_the_minutes_of_an_offset_are_no_seconds():
+    assert microseconds("2015-12-10 08+05:30") == microseconds("2015-12-10T02:30:00")

@@ -105,3 +105,10 @@ def test_the_line_in_which_a_file_breaks_off_is_a_reject_and_the_break_is_its_da
     first, second = (record.outcome for record in records)
     assert (first.text, second.reason, second.detail, records.damage) == ("hello", "cut-off", "cut off", "cut off")
     assert isinstance(second, Rejected)
+
+
+@pytest.mark.parametrize("key", ["id", "when"])
+def test_a_field_nested_deeper_than_python_can_say_is_rejected_alone(key):
+    deep = f'{{"id": 7, "text": "x", "{key}": {"[" * 1010}{"]" * 1010}}}\n'.encode()
+    records, _ = read(deep + GOOD)
+    assert [type(record.outcome) for record in records] == [Rejected, Tweet]

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tonality.archive.listing import ArchiveFile, find_files, pack
+from tonality.archive.listing import ArchiveFile, find_files
+from tonality.archive.pieces import plan_tasks
 from tonality.faults import InputFault
 
 
@@ -58,24 +59,23 @@ def test_all_locations_that_find_nothing_are_told_together(folder):
     ]
 
 
-def test_small_files_share_a_task_and_a_large_one_has_its_own():
-    files = [ArchiveFile(f"f{n}", size) for n, size in enumerate([3, 20, 4, 5, 9])]
-    tasks = pack(files, task_bytes=10)
-    assert [[file.bytes for file in task] for task in tasks] == [[20], [9], [5, 4], [3]]
+def test_what_stands_besides_may_be_missing(folder):
+    found = find_files([f"{folder}/2015"], [f"{folder}/2016", f"{folder}/2017"])
+    assert [file.url.rpartition("/")[2] for file in found] == ["a.gz", "b.gz", "c.json"]
 
 
-def test_empty_files_are_packed_too():
-    assert pack([ArchiveFile("a", 0), ArchiveFile("b", 0)]) == [[ArchiveFile("a", 0), ArchiveFile("b", 0)]]
+def planned(sizes, request):
+    return plan_tasks([ArchiveFile(f"f{n:03}", size) for n, size in enumerate(sizes)], request)
 
 
-def test_no_files_are_no_tasks():
-    assert pack([]) == []
+def test_no_files_are_no_tasks_and_empty_files_are_packed_too(request_for):
+    assert planned([], request_for("a")) == []
+    assert [len(task) for task in planned([0, 0], request_for("a"))] == [2]
 
 
-@given(st.lists(st.integers(0, 30)), st.integers(1, 20))
-def test_packing_keeps_every_file_once_and_fills_no_task_with_two_too_many(sizes, task_bytes):
-    files = [ArchiveFile(f"f{n:03}", size) for n, size in enumerate(sizes)]
-    tasks = pack(files, task_bytes)
-    assert sorted(file for task in tasks for file in task) == files
+@given(st.lists(st.integers(0, 30)), st.integers(16, 40))
+def test_packing_keeps_every_file_once_and_fills_no_task_with_two_too_many(request_for, sizes, task_bytes):
+    tasks = planned(sizes, request_for("a", task_bytes=task_bytes))
+    assert sorted(piece.url for task in tasks for piece in task) == [f"f{n:03}" for n in range(len(sizes))]
     assert all(task for task in tasks)
-    assert all(len(task) == 1 or sum(file.bytes for file in task) <= task_bytes for task in tasks)
+    assert all(len(task) == 1 or sum(piece.bytes for piece in task) <= task_bytes for task in tasks)

@@ -23,7 +23,7 @@ def archive(*records):
     return b"".join(record + b"\n" for record in records)
 
 
-def test_a_kept_tweet_is_a_row_with_its_stems_and_where_it_stood(read_paths, tmp_path, request_for):
+def test_a_kept_tweet_is_a_row_with_its_stems_and_where_it_stood(read_paths, tmp_path):
     file = tmp_path / "a.json"
     file.write_bytes(archive(b"", status(7, user={"screen_name": "vasya"}, entities={"hashtags": [{"text": "Да"}]})))
     (tweet,) = read_paths(file).tweets
@@ -38,7 +38,6 @@ def test_a_kept_tweet_is_a_row_with_its_stems_and_where_it_stood(read_paths, tmp
         "hashtags": ["да"],
         "is_retweet": False,
         "stems": "кошк и дом",
-        "rules": request_for().rules.fingerprint,
         "source": file.as_uri(),
         "piece": 0,
         "offset": 1,

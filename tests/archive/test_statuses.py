@@ -228,3 +228,22 @@ def test_a_reject_says_what_was_wrong():
     with pytest.raises(Rejected) as caught:
         parsed(status(created_at="Thu Feb 30 08:01:02 +0000 2015"))
     assert caught.value.detail == "Thu Feb 30 08:01:02 +0000 2015: day is out of range for month"
+
+
+@pytest.mark.parametrize("marks", [1, 2, 1000])
+def test_byte_order_marks_of_empty_files_before_lose_no_record(marks):
+    assert parse_line(b"\xef\xbb\xbf" * marks + orjson.dumps(status())).tweet_id == 7
+    assert parse_line(b"\xef\xbb\xbf" * marks + b'{"limit": {"track": 7}}') == Notice("limit")
+
+
+@pytest.mark.parametrize("key", ["zz", "delete", "extended_tweet", "created_at", "author_id", "id"])
+@pytest.mark.parametrize("nest", [("[", "]"), ('{"a":', "}")])
+def test_whatever_the_depth_to_which_a_record_is_nested_it_is_a_tweet_a_notice_or_a_reject(key, nest):
+    begin, end = nest
+    for depth in range(800, 1010):
+        inside = begin * depth + ("" if begin == "[" else "1") + end * depth
+        for rest in ("", f',"text":"x","created_at":"{WHEN}"'):
+            try:
+                parse_line(f'{{"{key}":{inside}{rest}}}'.encode())
+            except Rejected as reject:
+                assert reject.reason in {"malformed-json", "no-text", "no-id", "wrong-type", "bad-date"}

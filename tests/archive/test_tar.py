@@ -142,3 +142,43 @@ def test_a_compressed_tar_that_breaks_gives_the_members_before_and_is_damaged_it
         "x.tar",
         "gzip stream cut off at compressed byte 100000",
     )
+
+
+def with_size(content, header, size):
+    """The tar with the size of one header as GNU writes large ones: 12 bytes, negative ones, too."""
+    entry = bytearray(content[header : header + 512])
+    entry[124:136] = (b"\x80" if size >= 0 else b"\xff") + (size % 2**88).to_bytes(11, "big")
+    entry[148:156] = b" " * 8
+    entry[148:156] = b"%06o\0 " % sum(entry)
+    return content[:header] + bytes(entry) + content[header + 512 :]
+
+
+@pytest.mark.parametrize("size", [-1, -512, -1024, 2**60, 2**62, 2**64, 2**80])
+def test_a_size_that_no_file_has_is_a_broken_header(size):
+    tar = with_size(packed(("a", b"one"), ("b", b"two"), ("c", b"three")), 1024, size)
+    assert members(tar) == [("a", b"one", ""), ("", None, f"tar broken at byte 1024: size {size}"), ("c", b"three", "")]
+
+
+@pytest.mark.parametrize("said", ["1" * 30, "1" * 5000, "-1", "x"])
+def test_a_size_in_an_extended_header_that_no_file_has_is_not_believed(said):
+    tar = packed(("a", b"one", {"pax_headers": {"size": said}}), ("b", b"two"))
+    assert members(tar) == [("a", b"one", ""), ("b", b"two", "")]
+
+
+def test_a_record_of_an_extended_header_that_is_longer_than_any_is_not_believed():
+    tar = packed(("a", b"one", {"pax_headers": {"comment": "x" * 6000}}), ("b", b"two"))
+    assert members(tar.replace(b"6016 comment=", b"1" * 13)) == [("a", b"one", ""), ("b", b"two", "")]
+    assert members(tar.replace(b"6016 comment=" + b"x" * 5000, b"1" * 5013)) == [("a", b"one", ""), ("b", b"two", "")]
+
+
+def test_a_link_to_what_is_not_utf_8_is_named_in_utf_8():
+    tar = packed(("l", b"", {"type": tarfile.SYMTYPE, "linkname": "\udcff"}), form=tarfile.GNU_FORMAT)
+    assert sources(tar) == [("x.tar!l", None, "a symbolic link to ?")]
+
+
+def test_the_damage_of_an_outer_stream_is_told_where_the_inner_one_is_whole():
+    packed_twice = gzip.compress(gzip.compress(b"one\n"))
+    (source,) = find_sources("x", FileStream(io.BytesIO(packed_twice[:-3])), 250)
+    found = list(source.stream.blocks())
+    assert b"".join(block.content for block in found) == b"one\n"
+    assert found[-1].damage == f"gzip stream cut off at compressed byte {len(packed_twice) - 3}"

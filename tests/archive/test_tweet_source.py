@@ -1,34 +1,54 @@
 import gzip
+from typing import NamedTuple
 
 import orjson
 import pytest
 from pydantic import ValidationError
+from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from tonality.archive.request import ReadRequest
 from tonality.archive.source import TweetSource
-from tonality.schema import STAGED
+from tonality.schema import KEPT, NOTES
 
 
 def status(number, text="Кошки и дома"):
     return orjson.dumps({"id": number, "created_at": "Thu Dec 10 08:01:02 +0000 2015", "text": text, "lang": "ru"})
 
 
-def loaded(spark, request):
-    spark.dataSource.register(TweetSource)
-    return spark.read.format("tweets").option("request", request.model_dump_json()).load()
+class Loaded(NamedTuple):
+    notes: DataFrame
+    tweets: DataFrame
 
 
 @pytest.fixture
-def frame(spark, request_for, tmp_path):
-    (tmp_path / "a.json.gz").write_bytes(gzip.compress(status(1) + b"\n\n" + status(2, "a\u2028\0b &amp;") + b"\nx\n"))
-    (tmp_path / "b.json").write_bytes(status(3))
-    return loaded(spark, request_for(tmp_path))
+def load(spark, request_for, tmp_path):
+    """What Spark reads of the archive below the test's folder: notes, and the tweets that the tasks stored."""
+    stored = tmp_path / "stored"
+    stored.mkdir()
+
+    def loaded():
+        spark.dataSource.register(TweetSource)
+        request = request_for(tmp_path / "archive").model_dump_json()
+        source = spark.read.format("tweets").option("request", request).option("folder", str(stored))
+        notes = source.load().localCheckpoint()
+        return Loaded(notes, spark.read.schema(from_arrow_schema(KEPT)).parquet(str(stored)))
+
+    (tmp_path / "archive").mkdir()
+    return loaded
 
 
-def test_spark_reads_an_archive_as_staged_rows(frame):
-    assert frame.schema == from_arrow_schema(STAGED)
-    rows = frame.where("kind = 'tweet'").orderBy("tweet_id").collect()
+@pytest.fixture
+def loaded(load, tmp_path):
+    content = gzip.compress(status(1) + b"\n\n" + status(2, "a\u2028\0b &amp;") + b"\nx\n")
+    (tmp_path / "archive" / "a.json.gz").write_bytes(content)
+    (tmp_path / "archive" / "b.json").write_bytes(status(3))
+    return load()
+
+
+def test_spark_reads_an_archive_as_notes_and_stored_tweets(loaded):
+    assert loaded.notes.schema == from_arrow_schema(NOTES)
+    rows = loaded.tweets.orderBy("tweet_id").collect()
     assert [(row.tweet_id, row.text, row.stems) for row in rows] == [
         (1, "Кошки и дома", "кошк и дом"),
         (2, "a\u2028\0b &", ""),
@@ -36,21 +56,28 @@ def test_spark_reads_an_archive_as_staged_rows(frame):
     ]
 
 
-def test_spark_sees_times_in_utc(frame):
-    (moment,) = frame.where("tweet_id = 1").selectExpr("date_format(created_at, 'yyyy-MM-dd HH:mm:ss')").first()
+def test_spark_sees_times_in_utc(loaded):
+    (moment,) = loaded.tweets.where("tweet_id = 1").selectExpr("date_format(created_at, 'yyyy-MM-dd HH:mm:ss')").first()
     assert moment == "2015-12-10 08:01:02"
 
 
-def test_spark_sees_rejects_and_an_account_of_each_file(frame):
-    (reject,) = frame.where("kind = 'reject'").collect()
+def test_spark_sees_rejects_and_an_account_of_each_file(loaded):
+    (reject,) = loaded.notes.where("kind = 'reject'").collect()
     assert (reject.reason, reject.line, bytes(reject.raw)) == ("malformed-json", 4, b"x")
-    accounts = frame.where("kind = 'account'").orderBy("source").collect()
+    accounts = loaded.notes.where("kind = 'account'").orderBy("source").collect()
     assert [(row.lines, row.kept, row.notices, row.rejects) for row in accounts] == [(4, 2, 1, 1), (1, 1, 0, 0)]
 
 
-def test_an_archive_of_empty_files_has_accounts_alone(spark, request_for, tmp_path):
-    (tmp_path / "a.json").write_bytes(b"")
-    assert [row.kind for row in loaded(spark, request_for(tmp_path)).collect()] == ["account"]
+def test_a_note_names_each_file_of_tweets(loaded, tmp_path):
+    named = {row.path for row in loaded.notes.where("kind = 'file'").collect()}
+    assert named == {file.name for file in (tmp_path / "stored").iterdir() if not file.name.startswith(".")}
+
+
+def test_an_archive_of_empty_files_has_accounts_alone(load, tmp_path):
+    (tmp_path / "archive" / "a.json").write_bytes(b"")
+    loaded = load()
+    assert [row.kind for row in loaded.notes.collect()] == ["account"]
+    assert loaded.tweets.count() == 0
 
 
 def test_a_request_survives_the_way_to_the_workers(request_for):

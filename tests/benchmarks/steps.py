@@ -17,6 +17,7 @@ import pyarrow as pa
 import torch
 
 from tonality.archive.listing import ArchiveFile, find_files
+from tonality.archive.pieces import Piece
 from tonality.archive.request import ReadRequest
 from tonality.archive.staged import read_staged
 from tonality.config import text_rules
@@ -79,18 +80,22 @@ def speed(rows: int, work: Callable[[], object]) -> float:
     return rows / min(seconds)
 
 
+def read(files: list[ArchiveFile], request: ReadRequest) -> Iterator[pa.RecordBatch]:
+    return read_staged([Piece(*file) for file in files], request)
+
+
 def count(files: list[ArchiveFile], request: ReadRequest) -> int:
-    return sum(batch.num_rows for batch in read_staged(files, request))
+    return sum(batch.num_rows for batch in read(files, request))
 
 
 def drain(files: list[ArchiveFile], request: ReadRequest) -> None:
-    for _ in read_staged(files, request):
+    for _ in read(files, request):
         pass
 
 
 def read_columns(files: list[ArchiveFile], request: ReadRequest) -> tuple[pa.Array, pa.Array]:
     """The kept tweets' texts and stems."""
-    table = pa.Table.from_batches(read_staged(files, request))
+    table = pa.Table.from_batches(read(files, request))
     kept = table.filter(pa.compute.equal(table["kind"], "tweet"))
     return kept["text"].combine_chunks(), kept["stems"].combine_chunks()
 

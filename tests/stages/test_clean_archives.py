@@ -197,7 +197,7 @@ def test_each_night_reads_the_files_of_its_day(archive: Path, root: Path, clean_
     assert ids(root) == [10, 11, 112]
     clean_archive(paths, "archive.since=2015-12-12", "archive.until=2015-12-12", "archive.lookahead=3")
     assert ids(root) == [10, 11, 12, 112]
-    with pytest.raises(InputFault, match="no file found at .*/2015-12-13.json"):
+    with pytest.raises(InputFault, match=r"no file found at .*/2015-12-13\.json"):
         clean_archive(paths, "archive.since=2015-12-13", "archive.until=2015-12-13")
 
 
@@ -239,7 +239,7 @@ def opens(folder: Path) -> Iterator[Counter[str]]:
     counted: Counter[str] = Counter()
     try:
         yield counted
-        with open(handle, "rb", buffering=0, closefd=False) as events:  # noqa: PTH123 - a handle
+        with open(handle, "rb", buffering=0, closefd=False) as events:
             while data := events.read(2**16):
                 at = 0
                 while at < len(data):

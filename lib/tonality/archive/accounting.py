@@ -1,6 +1,6 @@
-"""What becomes of the records that a pass has staged: which are left out, where they stood, and each source's account.
+"""What becomes of the records of a pass: which tweets are left out, where rejects stood, each source's account.
 
-All of it is DataFrames of schema.STAGED to DataFrames.
+All of it is DataFrames of schema.KEPT, the tweets, and schema.NOTES, all else, to DataFrames.
 """
 
 from typing import Final
@@ -8,29 +8,34 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-__all__ = ["counted", "kept", "left_out", "of_kind", "placed"]
+__all__ = ["counted", "left_out", "of_kind", "placed", "without"]
 
 _PLACE: Final = ["source", "piece", "offset"]
-"""What tells a staged record from all others."""
+"""What tells a record from all others."""
 
 
-def of_kind(staged: DataFrame, kind: str) -> DataFrame:
-    """The staged rows of a kind."""
-    return staged.where(F.col("kind") == kind)
+def of_kind(notes: DataFrame, kind: str) -> DataFrame:
+    """The notes of a kind."""
+    return notes.where(F.col("kind") == kind)
 
 
-def left_out(staged: DataFrame, deduplicate: bool, honour_deletes: bool) -> DataFrame:
+def left_out(tweets: DataFrame, notes: DataFrame, deduplicate: bool, honour_deletes: bool) -> DataFrame:
     """Where the tweets stand that are left out, and the reason: `deleted` or `duplicate`.
 
     Of the records of one tweet the first is kept, by source and offset. All of them are left out where a delete notice
     names the tweet.
     """
-    tweets = of_kind(staged, "tweet").select("tweet_id", *_PLACE)
+    tweets = tweets.select("tweet_id", *_PLACE)
     nothing = tweets.select(*_PLACE, F.lit("").alias("reason")).where(F.lit(False))
-    deletes = of_kind(staged, "delete").select("tweet_id").distinct()
+    deletes = of_kind(notes, "delete").select("tweet_id").distinct()
     deleted = tweets.join(deletes, on="tweet_id", how="left_semi").select(*_PLACE, F.lit("deleted").alias("reason"))
     copies = _copies(tweets.join(deletes, on="tweet_id", how="left_anti") if honour_deletes else tweets)
     return nothing.union(deleted if honour_deletes else nothing).union(copies if deduplicate else nothing)
+
+
+def without(tweets: DataFrame, left_out: DataFrame) -> DataFrame:
+    """The tweets that are not left out."""
+    return tweets.join(left_out, on=_PLACE, how="left_anti")
 
 
 def _copies(tweets: DataFrame) -> DataFrame:
@@ -47,16 +52,11 @@ def _copies(tweets: DataFrame) -> DataFrame:
     )
 
 
-def kept(staged: DataFrame, left_out: DataFrame) -> DataFrame:
-    """The staged tweets that are not left out."""
-    return of_kind(staged, "tweet").join(left_out, on=_PLACE, how="left_anti")
-
-
-def placed(staged: DataFrame) -> DataFrame:
-    """The staged rows with offsets and lines counted from the start of their files, not of the pieces read."""
+def placed(notes: DataFrame) -> DataFrame:
+    """The notes with offsets and lines counted from the start of their files, not of the pieces read."""
     before = Window.partitionBy("source").orderBy("piece").rowsBetween(Window.unboundedPreceding, -1)
     bases = (
-        of_kind(staged, "account")
+        of_kind(notes, "account")
         .where(F.col("span") > 0)
         .select(
             "source",
@@ -67,17 +67,17 @@ def placed(staged: DataFrame) -> DataFrame:
         .where(F.col("piece") > 0)
     )
     return (
-        staged.join(bases, on=["source", "piece"], how="left")
+        notes.join(bases, on=["source", "piece"], how="left")
         .withColumn("offset", F.col("offset") + F.coalesce("bytes_before", F.lit(0)))
         .withColumn("line", F.col("line") + F.coalesce("breaks_before", F.lit(0)))
         .drop("bytes_before", "breaks_before")
     )
 
 
-def counted(staged: DataFrame, tweets: DataFrame, left_out: DataFrame) -> DataFrame:
+def counted(notes: DataFrame, tweets: DataFrame, left_out: DataFrame) -> DataFrame:
     """Each source's account: what the pass counted, beside what stands in the table of tweets and what was left out."""
     by_the_pass = (
-        of_kind(staged, "account")
+        of_kind(notes, "account")
         .groupBy("source")
         .agg(
             *(F.sum(name).alias(name) for name in ("lines", "notices", "filtered", "rejects")),

@@ -118,7 +118,7 @@ def _begin(packed: bytes) -> bytes | None:
     patient = bz2.BZ2Decompressor()
     try:
         content = bytearray(patient.decompress(packed))
-        while more := patient.decompress(b""):
+        while not patient.eof and (more := patient.decompress(b"")):
             content += more
     except (OSError, ValueError):
         return None
@@ -184,12 +184,12 @@ class _Marks:
         return None if start < self._base else self._held[start - self._base : end - self._base]
 
     def packed(self, mark: _Mark, following: _Mark) -> bytes | None:
-        """The block between two marks as a stream of its own; None where it is longer than any block."""
+        """The block between two marks as a stream of its own; None where it is longer or shorter than any block."""
         last = -(-following.bit // 8)
         content = self.content(mark.bit // 8, last)
-        if content is None:
-            return None
         bits = following.bit - mark.bit
+        if content is None or bits < _MAGIC_BITS + _CRC_BITS:
+            return None
         block = (int.from_bytes(content, "big") >> (last * 8 - following.bit)) & ((1 << bits) - 1)
         crc = (block >> (bits - _MAGIC_BITS - _CRC_BITS)) & ((1 << _CRC_BITS) - 1)
         block = (((block << _MAGIC_BITS) | _END) << _CRC_BITS) | crc

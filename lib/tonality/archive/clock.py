@@ -19,6 +19,8 @@ _ZONES: Final = {"UTC": 0, "GMT": 0, "PDT": -7, "PST": -8}
 _NUMBER: Final = re.compile(r"\d{1,19}(\.\d*)?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SECONDS: Final = {f"{second:02}": second * 1_000_000 for second in range(60)}
+"""Where Twitter and ISO 8601 write the second of a minute, both at the same place."""
 _FIRST_YEAR: Final = 2006
 """Twitter's first year: an earlier date is a clock that was never set."""
 _LAST_YEAR: Final = 2100
@@ -39,8 +41,15 @@ def microseconds(value: object) -> int:
         raise Rejected("bad-date", f"{str(value)[:100]}: {error}") from None
 
 
-@lru_cache(maxsize=4096)  # neighbours in an archive share their second
 def _from_text(text: str) -> int:
+    """The time, read once for the tweets of a minute, which stand together in an archive."""
+    if text[13:14] == ":" == text[16:17] and (seconds := _SECONDS.get(text[17:19])) is not None:
+        return _since_text(f"{text[:17]}00{text[19:]}") + seconds
+    return _since_text(text)
+
+
+@lru_cache(maxsize=4096)
+def _since_text(text: str) -> int:
     return _since_1970(_read(text.strip()))
 
 

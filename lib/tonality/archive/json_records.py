@@ -98,7 +98,7 @@ def _included(page: Page) -> tuple[dict[str, TweetText], dict[str, str]]:
     """The tweets that a page's tweets refer to, and its users' names, by id. Odd ones are no reason to lose a tweet."""
     try:
         found = _Includes() if page.includes is msgspec.UNSET else _includes(page.includes)
-    except (msgspec.ValidationError, UnicodeDecodeError):
+    except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         found = _Includes()
     tweets: dict[str, TweetText] = {str(tweet.id): tweet for tweet in found.tweets or []}
     return tweets, {str(user.id): user.username for user in found.users or [] if user.username}

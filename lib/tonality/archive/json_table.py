@@ -35,6 +35,8 @@ class JsonTableRecords:
                 outcome = self._outcome(line)
             except Rejected as rejected:
                 outcome = rejected
+            except RecursionError as error:  # a field nested so deep that it has no words
+                outcome = Rejected("malformed-json", str(error))
             yield Record(line.offset, line.number, line.content, outcome)
         self.damage = self._lines.damage
 

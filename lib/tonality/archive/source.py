@@ -1,4 +1,7 @@
-"""The Spark data source `tweets`: an archive as rows of schema.STAGED, in one pass (Spark's Python Data Source API)."""
+"""The Spark data source `tweets`: one pass over an archive (Spark's Python Data Source API).
+
+Its rows are schema.NOTES: accounts, rejects, and the names of the files that its tasks write the tweets to.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +15,17 @@ from tonality.archive.listing import find_files
 from tonality.archive.pieces import Piece, plan_tasks
 from tonality.archive.request import ReadRequest
 from tonality.archive.staged import read_staged
-from tonality.schema import STAGED
+from tonality.archive.storing import stored
+from tonality.schema import NOTES
 
 __all__ = ["TweetSource"]
 
 
 class TweetSource(DataSource):
-    """`spark.read.format("tweets").option("request", ReadRequest(...).model_dump_json()).load()`."""
+    """`spark.read.format("tweets").option("request", ReadRequest(...).model_dump_json()).option("folder", url).load()`.
+
+    The folder is where the tasks write the tweets, which must be there and belong to this pass alone.
+    """
 
     @classmethod
     def name(cls) -> str:
@@ -26,12 +33,12 @@ class TweetSource(DataSource):
         return "tweets"
 
     def schema(self) -> StructType:
-        """schema.STAGED in Spark's types."""
-        return from_arrow_schema(STAGED)
+        """schema.NOTES in Spark's types."""
+        return from_arrow_schema(NOTES)
 
     def reader(self, schema: StructType) -> DataSourceReader:  # noqa: ARG002 - Spark's signature
         """The reader of one request."""
-        return _Reader(ReadRequest.model_validate_json(self.options["request"]))
+        return _Reader(ReadRequest.model_validate_json(self.options["request"]), self.options["folder"])
 
 
 class _Task(InputPartition):
@@ -43,8 +50,9 @@ class _Task(InputPartition):
 
 
 class _Reader(DataSourceReader):
-    def __init__(self, request: ReadRequest) -> None:
+    def __init__(self, request: ReadRequest, folder: str) -> None:
         self._request = request
+        self._folder = folder
 
     def partitions(self) -> list[InputPartition]:
         files = find_files(self._request.paths, self._request.besides)
@@ -52,4 +60,4 @@ class _Reader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
         assert isinstance(partition, _Task)
-        return read_staged(partition.pieces, self._request)
+        return stored(read_staged(partition.pieces, self._request), self._folder)

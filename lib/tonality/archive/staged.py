@@ -3,18 +3,21 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+from math import inf
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
 from tonality.archive.opening import open_piece
-from tonality.archive.outcome import Notice, Records, Rejected, Tweet
+from tonality.archive.outcome import Notice, Records, Tweet
 from tonality.archive.pieces import Piece
 from tonality.archive.request import ReadRequest
 from tonality.archive.topic import TopicFilter
 from tonality.locations import filesystem
 from tonality.schema import STAGED
 from tonality.text.cleaning import Cleaner
+from tonality.text.rules import Rules
 
 __all__ = ["read_opened", "read_staged"]
 
@@ -66,12 +69,12 @@ class _Pass:
 
     def __init__(self, request: ReadRequest) -> None:
         self._request = request
-        self._cleaner = Cleaner(request.rules)
-        self._rules = request.rules.fingerprint
+        self._cleaner = _cleaner(request.rules.model_dump_json())
         self._languages = frozenset(language.casefold() for language in request.languages)
-        self._start = _midnight(request.since) if request.since else None
-        self._end = _midnight(request.until) + _DAY if request.until else None
-        self._topic = TopicFilter(request.hashtags, request.keywords)
+        self._start = _midnight(request.since) if request.since else -inf
+        self._end = _midnight(request.until) + _DAY if request.until else inf
+        about = (request.hashtags, request.keywords)
+        self._topic = TopicFilter(*about) if any(about) else None
         self._tweets: list[tuple[Any, ...]] = []
         self._characters = 0
         self._others: list[dict[str, Any]] = []
@@ -100,33 +103,33 @@ class _Pass:
         source, piece = account.source, account.piece
         for offset, number, raw, outcome in records:
             account.lines += 1
-            match outcome:
-                case Tweet() as tweet if self._wanted(tweet):
-                    account.kept += 1
-                    self._tweets.append((source, piece, offset, number, *tweet))
-                    self._characters += len(tweet.text)
-                case Tweet():
+            if isinstance(outcome, Tweet):
+                if not self._wanted(outcome):
                     account.filtered += 1
-                case Notice(deleted=deleted):
-                    account.notices += 1
-                    if deleted and self._request.honour_deletes:
-                        self._others.append({"kind": "delete", "source": source, "tweet_id": deleted})
-                case Rejected() as rejected:
-                    account.rejects += 1
-                    self._others.append(
-                        {
-                            "kind": "reject",
-                            "source": source,
-                            "piece": piece,
-                            "offset": offset,
-                            "line": number,
-                            "reason": rejected.reason,
-                            "detail": rejected.detail,
-                            "raw": raw[:_RAW_BYTES],
-                        }
-                    )
-            if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
-                yield self._tweet_batch()
+                    continue
+                account.kept += 1
+                self._tweets.append((source, piece, offset, number, *outcome))
+                self._characters += len(outcome.text)
+                if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
+                    yield self._tweet_batch()
+            elif isinstance(outcome, Notice):
+                account.notices += 1
+                if outcome.deleted and self._request.honour_deletes:
+                    self._others.append({"kind": "delete", "source": source, "tweet_id": outcome.deleted})
+            else:
+                account.rejects += 1
+                self._others.append(
+                    {
+                        "kind": "reject",
+                        "source": source,
+                        "piece": piece,
+                        "offset": offset,
+                        "line": number,
+                        "reason": outcome.reason,
+                        "detail": outcome.detail,
+                        "raw": raw[:_RAW_BYTES],
+                    }
+                )
             if len(self._others) >= _BATCH_ROWS:
                 yield self._other_batch()
 
@@ -135,11 +138,9 @@ class _Pass:
             return False
         if tweet.is_retweet and self._request.retweets == "drop":
             return False
-        if self._start is not None and tweet.created_at < self._start:
+        if not self._start <= tweet.created_at < self._end:
             return False
-        if self._end is not None and tweet.created_at >= self._end:
-            return False
-        return self._topic.holds(tweet.text, tweet.hashtags)
+        return self._topic is None or self._topic.holds(tweet.text, tweet.hashtags)
 
     def _tweet_batch(self) -> pa.RecordBatch:
         rows, self._tweets, self._characters = self._tweets, [], 0
@@ -149,7 +150,6 @@ class _Pass:
         }
         columns["kind"] = pa.array(["tweet"] * len(rows))
         columns["stems"] = self._cleaner.stem_array(columns["text"])
-        columns["rules"] = pa.array([self._rules] * len(rows))
         return pa.RecordBatch.from_arrays(
             [columns.get(field.name, pa.nulls(len(rows), field.type)) for field in STAGED], schema=STAGED
         )
@@ -157,6 +157,12 @@ class _Pass:
     def _other_batch(self) -> pa.RecordBatch:
         rows, self._others = self._others, []
         return pa.RecordBatch.from_pylist(rows, schema=STAGED)
+
+
+@lru_cache(maxsize=1)
+def _cleaner(rules: str) -> Cleaner:
+    """The cleaner of the rules, as JSON: one for all tasks of a worker, since it remembers the stems of words."""
+    return Cleaner(Rules.model_validate_json(rules))
 
 
 def _midnight(day: date) -> int:

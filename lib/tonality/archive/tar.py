@@ -10,6 +10,8 @@ __all__ = ["Member", "is_tar", "read_members"]
 
 _LONGEST_EXTENSION: Final = 2**20
 """Bytes of an extended header that are believed."""
+_LONGEST_NUMBER: Final = 13
+"""Digits of a size that are believed: 9 TB. No file system can be asked for much more."""
 _EXTENSIONS: Final = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME}
 """Headers that say more of the next entry."""
 _ASIDE: Final = {tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK}
@@ -62,7 +64,7 @@ def read_members(stream: Stream, ends_tar: bool = True) -> Iterator[Member]:
             said, begin, lost, ended = {}, content, False, True
             continue
         try:
-            entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+            entry = _entry(header)
         except tarfile.HeaderError as error:
             if not lost:
                 yield Member(damage=f"tar broken at byte {content - len(header)}: {error}")
@@ -88,6 +90,14 @@ def read_members(stream: Stream, ends_tar: bool = True) -> Iterator[Member]:
         yield Member(damage=f"tar cut off at byte {stream.tell()}: it has no end mark")
 
 
+def _entry(header: bytes) -> tarfile.TarInfo:
+    """What a header says. Raises tarfile.HeaderError where it is none, or gives a size that no file has."""
+    entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+    if not 0 <= entry.size < 10**_LONGEST_NUMBER:
+        raise tarfile.InvalidHeaderError(f"size {entry.size}")
+    return entry
+
+
 def _padded(size: int) -> int:
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
@@ -97,7 +107,8 @@ def _size(entry: tarfile.TarInfo, said: Mapping[str, str]) -> int:
     if not entry.isreg() and entry.type in _NOT_READ:
         return 0
     size = said.get("size", "")
-    return int(size) if size.isascii() and size.isdigit() else entry.size
+    believed = size.isascii() and size.isdigit() and len(size) <= _LONGEST_NUMBER
+    return int(size) if believed else entry.size
 
 
 def _extension(entry: tarfile.TarInfo, content: bytes) -> dict[str, str]:
@@ -107,7 +118,7 @@ def _extension(entry: tarfile.TarInfo, content: bytes) -> dict[str, str]:
     said = {}
     while content:
         length, _, _ = content.partition(b" ")
-        if not length.isdigit() or not 0 < int(length) <= len(content):
+        if not length.isdigit() or len(length) > _LONGEST_NUMBER or not 0 < int(length) <= len(content):
             break
         key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
         said[_text(key)] = _text(value)

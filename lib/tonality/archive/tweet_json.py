@@ -4,6 +4,7 @@ The formats are Twitter's "Tweet object" and "Streaming message types" of API v1
 and the "Tweet object" and "Expansions" of API v2, whole as responses or flattened as twarc2 does.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -44,7 +45,8 @@ _NOTICES: Final = frozenset(
 """Keys of objects that are messages of a stream, or responses without a tweet."""
 _NO_HASHTAGS: Final = b'"hashtags":[]'
 """What most tweets have, as Twitter writes it."""
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARKS: Final = re.compile(rb"(?:\xef\xbb\xbf)+")
+"""At the start of a line: files put one behind the other have one of each that was empty, too."""
 
 # Structs name what is wanted of an object: all else is skipped, which is what makes reading fast. `Raw` is for parts
 # that may be odd without making the tweet worthless.
@@ -137,7 +139,10 @@ def parse_line(line: bytes) -> Tweet | Notice | Page:
     content = _decoded(line)
     if content.data is not UNSET:
         return Page(content.data, content.includes)
-    return _outcome(content, line, {}, {})
+    try:
+        return _outcome(content, line, {}, {})
+    except RecursionError as error:  # nested just so deep that the first look at it got through
+        raise Rejected("malformed-json", str(error)) from None
 
 
 def parse_tweet(content: bytes, included: Mapping[str, TweetText], names: Mapping[str, str]) -> Tweet | Notice:
@@ -145,7 +150,10 @@ def parse_tweet(content: bytes, included: Mapping[str, TweetText], names: Mappin
 
     Raises Rejected where it is neither tweet nor notice.
     """
-    return _outcome(_decoded(content), content, included, names)
+    try:
+        return _outcome(_decoded(content), content, included, names)
+    except RecursionError as error:
+        raise Rejected("malformed-json", str(error)) from None
 
 
 def _decoded(line: bytes) -> _Object:
@@ -154,8 +162,8 @@ def _decoded(line: bytes) -> _Object:
     except msgspec.ValidationError as error:
         raise Rejected(_reason(line, "wrong-type"), str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if line.startswith(_BYTE_ORDER_MARK):
-            return _decoded(line.removeprefix(_BYTE_ORDER_MARK))
+        if marks := _BYTE_ORDER_MARKS.match(line):
+            return _decoded(line[marks.end() :])
         raise Rejected(_reason(line, "malformed-json"), str(error)) from None
     if not line.isascii() and _reason(line, ""):  # what is skipped is not decoded
         raise Rejected("invalid-utf8")
@@ -195,7 +203,8 @@ def _outcome(
 
 
 def _notice(raw: bytes) -> Notice | None:
-    content = _keys(raw.removeprefix(_BYTE_ORDER_MARK))
+    marks = _BYTE_ORDER_MARKS.match(raw)
+    content = _keys(raw[marks.end() :] if marks else raw)
     kind = next((key for key in content if key in _NOTICES), None)
     if kind == "delete":
         return Notice(kind, _deleted(content["delete"]))

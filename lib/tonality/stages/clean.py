@@ -10,9 +10,10 @@ from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from tonality import tables
-from tonality.archive.accounting import counted, kept, left_out, of_kind, placed
+from tonality.archive.accounting import counted, left_out, of_kind, placed, without
 from tonality.archive.days import day_locations
 from tonality.archive.estimate import Group, estimate
 from tonality.archive.listing import check_columns, find_files
@@ -22,7 +23,7 @@ from tonality.archive.source import TweetSource
 from tonality.config import text_rules
 from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.record import Run
-from tonality.schema import ACCOUNTS, DAY, REJECTS, TWEETS, WINDOW
+from tonality.schema import ACCOUNTS, DAY, KEPT, REJECTS, TWEETS, WINDOW
 from tonality.session import local_cores
 from tonality.settings import ArchiveSettings, Settings
 
@@ -46,13 +47,16 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     spark.dataSource.register(TweetSource)
     tables.recover(spark, settings.paths.root)
     with tables.publication(spark, settings.paths.root, record.id) as publication:
-        staged = _read_once(spark, request, publication.scratch("pass"))
-        out = _written(left_out(staged, archive.deduplicate, archive.honour_deletes), publication.scratch("left_out"))
-        tweets = _stage_tweets(publication, kept(staged, out), record.id, window)
-        accounts = _stage_accounts(publication, counted(staged, tweets, out), record.id, window)
-        rejects = _stage_rejects(publication, of_kind(placed(staged), "reject"), record.id, window)
+        notes, read = _read_once(spark, request, publication)
+        out = _written(
+            left_out(read, notes, archive.deduplicate, archive.honour_deletes), publication.scratch("left_out")
+        )
+        found = without(read, out).withColumn("rules", F.lit(request.rules.fingerprint))
+        tweets = _stage_tweets(publication, found, record.id, window)
+        accounts = _stage_accounts(publication, counted(notes, tweets, out), record.id, window)
+        rejects = _stage_rejects(publication, of_kind(placed(notes), "reject"), record.id, window)
         reasons = {row.reason: row["count"] for row in rejects.groupBy("reason").count().collect()}
-        totals = _verify(staged, tweets, accounts, sum(reasons.values()))
+        totals = _verify(notes, tweets, accounts, sum(reasons.values()))
         _refuse_nothing(totals, reasons, window)
         _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), tweets, window)
         publication.commit()
@@ -112,9 +116,16 @@ class _Window:
         return after and (self.until is None or (last != "end" and date.fromisoformat(last) <= self.until))
 
 
-def _read_once(spark: SparkSession, request: ReadRequest, scratch: str) -> DataFrame:
-    """Everything the archive holds, opened and decompressed once."""
-    return _written(spark.read.format("tweets").option("request", request.model_dump_json()).load(), scratch)
+def _read_once(
+    spark: SparkSession, request: ReadRequest, publication: tables.Publication
+) -> tuple[DataFrame, DataFrame]:
+    """What the archive holds, opened and decompressed once: notes, and tweets."""
+    folder = publication.make_scratch("tweets")
+    source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
+    notes = _written(source.load(), publication.scratch("notes"))
+    written = {row.path for row in of_kind(notes, "file").select("path").collect()}
+    publication.remove_strays("tweets", written)
+    return notes, spark.read.schema(from_arrow_schema(KEPT)).parquet(folder)
 
 
 def _written(frame: DataFrame, scratch: str) -> DataFrame:
@@ -123,9 +134,9 @@ def _written(frame: DataFrame, scratch: str) -> DataFrame:
     return frame.sparkSession.read.schema(frame.schema).parquet(scratch)
 
 
-def _stage_tweets(publication: tables.Publication, kept: DataFrame, run: str, window: _Window) -> DataFrame:
+def _stage_tweets(publication: tables.Publication, found: DataFrame, run: str, window: _Window) -> DataFrame:
     tweets = (
-        kept.withColumn("run", F.lit(run))
+        found.withColumn("run", F.lit(run))
         .withColumn(DAY, F.to_date("created_at"))
         .hint("rebalance", DAY)
         .sortWithinPartitions(DAY, "created_at", "tweet_id")
@@ -165,7 +176,7 @@ def _refuse_to_drop_days(published: list[str], tweets: DataFrame, window: _Windo
         )
 
 
-def _verify(staged: DataFrame, tweets: DataFrame, accounts: DataFrame, rejects: int) -> dict[str, int]:
+def _verify(notes: DataFrame, tweets: DataFrame, accounts: DataFrame, rejects: int) -> dict[str, int]:
     """The totals of the accounts, once every record is found where its source's account says that it went."""
     wrong = accounts.where(F.col("lines") != sum((F.col(name) for name in _OUTCOMES), F.lit(0))).limit(3).collect()
     if wrong:
@@ -174,7 +185,7 @@ def _verify(staged: DataFrame, tweets: DataFrame, accounts: DataFrame, rejects: 
     noted = {"damaged": F.count_if(F.col("damage") != ""), "skipped": F.count_if(F.col("skipped") != "")}
     totals = tables.totals(accounts, **sums, **noted)
     written = tables.totals(tweets, tweets=F.count("*"))["tweets"]
-    read = tables.totals(staged, kept=F.sum("kept"))["kept"]
+    read = tables.totals(notes, kept=F.sum("kept"))["kept"]
     for what, found, said in (
         ("tweets were written", written, totals["tweets"]),
         ("rejects were written", rejects, totals["rejects"]),

@@ -1,0 +1,590 @@
+"""Streams of records made from chance, with what each record must be counted as: nothing here asks Tonality."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import Any, Final, NamedTuple
+
+__all__ = ["ANY", "COLUMNS", "FILTERED", "KEPT", "NOTICE", "REJECT", "Planter", "Row", "Stream", "Wanted"]
+
+KEPT, NOTICE, FILTERED, REJECT = "kept", "notices", "filtered", "rejects"
+ANY: Final = "any"
+"""Counted somewhere: what is nested just as deep as Python's stack may be kept or rejected."""
+
+COLUMNS: Final = {
+    "id": "id",
+    "created_at": "when",
+    "author": "who",
+    "text": "what",
+    "lang": "tongue",
+    "retweet": "again",
+}
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+WORDS: Final = (
+    *("кошки", "и", "дома", "снег", "Ёлка", "в", "МОСКВЕ", "kino", "лучшее", "утро", "#кино", "@vasya", ":)", ":("),
+    *(
+        "😀",
+        "🏳️‍🌈",
+        "&amp;",
+        "&lt;3",
+        "http://t.co/x1",
+        "\u2028",
+        "é",
+        "日本語",
+        "a\\b",
+        "x/y",
+        "\n",
+        "\t",
+        "%",
+        "’",
+        "Į̷̡",
+    ),
+)
+BAD_UTF8: Final = (
+    b"\xff",
+    b"\xc3",
+    b"\xc0\xaf",
+    b"\xed\xa0\x80",
+    b"\xf5\x80\x80\x80",
+    b"caf\xe9",
+    b"\xe2\x82",
+    b"\x80",
+)
+
+
+class Row(NamedTuple):
+    """A record as it stands in its stream, and where it must be counted."""
+
+    where: str
+    what: Any
+    """The id of a tweet, the reason of a reject, the id that a delete notice names."""
+    offset: int
+    line: int
+    raw: bytes
+    begin: int
+    """Where its line begins, and where the next one does."""
+    end: int
+
+
+@dataclass
+class Stream:
+    """A stream of lines and the records in them."""
+
+    content: bytes
+    rows: list[Row]
+    is_table: bool = False
+    header_end: int = 0
+
+
+class _Fate(NamedTuple):
+    where: str
+    what: Any = None
+    at: int = 0
+    """Where in the line the record begins."""
+    raw: bytes | None = None
+    """The record, where it is not the whole line."""
+
+
+_Line = tuple[bytes, list[_Fate]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of the archive."""
+
+    languages: tuple[str, ...]
+    since: date | None
+    until: date | None
+    retweets: str
+    max_record: int = 4000
+    pages: int = 16
+    """How many times longer than a record a page may be."""
+
+    @classmethod
+    def drawn(cls, chance: Random) -> "Wanted":
+        """A mixture of filters, or none."""
+        return cls(
+            chance.choice([(), ("ru",), ("RU", "uk")]),
+            chance.choice([None, date(2015, 12, 5)]),
+            chance.choice([None, date(2015, 12, 20)]),
+            chance.choice(["keep", "drop"]),
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """As a request has them."""
+        return {name: getattr(self, name) for name in ("languages", "since", "until", "retweets", "max_record")}
+
+
+class Planter:
+    """Makes records of many forms and knows what becomes of them."""
+
+    def __init__(self, chance: Random, wanted: Wanted) -> None:
+        self.chance = chance
+        self.wanted = wanted
+
+    # Streams
+
+    def stream(self, size: int) -> Stream:
+        """So many lines of JSON."""
+        chance = self.chance
+        windows = chance.random() < 0.3
+        lines = [self._line() for _ in range(size)]
+        broken = [(raw, fates, b"\r\n" if windows and chance.random() < 0.9 else b"\n") for raw, fates in lines]
+        return _joined(broken, chance.random() < 0.3)
+
+    def table(self, size: int, delimiter: str) -> Stream:
+        """So many rows of CSV below a header."""
+        chance = self.chance
+        columns = list(COLUMNS.values())
+        chance.shuffle(columns)
+        header = delimiter.join(columns).encode()
+        end = b"\r\n" if chance.random() < 0.3 else b"\n"
+        lines: list[tuple[bytes, list[_Fate], bytes]] = [
+            (b"", [_Fate(NOTICE)], end) for _ in range(chance.choice([0, 0, 2]))
+        ]
+        lines.append(((BYTE_ORDER_MARK if chance.random() < 0.2 else b"") + header, [], end))
+        head = sum(len(raw) + len(end) for raw, _, end in lines)
+        lines += [(*self._csv(columns, delimiter, header), end) for _ in range(size)]
+        stream = _joined(lines, chance.random() < 0.3)
+        stream.is_table, stream.header_end = True, head
+        stream.rows = [row._replace(raw=row.raw[: self.wanted.max_record]) for row in stream.rows]  # more is not held
+        return stream
+
+    # Tweets
+
+    def _id(self) -> int:
+        return self.chance.getrandbits(self.chance.choice([20, 50, 60, 62])) * 2 + 1
+
+    def _text(self) -> str:
+        return " ".join(self.chance.choices(WORDS, k=self.chance.randrange(1, 20)))
+
+    def _noise(self) -> str:
+        return f"{self.chance.getrandbits(400):x}"
+
+    def _moment(self, kept: bool = True) -> datetime:
+        """A second of the days that are wanted, or one before or behind them."""
+        first = self.wanted.since or date(2015, 11, 1)
+        last = self.wanted.until or date(2016, 2, 1)
+        seconds = ((last - first).days + 1) * 86400
+        begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
+        second = self.chance.choice([0, seconds - 1, self.chance.randrange(seconds)])
+        if not kept:
+            outside = [-1] * bool(self.wanted.since) + [seconds] * bool(self.wanted.until)
+            second = self.chance.choice(outside) * self.chance.choice([1, 1, 2])
+        return begin + timedelta(seconds=second)
+
+    def _when(self, moment: datetime, v2: bool) -> Any:
+        if v2:
+            return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        return self.chance.choice(
+            [
+                moment.strftime("%a %b %d %H:%M:%S +0000 %Y"),
+                (moment + timedelta(hours=3)).strftime("%a %b %d %H:%M:%S +0300 %Y"),
+                moment.isoformat(),
+                int(moment.timestamp()),
+                str(int(moment.timestamp() * 1000)),
+            ]
+        )
+
+    def _tweet(self, v2: bool, fault: str = "", retweet: bool | None = None) -> tuple[dict[str, Any], _Fate]:
+        """A tweet that is kept, or filtered as the wanted ask for it."""
+        chance, wanted = self.chance, self.wanted
+        number = self._id()
+        filters = ["language"] * bool(wanted.languages) + ["day"] * bool(wanted.since or wanted.until)
+        filters += ["retweet"] * (wanted.retweets == "drop" and retweet is None)
+        filtered = chance.choice(filters) if filters and not fault and chance.random() < 0.25 else ""
+        lang = chance.choice([*(wanted.languages or ("en", None)), "ru"] if not filtered else ["ru"])
+        if filtered == "language":
+            lang = chance.choice(["en", None, "", "r"])
+        elif lang:
+            lang = chance.choice([lang, lang.upper(), lang.lower()])
+        if retweet is None:
+            retweet = filtered == "retweet" or (wanted.retweets == "keep" and chance.random() < 0.2)
+        tweet = {
+            "created_at": self._when(self._moment(filtered != "day"), v2),
+            "text": self._text(),
+            **({"lang": lang} if lang is not None or chance.random() < 0.5 else {}),
+            "favorited": False,
+            "noise": self._noise(),
+        }
+        tweet |= self._of_v2(number, retweet) if v2 else self._of_v1(number, retweet)
+        if not fault:
+            tweet |= chance.choice([{}, {}, {"odd": self._odd()}])
+        keys = list(tweet)
+        chance.shuffle(keys)
+        return {key: tweet[key] for key in keys}, _Fate(FILTERED if filtered else KEPT, number)
+
+    def _odd(self) -> Any:
+        """What nobody reads may be anything that is JSON."""
+        deep: Any = []
+        for _ in range(self.chance.randrange(60)):
+            deep = self.chance.choice([[deep], {"a": deep}])
+        return self.chance.choice([deep, 10**40, -1.5e300, {"id": "x", "text": 7, "delete": {}}, "\0\x01\x7f", None])
+
+    def _of_v1(self, number: int, retweet: bool) -> dict[str, Any]:
+        chance = self.chance
+        tweet: dict[str, Any] = chance.choice(
+            [
+                {"id": number, "id_str": str(number)},
+                {"id_str": str(number)},
+                {"id": float(number), "id_str": str(number)},
+            ]
+        )
+        tweet["user"] = chance.choice([{"screen_name": "vasya", "id": 5}, None, {}, {"screen_name": None}])
+        tags = [{"text": "кино", "indices": [0, 4]}] * chance.randrange(3)
+        tweet["entities"] = chance.choice([{"hashtags": tags, "urls": []}, {}, None, "odd", {"hashtags": [None, 7]}])
+        if chance.random() < 0.3:
+            extended = {"full_text": self._text(), "entities": {"hashtags": tags}}
+            tweet |= chance.choice(
+                [
+                    {"extended_tweet": extended, "truncated": True},
+                    {"full_text": self._text()},
+                    {"extended_tweet": None},
+                    {"extended_tweet": {"full_text": 7}},
+                ]
+            )
+        if retweet:
+            tweet["retweeted_status"] = {"id": self._id(), "text": self._text(), "entities": {"hashtags": tags}}
+        if chance.random() < 0.2:
+            tweet["quoted_status"] = {"id": self._id(), "text": self._text(), "created_at": "never", "user": 7}
+        return tweet
+
+    def _of_v2(self, number: int, retweet: bool) -> dict[str, Any]:
+        chance = self.chance
+        tweet: dict[str, Any] = {"id": str(number), "author_id": str(self._id())}
+        tweet |= chance.choice(
+            [{}, {"author": {"username": "vasya", "id": "5"}}, {"note_tweet": {"text": self._text()}}]
+        )
+        references = [{"type": chance.choice(["quoted", "replied_to"]), "id": str(self._id())}] * chance.randrange(2)
+        if retweet:
+            references.append({"type": "retweeted", "id": str(self._id())})
+            if chance.random() < 0.5:
+                references[-1]["text"] = self._text()
+        return tweet | ({"referenced_tweets": references} if references or chance.random() < 0.3 else {})
+
+    # Lines of JSON
+
+    def _dumped(self, value: Any) -> bytes:
+        chance = self.chance
+        separators = chance.choice([(",", ":"), (", ", ": ")])
+        text = json.dumps(value, ensure_ascii=chance.random() < 0.4, separators=separators)
+        return text.encode()
+
+    def _line(self) -> _Line:
+        weights = {
+            self._status: 40,
+            self._page: 8,
+            self._notice: 12,
+            self._malformed: 10,
+            self._bad_bytes: 7,
+            self._wrong: 14,
+            self._long: 3,
+            self._nested: 3,
+        }
+        return self.chance.choices(list(weights), list(weights.values()))[0]()
+
+    def _status(self) -> _Line:
+        tweet, fate = self._tweet(self.chance.random() < 0.3)
+        raw = self._dumped(tweet)
+        match self.chance.randrange(20):
+            case 0:
+                raw = BYTE_ORDER_MARK * self.chance.choice([1, 1, 2, 100]) + raw
+            case 1:
+                raw = b" \t" + raw + b"  "
+            case 2 if len(raw) + 12 < self.wanted.max_record:  # just as long as a record may be
+                rest = self.wanted.max_record - len(raw) - len(b',"rest":""') - 1  # a \r may follow
+                raw = raw[:-1] + b',"rest":"' + b"x" * rest + b'"}'
+        return (raw, [fate]) if len(raw) < self.wanted.max_record else self._status()
+
+    def _page(self) -> _Line:
+        """A response of API v2, or a single tweet as the streams of v2 send it."""
+        chance = self.chance
+        before = chance.choice([b"{", b'{"meta":{"next_token":"x"},', b' {"matching_rules":[{"id":"1"}],'])
+        included = {"users": [{"id": "5", "username": "vasya"}], "tweets": [{"id": "7", "text": self._text()}]}
+        odd = self._dumped(chance.choice([included, included, 7, None, {"users": 7}]))
+        behind = b',"includes":' + odd + b"}" if chance.random() < 0.5 else b"}"
+        if chance.random() < 0.3:
+            tweet, fate = self._tweet(v2=True)
+            raw = before + b'"data":' + (element := self._dumped(tweet)) + behind
+            return raw, [fate._replace(at=raw.index(element), raw=element)]
+        raw, fates = before + b'"data": [', []
+        for number in range(chance.randrange(1, 8)):
+            element, fate = self._element()
+            raw += chance.choice([b",", b", "]) if number else b""
+            fates.append(fate._replace(at=len(raw), raw=element))
+            raw += element
+        return raw + b"]" + behind, fates
+
+    def _element(self) -> tuple[bytes, _Fate]:
+        match self.chance.randrange(12):
+            case 0:
+                return self._dumped(self.chance.choice([7, "x", None, [], True])), _Fate(REJECT, "wrong-type")
+            case 1:
+                tweet, reason = self._faulty(v2=True)
+                return self._dumped(tweet), _Fate(REJECT, reason)
+            case 2:
+                tweet, _ = self._tweet(v2=True)
+                long = self._dumped(tweet | {"rest": "x" * self.wanted.max_record})
+                return long, _Fate(REJECT, "too-long")
+            case _:
+                tweet, fate = self._tweet(v2=True)
+                return self._dumped(tweet), fate
+
+    def _notice(self) -> _Line:
+        chance, number = self.chance, self._id()
+        if chance.random() < 0.4:
+            return chance.choice([b"", b"", b" ", b"\t \t"]), [_Fate(NOTICE)]
+        if chance.random() < 0.4:
+            status = chance.choice([{"id": number, "id_str": str(number)}, {"id_str": str(number)}])
+            notice = {"delete": {"status": status | {"user_id": 3}, "timestamp_ms": "1449734462000"}}
+            return self._marked(self._dumped(notice)), [_Fate(NOTICE, number)]
+        notice = chance.choice(
+            [
+                {"limit": {"track": 7, "timestamp_ms": "1"}},
+                {"scrub_geo": {"user_id": 1, "up_to_status_id": number}},
+                {"status_withheld": {"id": number, "withheld_in_countries": ["RU"]}},
+                {"user_withheld": None},
+                {"disconnect": {"code": 4, "reason": self._text()}},
+                {"warning": {"code": "FALLING_BEHIND", "percent_full": 60}},
+                {"event": "favorite", "target": {"id": 1}, "created_at": "x", "id": number},
+                {"friends": [1, 2, 3]},
+                {"delete": {}},
+                {"delete": {"status": {"id": "x"}}},
+                {"delete": 7},
+                {"errors": [{"title": "Not Found Error", "detail": self._text()}]},
+                {"meta": {"result_count": 0}},
+                {"data": [], "meta": {"result_count": 0}},
+                {"data": None, "errors": []},
+                {"data": [], "includes": {"users": []}},
+            ]
+        )
+        return self._marked(self._dumped(notice)), [_Fate(NOTICE)]
+
+    def _marked(self, raw: bytes) -> bytes:
+        """Now and then behind the marks that files begin with."""
+        return BYTE_ORDER_MARK * self.chance.choice([0] * 8 + [1, 2]) + raw
+
+    def _malformed(self) -> _Line:
+        chance = self.chance
+        tweet, _ = self._tweet(v2=False)
+        raw = self._dumped(tweet)
+        text = raw.decode()
+        bad = chance.choice(
+            [
+                text[: chance.randrange(1, len(text))].encode(),  # a cut between characters
+                raw + chance.choice([b"x", b"}", b",", b"{}", raw, b'"', b"]", b" 7", b"\\"]),
+                raw[:-1] + chance.choice([rb',"a":"\q"}', rb',"a":"\u12G4"}', rb',"a":"\ud83d"}', rb',"\ud83d":1}']),
+                raw[:-1] + chance.choice([b",}", b",,}", b"]", b',"a"}', b',"a":}', b",a:1}", b",'a':1}", b';"a":1}']),
+                raw[:-1]
+                + b',"a":'
+                + chance.choice([b"01", b"1.", b".5", b"+1", b"1e", b"0x1", b"NaN", b"-", b"tru"])
+                + b"}",
+                raw[:-1] + chance.choice([b',"a":"\x01"}', b',"a":"\t"}', b',"a":"\x1f"}']),
+                chance.choice([b"<html><body>503</body></html>", b"Exceeded connection limit", b"{", b"}", b"{]"]),
+                BYTE_ORDER_MARK,
+                b'{"a":' * chance.randrange(1, 700),
+            ]
+        )
+        return bad, [_Fate(REJECT, "malformed-json")]
+
+    def _bad_bytes(self) -> _Line:
+        chance = self.chance
+        raw = self._dumped(self._tweet(v2=False)[0])
+        mark = chance.choice([b'"text"', b'"noise"', b"{"])
+        at = raw.index(mark) + len(mark) - (mark != b"{")
+        if chance.random() < 0.5:
+            return raw[:at] + chance.choice(BAD_UTF8) + raw[at:], [_Fate(REJECT, "invalid-utf8")]
+        nul = chance.choice([raw[:at] + b"\0" + raw[at:], b"\0", b"\0" * 700, raw + b"\0", b"\0" + raw])
+        return nul, [_Fate(REJECT, "nul-byte")]
+
+    def _wrong(self) -> _Line:
+        if self.chance.random() < 0.15:
+            raw = self.chance.choice(
+                [b"[]", b"7", b"null", b"true", b'"x"', b"[{}]", b'{"data":7}', b'{"data":true}', b"-1.5e3"]
+            )
+            return raw, [_Fate(REJECT, "wrong-type", *((8, raw[8:-1]) if raw.startswith(b"{") else ()))]
+        tweet, reason = self._faulty(v2=False)
+        raw = self._dumped(tweet)
+        return (
+            (b"[" + raw + b"]", [_Fate(REJECT, "wrong-type")])
+            if self.chance.random() < 0.1
+            else (raw, [_Fate(REJECT, reason)])
+        )
+
+    def _faulty(self, v2: bool) -> tuple[dict[str, Any], str]:
+        """A tweet with one fault."""
+        chance = self.chance
+        tweet, _ = self._tweet(v2, fault="yes", retweet=False)
+        reason, fault = chance.choice(
+            [
+                *[("no-id", fault) for fault in ({"id": None}, {"id": ...})],
+                *[("no-text", fault) for fault in ({"text": None}, {"text": ...})],
+                *[("no-date", {"created_at": value}) for value in (None, ..., "")],
+                *[
+                    ("bad-date", {"created_at": value})
+                    for value in (
+                        *(
+                            "Thu Feb 30 08:01:02 +0000 2015",
+                            "Thu Abc 10 08:01:02 +0000 2015",
+                            "yesterday",
+                            "0",
+                            0,
+                            -1,
+                            True,
+                        ),
+                        *(
+                            "Thu Dec 10 25:01:02 +0000 2015",
+                            "Thu Jan 01 00:00:00 +0000 1970",
+                            "2105-01-01T00:00:00Z",
+                            {},
+                            [],
+                        ),
+                        *(1e300, 10**30, "9" * 30, "2015-13-01", "0000-00-00", "Thu Dec 10 08:01:02 XYZ 2015", "٢٠١٥"),
+                    )
+                ],
+                *[
+                    ("wrong-type", {"id": value})
+                    for value in (
+                        -1,
+                        0,
+                        2**63,
+                        10**60,
+                        True,
+                        "7a",
+                        7.5,
+                        "٣",
+                        [],
+                        {},
+                        "-5",
+                        " ",
+                        "1" * 20,
+                        1e19,
+                        "1" * 3000,
+                    )
+                ],
+                *[("wrong-type", {"text": value}) for value in (7, [], {}, True, 1.5)],
+                *[("wrong-type", {"user": value}) for value in ("vasya", 7, [], {"screen_name": 7})],
+                *[("wrong-type", {"lang": value}) for value in (7, ["ru"], {})],
+                *[("wrong-type", {"retweeted_status": value}) for value in ("да", 7, [], {"text": 7})],
+                ("no-text", {"retweeted_status": {}}),
+            ]
+        )
+        for name in ("id_str", "full_text", "extended_tweet", "note_tweet", "quoted_status", "referenced_tweets"):
+            tweet.pop(name, None)
+        tweet = tweet | {"id": self._id()} | fault
+        return {key: value for key, value in tweet.items() if value is not ...}, reason
+
+    def _long(self) -> _Line:
+        tweet, limit = self._tweet(v2=False)[0], self.wanted.max_record
+        size = self.chance.choice([limit, 3 * limit, 3 * limit, self.wanted.pages * limit, 300_000])
+        raw = self._dumped(tweet | {"rest": "x" * size})
+        if size >= self.wanted.pages * limit and self.chance.random() < 0.5:
+            raw = self.chance.choice([b"x", b"\xff", b"\0", b"["]) * size + b"yz"
+        return raw, [_Fate(REJECT, "too-long")]
+
+    def _nested(self) -> _Line:
+        """What is nested less deep than any stack of Python's, or about as deep."""
+        open_, close = self.chance.choice([(b"[", b"]"), (b'{"a":', b"}")])
+        tweet, fate = self._tweet(v2=False)
+        if self.chance.random() < 0.5:
+            fate = _Fate(ANY, fate.what)
+        depth = self.chance.choice([1500, *range(800, 1010)]) if fate.where == ANY else self.chance.randrange(1, 600)
+        inside = open_ * depth + (b"1" if open_ != b"[" else b"") + close * depth
+        key = b"zz"
+        if fate.where == ANY:
+            key = self.chance.choice(
+                [b"zz", b"delete", b"entities", b"extended_tweet", b"author_id", b"id", b"created_at", b"data"]
+            )
+            tweet = self.chance.choice([tweet, {}])
+            tweet.pop(key.decode(), None)
+        raw = json.dumps(tweet, separators=(",", ":")).encode()
+        raw = raw[:-1] + b"," * bool(tweet) + b'"' + key + b'":' + inside + b"}"
+        return (raw, [fate]) if fate.where == ANY or len(raw) < self.wanted.max_record else self._nested()
+
+    # Rows of CSV
+
+    def _csv(self, columns: Sequence[str], delimiter: str, header: bytes) -> _Line:
+        tweet, fate = self._row()
+        where = self.chance.randrange(100)
+        if where < 6:
+            return (b"", [_Fate(NOTICE)])
+        if where < 9:
+            return (header, [_Fate(NOTICE)])
+        if where < 25:
+            reason, fault = self._row_fault()
+            tweet, fate = tweet | fault, _Fate(REJECT, reason)
+        fields = [self._quoted(tweet[name], delimiter) for name in columns]
+        raw = delimiter.encode().join(fields)
+        tail = self._bad_row(delimiter) if 25 <= where < 37 else None
+        if tail is None:
+            return raw, [fate]
+        make, reason = tail
+        return make(raw), [_Fate(REJECT, reason)]
+
+    def _row(self) -> tuple[dict[str, str], _Fate]:
+        tweet, fate = self._tweet(v2=False, retweet=False)
+        retweet = self.wanted.retweets == "drop" and fate.where == KEPT and self.chance.random() < 0.1
+        row = {
+            "id": str(fate.what),
+            "when": str(tweet["created_at"]),
+            "who": self.chance.choice(["", "vasya"]),
+            "what": "x" + self._text().replace("\t", " ") + self._noise(),
+            "tongue": tweet.get("lang") or "",
+            "again": self.chance.choice(["true", "1", "yes"] if retweet else ["", "0", "false"]),
+        }
+        return row, fate._replace(where=FILTERED) if retweet else fate
+
+    def _row_fault(self) -> tuple[str, dict[str, str]]:
+        return self.chance.choice(
+            [
+                ("no-id", {"id": ""}),
+                ("no-text", {"what": ""}),
+                ("no-date", {"when": ""}),
+                ("bad-date", {"when": "2015-13-40"}),
+                ("bad-date", {"when": "1"}),
+                ("wrong-type", {"id": "x"}),
+                ("wrong-type", {"id": "-1"}),
+                ("wrong-type", {"id": "6.7e17"}),
+                ("wrong-type", {"id": "9" * 19}),
+            ]
+        )
+
+    def _quoted(self, field: str, delimiter: str) -> bytes:
+        must = any(mark in field for mark in (delimiter, '"', "\n", "\r"))
+        if must or self.chance.random() < 0.2:
+            return b'"' + field.replace('"', '""').encode() + b'"'
+        return field.encode()
+
+    def _bad_row(self, delimiter: str) -> tuple[Callable[[bytes], bytes], str]:
+        """What makes a row one that must be rejected, for this reason; of a row over several lines its first."""
+        flat = lambda raw: raw.replace(b"\n", b" ")  # noqa: E731
+        mark = delimiter.encode()
+        return self.chance.choice(
+            [
+                (lambda raw: flat(raw) + mark + b"more", "malformed-csv"),
+                (lambda raw: b"only" + flat(raw)[:0], "malformed-csv"),
+                (lambda raw: flat(raw) + mark + b'"never closed', "malformed-csv"),
+                (lambda raw: b'"a"b' + mark + flat(raw), "malformed-csv"),
+                (lambda raw: flat(raw) + b"\xff", "invalid-utf8"),
+                (lambda raw: b"\0" + flat(raw), "nul-byte"),
+                (lambda raw: flat(raw) + b"x" * self.wanted.max_record, "too-long"),
+            ]
+        )
+
+
+def _joined(lines: Sequence[tuple[bytes, list[_Fate], bytes]], open_end: bool) -> Stream:
+    """The lines one after the other; the last one without its line break where that leaves something of it."""
+    content, rows, number = bytearray(), [], 1
+    for index, (raw, fates, end) in enumerate(lines):
+        last = open_end and index == len(lines) - 1 and raw
+        begin = len(content)
+        content += raw if last else raw + end
+        shown = raw if last else raw + end[:-1]  # a \r belongs to the line
+        rows += [
+            Row(where, what, begin + at, number, shown if part is None else part, begin, len(content))
+            for where, what, at, part in fates
+        ]
+        number += content.count(b"\n", begin) if not last else 0
+    return Stream(bytes(content), rows)
