@@ -136,12 +136,13 @@ def test_a_cut_in_the_header_of_a_block_is_damage(size):
 
 
 def test_a_cut_just_where_a_block_ends_costs_nothing():
-    """Blocks end at any bit; of those that end with a byte, nothing else than their end is missing."""
-    whole = [bz2.compress(b"%d" % number) for number in range(200)]
-    ends = {packed: "".join(f"{byte:08b}" for byte in packed).find(f"{0x177245385090:048b}") for packed in whole}
-    cut = [(number, packed[: ends[packed] // 8]) for number, packed in enumerate(whole) if ends[packed] % 8 == 0]
-    assert cut
-    for number, packed in cut:
-        content, damage = unpacked(packed)
-        assert content.content == b"%d" % number
-        assert "cut off at compressed byte" in damage.damage
+    """Blocks end at any bit; of those that end with a byte, nothing is missing but what ends the stream."""
+    found = 0
+    for size in range(1, 100):
+        packed = bz2.compress(b"x" * size)
+        end = "".join(f"{byte:08b}" for byte in packed).find(f"{0x177245385090:048b}")
+        if end % 8 == 0:
+            content, damage = unpacked(packed[: end // 8])
+            assert (content.content, damage.damage[:28]) == (b"x" * size, "bzip2 stream cut off at comp")
+            found += 1
+    assert found

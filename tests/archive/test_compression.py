@@ -168,6 +168,12 @@ def test_a_broken_zstandard_frame_gives_the_blocks_before_the_break():
     assert damage(found)[0].startswith("zstd stream ")
 
 
+def test_a_zstandard_frame_without_content_may_come_first():
+    skippable = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"\x01\x02\x03\x04"
+    found = blocks(skippable + zstd.compress(b"one\n") + skippable + zstd.compress(b"two\n"))
+    assert (content(found), damage(found)) == (b"one\ntwo\n", [])
+
+
 def test_what_expands_beyond_the_bound_is_left(packing, monkeypatch):
     monkeypatch.setattr(compression, "_FREE_EXPANSION", 2**20)
     packed = pack(packing, bytes(20_000_000))

@@ -146,7 +146,11 @@ def check_case(request_for, tmp_path_factory):
             planted = Counter(row.what for row in case.archive.planted() if row.where == KEPT)
             got = Counter(row["tweet_id"] for kinds in found.rows.values() for row in kinds["tweet"])
             assert planted <= got, f"no account tells of damage, but: {case.judgement.doubted}"
-        if not case.table and case.archive.wrecks and all("cut at" in wreck and ";" not in wreck for wreck in case.archive.wrecks):
+        if (
+            not case.table
+            and case.archive.wrecks
+            and all("cut at" in wreck and ";" not in wreck for wreck in case.archive.wrecks)
+        ):
             refuse_inventions(found, case.archive)
 
     return check

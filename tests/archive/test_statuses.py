@@ -93,6 +93,7 @@ def test_a_quote_is_no_retweet_and_shows_its_own_text():
         ("Don&#039 &#x41f stop", "Don' П stop"),
         ("&", "&"),
         ("&#xD800;", "\ufffd"),
+        (f"&#{'9' * 5000};", f"&#{'9' * 5000};"),
     ],
 )
 def test_character_references_are_read_once_and_names_only_whole(escaped, shown):

@@ -412,7 +412,13 @@ def _judge(node: Node, seen: bytes, name: str, found: Judgement, exact: bool, cl
             given, why = _patient(node.kind, seen, _first_difference(node.whole, seen))
             if why and seen.startswith(_MAGIC[node.kind]):  # else nobody knows it for what it was
                 (found.doubted if node.kind == "bz2" else found.refused).append(f"{name}: {why}")
-            if exact and closed and node.kind != "bz2" and node.whole.startswith(seen) and seen.startswith(_MAGIC[node.kind]):
+            if (
+                exact
+                and closed
+                and node.kind != "bz2"
+                and node.whole.startswith(seen)
+                and seen.startswith(_MAGIC[node.kind])
+            ):
                 _judge_cut(node.inside, given, name, found)
             inside = Judgement() if node.kind == "bz2" else found
             _judge(node.inside, given, name, inside, False, False)

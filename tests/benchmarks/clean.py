@@ -24,20 +24,18 @@ import platform
 import re
 import shutil
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import orjson
-import psutil
 import pyarrow as pa
 import pyarrow.dataset as ds
 import Stemmer
@@ -45,6 +43,7 @@ from big_statuses import Archive, write_archive
 from isal import igzip
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from worker_memory import worker_memory
 
 from tonality.config import load, text_rules
 from tonality.record import Run
@@ -60,7 +59,6 @@ WARM_UP_SHARE = 5
 """Before its first turn, a contender reads an archive that is this many times smaller: Java compiles what runs often."""
 BZ2_SHARE = 4
 """bzip2 takes so many times as long that its archive is this many times smaller."""
-POLL_SECONDS = 0.5
 
 BATCH_ROWS = 4_096
 
@@ -206,40 +204,6 @@ def written(root: Path) -> Counter[str]:
         if (rows := ds.dataset(root / name).count_rows()) != counts[name]:
             raise SystemExit(f"{root}/{name} has {rows} rows, its accounts say {counts[name]}")
     return counts
-
-
-@dataclass
-class Memory:
-    """The most memory that one Python worker of Spark's was seen with; idle ones of an earlier turn count too."""
-
-    peak: int = 0
-    done: threading.Event = field(default_factory=threading.Event)
-
-    def watch(self) -> None:
-        """Look now and then, too seldom to cost the job anything."""
-        while not self.done.wait(POLL_SECONDS):
-            self.peak = max([self.peak, *map(worker_bytes, psutil.Process().children(recursive=True))])
-
-
-def worker_bytes(process: psutil.Process) -> int:
-    """The memory of a worker; 0 of any other process, and of one that has ended."""
-    try:
-        is_worker = "pyspark.daemon" in process.cmdline()
-        return process.memory_info().rss if is_worker else 0
-    except psutil.Error:
-        return 0
-
-
-@contextmanager
-def worker_memory() -> Iterator[Memory]:
-    memory = Memory()
-    watcher = threading.Thread(target=memory.watch, daemon=True)
-    watcher.start()
-    try:
-        yield memory
-    finally:
-        memory.done.set()
-        watcher.join()
 
 
 # The textbook job

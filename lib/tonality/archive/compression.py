@@ -3,6 +3,7 @@
 The formats are RFC 1952 (gzip), RFC 8878 (Zstandard) and bzip2's, which archive/bzip2.py describes.
 """
 
+import re
 import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
@@ -70,12 +71,16 @@ _ERRORS: Final = (
     cast("type[Exception]", igzip_lib.IsalError),  # its stub calls it an instance
 )
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
+_SKIPPABLE: Final = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+"""A frame of Zstandard that holds no content; pzstd begins with one."""
 _FAILED_CHECKSUM: Final = {"incorrect data check": 4, "incorrect length check": 0}
 """zlib's words for a gzip member that came to its end and is not what it was, with the bytes of it that are left."""
 
 
 def compression_of(start: bytes) -> str | None:
     """gzip, bzip2 or zstd, by a stream's first bytes; None where it is not compressed, as far as we know."""
+    if _SKIPPABLE.match(start):
+        return "zstd"
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
 
 

@@ -94,7 +94,7 @@ def _entry(header: bytes) -> tarfile.TarInfo:
     """What a header says. Raises tarfile.HeaderError where it is none, or gives a size that no file has."""
     entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
     if not 0 <= entry.size < 10**_LONGEST_NUMBER:
-        raise tarfile.InvalidHeaderError(f"size {entry.size}")
+        raise tarfile.HeaderError(f"size {entry.size}")
     return entry
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from tonality.archive.days import has_day
 from tonality.faults import SettingsFault
 from tonality.record import Run
 from tonality.sample.files import SampleSummary, write_sample
@@ -12,6 +13,8 @@ def check(settings: Settings) -> None:
     """Refuse settings that do not say where to write."""
     if len(settings.paths.archive) != 1 or len(settings.paths.corpus) != 1:
         raise SettingsFault("sample writes one folder each: set paths.archive and paths.corpus to one folder")
+    if has_day(settings.paths.archive[0]):
+        raise SettingsFault("sample writes one folder for all days: paths.archive must not have {day}")
 
 
 def run(settings: Settings, record: Run) -> str:

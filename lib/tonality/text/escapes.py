@@ -20,4 +20,7 @@ def unescaped(text: str) -> str:
 
 def _character(reference: re.Match[str]) -> str:
     whole, name = reference.group(0, 1)
-    return html5.get(name, whole) if name else html.unescape(whole)
+    try:
+        return html5.get(name, whole) if name else html.unescape(whole)
+    except ValueError:  # thousands of digits
+        return whole
