@@ -64,6 +64,7 @@ _NOTE_FIELDS: Final = [
     pa.field("tweet_id", pa.int64()),
     *_REJECT_FIELDS,
     pa.field("piece", pa.int32()),
+    pa.field("entry", pa.int32()),
     pa.field("lines", pa.int64()),
     pa.field("kept", pa.int64()),
     pa.field("notices", pa.int64()),
@@ -77,17 +78,18 @@ _NOTE_FIELDS: Final = [
 ]
 
 STAGED: Final = pa.unify_schemas([pa.schema(_NOTE_FIELDS), pa.schema(_READ_FIELDS)])
-"""What one pass over an archive yields: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by
-`kind`. Where a file was read in pieces, offsets and lines count from the piece's start, and its account says how many
-bytes and line breaks it has, `span` and `breaks`."""
+"""What a task reads: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by `kind`."""
 
 NOTES: Final = pa.schema(_NOTE_FIELDS)
-"""What is staged of a pass but for the tweets. A row of the kind `file` has the path of a file of them."""
+"""What a pass over an archive tells of it: all but the tweets, and rows of the kind `file`, each the path of a file of
+tweets. Where a file was read in pieces, offsets and lines count from the piece's start, and the piece's account says
+how many bytes and line breaks it has, `span` and `breaks`. `entry` numbers the sources of a piece, whose names need not
+differ."""
 
 KEPT: Final = pa.schema(
-    [*_READ_FIELDS, pa.field("piece", pa.int32()), pa.field("offset", pa.int64()), pa.field("line", pa.int64())]
+    [*_READ_FIELDS, pa.field("piece", pa.int32()), pa.field("entry", pa.int32()), pa.field("offset", pa.int64())]
 )
-"""The tweets of a pass."""
+"""The tweets of a pass, each with its place: the source, the piece, the entry and the offset together."""
 
 LABELLED: Final = pa.schema(
     [

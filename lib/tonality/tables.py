@@ -14,7 +14,7 @@ as the store's conditional put.
 """
 
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -146,13 +146,6 @@ class Publication:
         """The same, of a folder that is there: for tasks that write files of their own."""
         self._folders.make(join(self._staging, "scratch", name))
         return self.scratch(name)
-
-    def remove_strays(self, name: str, written: Container[str]) -> None:
-        """Remove the files of such a folder that tasks left which were not done in the end."""
-        folder = join(self._staging, "scratch", name)
-        for file in self._folders.names(folder):
-            if file not in written:
-                self._folders.delete(join(folder, file))
 
     def stage(
         self, table: str, frame: DataFrame, schema: pa.Schema, column: str, values: Iterable[str] = ()

@@ -117,6 +117,20 @@ def test_a_tar_of_minutes_is_accounted_for_member_by_member(archive: Path, root:
     assert "1 entries of tars that were not read" in summary
 
 
+def test_members_of_one_name_are_told_apart(archive: Path, root: Path, clean_archive: Clean) -> None:
+    same = ("x.json", lines(tweet(1), tweet(2)))
+    (archive / "a.tar").write_bytes(tar(same, same, ("x.json", lines(tweet(3), tweet(2), tweet(4)))))
+    clean_archive()
+    assert ids(root) == [1, 2, 3, 4]
+    assert [account(root, "!x.json")[name] for name in ("lines", *OUTCOMES)] == [7, 4, 0, 0, 3, 0]
+
+
+def test_names_that_are_no_utf8_are_written_with_escapes(archive: Path, root: Path, clean_archive: Clean) -> None:
+    Path(os.fsdecode(os.fsencode(archive) + b"/caf\xe9.json")).write_bytes(lines(tweet(1)))
+    clean_archive()
+    assert str(rows(root, "tweets")[0]["source"]).endswith(("caf\\udce9.json", "caf%E9.json"))
+
+
 def test_rejects_of_a_file_read_in_pieces_stand_where_they_stand_in_the_file(
     archive: Path, root: Path, clean_archive: Clean
 ) -> None:

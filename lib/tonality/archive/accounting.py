@@ -1,6 +1,6 @@
-"""What becomes of the records of a pass: which tweets are left out, where rejects stood, each source's account.
+"""What becomes of the records of a pass: which tweets are left out, where rejects stood, what each account says.
 
-All of it is DataFrames of schema.KEPT, the tweets, and schema.NOTES, all else, to DataFrames.
+The tweets are DataFrames of schema.KEPT, all else of schema.NOTES.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 __all__ = ["counted", "left_out", "of_kind", "placed", "without"]
 
-_PLACE: Final = ["source", "piece", "offset"]
+_PLACE: Final = ["source", "piece", "entry", "offset"]
 """What tells a record from all others."""
 
 

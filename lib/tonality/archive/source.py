@@ -3,6 +3,7 @@
 Its rows are schema.NOTES: accounts, rejects, and the names of the files that its tasks write the tweets to.
 """
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,4 +61,5 @@ class _Reader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
         assert isinstance(partition, _Task)
+        gc.freeze()  # what was imported lives as long as the worker: no collection need look at it again
         return stored(read_staged(partition.pieces, self._request), self._folder)

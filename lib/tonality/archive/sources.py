@@ -50,21 +50,16 @@ def find_members(
     empty = True
     for member in read_members(stream, ends_tar):
         empty = False
-        path = _in_utf8(f"{name}!{member.name}")
+        path = f"{name}!{member.name}"
         if member.stream:
             yield from find_sources(path, member.stream, max_expansion, depth + 1)
         elif member.skipped:
-            yield Source(path, skipped=_in_utf8(member.skipped))
+            yield Source(path, skipped=member.skipped)
         else:
             yield Source(name, damage=member.damage)
     damage = stream.damage if isinstance(stream, UnpackedStream) else ""
     if damage or empty:
         yield Source(name, damage=damage)
-
-
-def _in_utf8(words: str) -> str:
-    """Names in a tar need not be UTF-8."""
-    return words.encode("utf-8", "replace").decode()
 
 
 def _unpack_anew(stream: Stream, compression: str, max_expansion: int) -> Iterator[Block]:

@@ -17,6 +17,7 @@ from tonality.archive.topic import TopicFilter
 from tonality.locations import filesystem
 from tonality.schema import STAGED
 from tonality.text.cleaning import Cleaner
+from tonality.text.escapes import in_utf8
 from tonality.text.rules import Rules
 
 __all__ = ["read_opened", "read_staged"]
@@ -27,7 +28,7 @@ _BATCH_CHARACTERS: Final = 2**24
 _RAW_BYTES: Final = 4096
 _DAY: Final = 86_400_000_000
 """Microseconds."""
-_TWEET_COLUMNS: Final = ("source", "piece", "offset", "line", *Tweet._fields)
+_TWEET_COLUMNS: Final = ("source", "piece", "entry", "offset", "line", *Tweet._fields)
 
 
 @dataclass
@@ -43,6 +44,7 @@ class _Account:
     damage: str = ""
     skipped: str = ""
     piece: int = 0
+    entry: int = 0
     span: int = 0
     breaks: int = 0
 
@@ -81,10 +83,9 @@ class _Pass:
 
     def read(self, piece: Piece, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """The batches that fill up while a piece is read."""
-        for opened in open_piece(piece, file, self._request):
-            account = _Account(opened.name, damage=opened.damage, skipped=opened.skipped)
-            if opened.lines:
-                account.piece = piece.number
+        for entry, opened in enumerate(open_piece(piece, file, self._request)):
+            account = _Account(in_utf8(opened.name), damage=opened.damage, skipped=in_utf8(opened.skipped))
+            account.piece, account.entry = piece.number, entry
             if opened.records:
                 yield from self._take(opened.records, account)
                 account.damage = opened.records.damage
@@ -100,7 +101,7 @@ class _Pass:
             yield self._other_batch()
 
     def _take(self, records: Records, account: _Account) -> Iterator[pa.RecordBatch]:
-        source, piece = account.source, account.piece
+        source, piece, entry = account.source, account.piece, account.entry
         for offset, number, raw, outcome in records:
             account.lines += 1
             if isinstance(outcome, Tweet):
@@ -108,7 +109,7 @@ class _Pass:
                     account.filtered += 1
                     continue
                 account.kept += 1
-                self._tweets.append((source, piece, offset, number, *outcome))
+                self._tweets.append((source, piece, entry, offset, number, *outcome))
                 self._characters += len(outcome.text)
                 if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
                     yield self._tweet_batch()
@@ -126,7 +127,7 @@ class _Pass:
                         "offset": offset,
                         "line": number,
                         "reason": outcome.reason,
-                        "detail": outcome.detail,
+                        "detail": in_utf8(outcome.detail),
                         "raw": raw[:_RAW_BYTES],
                     }
                 )

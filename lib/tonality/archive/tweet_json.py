@@ -134,7 +134,7 @@ def parse_line(line: bytes) -> Tweet | Notice | Page:
 
     Raises Rejected where it is none.
     """
-    if not line.strip():
+    if not line or line.isspace():
         return Notice("keep-alive")
     content = _decoded(line)
     if content.data is not UNSET:

@@ -1,7 +1,7 @@
 """clean: the raw archive to tweets/, rejects/ and accounts/.
 
-One pass over the archive writes one staged file of everything; tweets, rejects and accounts are read from it, counted
-against each other, and published together.
+One pass over the archive: its tasks write the tweets to files of their own and tell of all else in notes. Tweets,
+rejects and accounts are made of both, counted against each other, and published together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ from tonality.archive.request import ColumnNames, ReadRequest
 from tonality.archive.source import TweetSource
 from tonality.config import text_rules
 from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.locations import join
 from tonality.record import Run
 from tonality.schema import ACCOUNTS, DAY, KEPT, REJECTS, TWEETS, WINDOW
 from tonality.session import local_cores
@@ -56,7 +57,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         accounts = _stage_accounts(publication, counted(notes, tweets, out), record.id, window)
         rejects = _stage_rejects(publication, of_kind(placed(notes), "reject"), record.id, window)
         reasons = {row.reason: row["count"] for row in rejects.groupBy("reason").count().collect()}
-        totals = _verify(notes, tweets, accounts, sum(reasons.values()))
+        totals = _verify(notes, read, tweets, accounts, sum(reasons.values()))
         _refuse_nothing(totals, reasons, window)
         _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), tweets, window)
         publication.commit()
@@ -119,13 +120,16 @@ class _Window:
 def _read_once(
     spark: SparkSession, request: ReadRequest, publication: tables.Publication
 ) -> tuple[DataFrame, DataFrame]:
-    """What the archive holds, opened and decompressed once: notes, and tweets."""
+    """What the archive holds, opened and decompressed once: notes, and tweets.
+
+    Only files that a note names are read: an attempt of a task that was given up may leave others.
+    """
     folder = publication.make_scratch("tweets")
     source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
     notes = _written(source.load(), publication.scratch("notes"))
-    written = {row.path for row in of_kind(notes, "file").select("path").collect()}
-    publication.remove_strays("tweets", written)
-    return notes, spark.read.schema(from_arrow_schema(KEPT)).parquet(folder)
+    schema = from_arrow_schema(KEPT)
+    files = [join(folder, row.path) for row in of_kind(notes, "file").select("path").collect()]
+    return notes, spark.read.schema(schema).parquet(*files) if files else spark.createDataFrame([], schema)
 
 
 def _written(frame: DataFrame, scratch: str) -> DataFrame:
@@ -176,7 +180,7 @@ def _refuse_to_drop_days(published: list[str], tweets: DataFrame, window: _Windo
         )
 
 
-def _verify(notes: DataFrame, tweets: DataFrame, accounts: DataFrame, rejects: int) -> dict[str, int]:
+def _verify(notes: DataFrame, read: DataFrame, tweets: DataFrame, accounts: DataFrame, rejects: int) -> dict[str, int]:
     """The totals of the accounts, once every record is found where its source's account says that it went."""
     wrong = accounts.where(F.col("lines") != sum((F.col(name) for name in _OUTCOMES), F.lit(0))).limit(3).collect()
     if wrong:
@@ -184,12 +188,12 @@ def _verify(notes: DataFrame, tweets: DataFrame, accounts: DataFrame, rejects: i
     sums = {name: F.sum(name) for name in ("lines", *_OUTCOMES, "deleted")}
     noted = {"damaged": F.count_if(F.col("damage") != ""), "skipped": F.count_if(F.col("skipped") != "")}
     totals = tables.totals(accounts, **sums, **noted)
-    written = tables.totals(tweets, tweets=F.count("*"))["tweets"]
-    read = tables.totals(notes, kept=F.sum("kept"))["kept"]
+    went = totals["tweets"] + totals["duplicates"] + totals["deleted"]
     for what, found, said in (
-        ("tweets were written", written, totals["tweets"]),
+        ("tweets were written", tweets.count(), totals["tweets"]),
         ("rejects were written", rejects, totals["rejects"]),
-        ("tweets were kept", read, totals["tweets"] + totals["duplicates"] + totals["deleted"]),
+        ("tweets were read", read.count(), went),
+        ("tweets were kept", tables.totals(notes, kept=F.sum("kept"))["kept"], went),
     ):
         if found != said:
             raise Fault(f"nothing was published: {found} {what}, the accounts say {said}")
