@@ -1,4 +1,5 @@
 import gzip
+import os
 import re
 from pathlib import Path
 
@@ -141,3 +142,48 @@ def test_a_glob_passes_by_what_is_hidden_or_half_written(tmp_path: Path) -> None
 
 def test_a_path_that_no_system_could_hold_is_missing_too(tmp_path):
     assert what_is_missing(f"{tmp_path}/{'x' * 300}/tweets.json").endswith(f"the nearest that is there is {tmp_path}")
+
+
+def test_what_is_no_file_is_left_out(tmp_path):
+    (tmp_path / "a.json").write_text("x")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to pipe").symlink_to(tmp_path / "pipe")
+    assert names(expand(str(tmp_path))) == ["a.json"]
+    assert names(expand(f"{tmp_path}/*")) == ["a.json"]
+    with pytest.raises(InputFault, match=r"^no file found at "):
+        expand(str(tmp_path / "pipe"))
+
+
+def test_a_link_to_a_file_is_that_file_by_its_own_name(tmp_path):
+    (tmp_path / "a.json").write_text("12345")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "b.json").symlink_to("../a.json")
+    assert expand(str(tmp_path / "d")) == {f"file://{tmp_path}/d/b.json": 5}
+
+
+@pytest.mark.parametrize("location", ["", "/bad", "/b*", "/*"])
+def test_a_link_to_nothing_is_named(tmp_path, location):
+    (tmp_path / "a.json").write_text("x")
+    (tmp_path / "bad").symlink_to("/no/such.json")
+    (tmp_path / ".#hidden").symlink_to("/no/such.json")
+    with pytest.raises(InputFault, match=rf"^a link to nothing: {tmp_path}/bad -> /no/such.json$"):
+        expand(f"{tmp_path}{location}")
+
+
+def test_a_link_to_a_folder_below_a_folder_is_named_and_followed_where_it_was_asked_for(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.json").write_text("x")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "link").symlink_to("../real")
+    with pytest.raises(InputFault, match=rf"^a link to a folder, which is not followed: {tmp_path}/d/link -> ../real$"):
+        expand(str(tmp_path / "d"))
+    assert names(expand(str(tmp_path / "d" / "link"))) == ["a.json"]
+
+
+def test_of_many_links_to_nothing_a_few_are_named(tmp_path):
+    for number in range(8):
+        (tmp_path / f"{number}.json").symlink_to("/no/such.json")
+    with pytest.raises(InputFault) as caught:
+        expand(str(tmp_path))
+    assert str(caught.value).count("a link to nothing: ") == 5
+    assert str(caught.value).endswith("\nand 3 more such links")

@@ -24,6 +24,10 @@ class InputFault(Fault):
     exit_status = 3
 
 
+class MissingInput(InputFault):
+    """Nothing is there where input was looked for."""
+
+
 def ask_all(checks: Iterable[Callable[[], None]]) -> None:
     """Ask every check, and raise the SettingsFaults of all as one."""
     faults: list[str] = []

@@ -4,15 +4,15 @@ import difflib
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from tonality.faults import InputFault, SettingsFault
+from tonality.faults import InputFault, MissingInput, SettingsFault
 
 __all__ = [
     "expand",
@@ -79,21 +79,47 @@ def expand(location: str) -> dict[str, int]:
     """The files that a path, folder or glob means: their URLs, in order, with their bytes.
 
     Below a folder, or below where a glob begins, names that begin with . or _ are hidden. A name with * ? [ in it that
-    is there is no glob. Raises InputFault where there is no file, with what the folder holds instead.
+    is there is no glob. What is no file, such as a pipe, is left out. Raises InputFault where there is no file, with
+    what the folder holds instead, and where links lead to nothing or to folders, which holds data back unseen.
     """
     system, path = filesystem(location)
     roots, base = [path], path
     if (mark := _GLOB.search(path)) and not system.exists(path):
         roots, base = system.glob(path), posixpath.dirname(path[: mark.start()] + "*")
-    found = {
-        system.unstrip_protocol(name): details["size"]
-        for root in roots
-        for name, details in system.find(root, detail=True).items()
-        if not _is_hidden(posixpath.relpath(name, base))
-    }
+    found: dict[str, int] = {}
+    astray: list[str] = []
+    for root in roots:
+        for name, details in _below(system, root).items():
+            if _is_hidden(posixpath.relpath(name, base)):
+                continue
+            if details["type"] == "file" or not isinstance(system, LocalFileSystem) or os.path.isfile(name):  # noqa: PTH113
+                found[system.unstrip_protocol(name)] = details["size"]
+            elif os.path.islink(name) and (os.path.isdir(name) or not os.path.exists(name)):  # noqa: PTH110, PTH112, PTH114
+                astray.append(name)
+    if astray:
+        raise InputFault(_astray(sorted(set(astray))))
     if not found:
-        raise InputFault(f"no file found at {location}{_instead(system, posixpath.join(base, '') if mark else path)}")
+        raise MissingInput(f"no file found at {location}{_instead(system, posixpath.join(base, '') if mark else path)}")
     return dict(sorted(found.items()))
+
+
+def _below(system: AbstractFileSystem, root: str) -> dict[str, dict[str, Any]]:
+    """What is at a root or below it, but the folders; a local link to nothing, too."""
+    found: dict[str, dict[str, Any]] = system.find(root, detail=True)
+    if not found and isinstance(system, LocalFileSystem) and os.path.islink(root) and not os.path.exists(root):  # noqa: PTH110, PTH114
+        return {root: {"type": "other"}}
+    return found
+
+
+def _astray(links: Sequence[str]) -> str:
+    """Where links lead that are no way to a file."""
+    lines = [
+        f"a link to {'a folder, which is not followed' if os.path.isdir(link) else 'nothing'}: "  # noqa: PTH112
+        f"{link} -> {os.readlink(link)}"  # noqa: PTH115
+        for link in links[:_SHOWN]
+    ]
+    more = len(links) - _SHOWN
+    return "\n".join([*lines, f"and {more} more such links"] if more > 0 else lines)
 
 
 def unknown_scheme(location: str) -> str | None:

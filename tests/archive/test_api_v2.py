@@ -154,3 +154,39 @@ def test_a_delete_says_which_tweet_it_withdraws():
 def test_versions_of_the_api_may_stand_in_one_file(read):
     old = {"id": 3, "created_at": "Thu Dec 10 08:01:02 +0000 2015", "text": "Дом", "user": {"screen_name": "masha"}}
     assert read(archive({"data": [tweet(1)]}, tweet(2), old)).ids == [1, 2, 3]
+
+
+def test_a_retweet_whose_included_original_has_no_text_has_its_own(read):
+    page = {
+        "data": [tweet(1, text="RT @a: Ориг…", referenced_tweets=retweeted(9))],
+        "includes": {"tweets": [{"id": "9"}]},
+    }
+    (row,) = read(archive(page)).tweets
+    assert (row["text"], row["is_retweet"]) == ("RT @a: Ориг…", True)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        r'{"d\u0061ta":[%b,%b]}',
+        r'{"meta":{"data":1},"d\u0061ta":[%b,%b]}',
+        r'{"data":[{"id":"8"},{"id":"9"}],"data":[%b,%b]}',
+        r'{"includes":{"tweets":[%b]},"data":[%b]}',
+        '\ufeff{ "data" : [ %b , %b ] }',
+        r'{"meta":"\ud83d","data":[%b,%b]}',
+    ],
+)
+def test_every_tweet_of_a_page_stands_in_a_place_of_its_own(read, page):
+    one = orjson.dumps(tweet(1, data=1))
+    content = b"\n" + page.encode() % (one, one)
+    got = read(content)
+    places = [row["offset"] for row in got.tweets]
+    assert got.reasons == []
+    assert len(set(places)) == len(places) == (1 if b"includes" in content else 2)
+    assert all(content[place:].startswith(one) for place in places)
+    assert places[-1] == content.rindex(one)
+
+
+def test_a_reject_of_a_page_is_shown_as_it_was_written(read):
+    got = read(rb'{"data":[{"id":"x","text":"\ud83d"}]}')
+    assert [bytes(row["raw"]) for row in got.rejects] == [rb'{"id":"x","text":"\ud83d"}']

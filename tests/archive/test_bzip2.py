@@ -1,12 +1,15 @@
 import bz2
 import io
 import random
+import time
 from itertools import pairwise
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tonality.archive import bzip2
 from tonality.archive.bzip2 import unpack_bzip2
 from tonality.archive.lines import Lines
 from tonality.archive.streams import FileStream
@@ -146,3 +149,30 @@ def test_a_cut_just_where_a_block_ends_costs_nothing():
             assert (content.content, damage.damage[:28]) == (b"x" * size, "bzip2 stream cut off at comp")
             found += 1
     assert found
+
+
+def test_behind_a_broken_block_no_more_is_held_than_a_block_may_be():
+    broken = bytearray(PACKED)
+    broken[STARTS[-1] // 8 + 500] ^= 1
+    # two marks far apart from the next, as in a file that is overwritten behind them
+    garbage = random.Random(1).randbytes(12_000_000)
+    content = bytes(broken) + garbage
+    held = []
+    read_on = bzip2._Marks._read_on
+
+    def watched(marks):
+        read_on(marks)
+        held.append(len(marks._held))
+
+    with mock.patch.object(bzip2._Marks, "_read_on", watched):
+        found = unpacked(content)
+    assert max(held) < 3 * 2**20
+    assert next(block.damage for block in found if block.damage).startswith("bzip2 block broken at compressed")
+
+
+def test_thousands_of_marks_close_together_are_passed_quickly():
+    mark = bytes.fromhex("314159265359") + bytes(20)
+    began = time.process_time()
+    found = unpacked(b"BZh9" + mark * 5_000)
+    assert len([block for block in found if block.damage]) == 5_000
+    assert time.process_time() - began < 20

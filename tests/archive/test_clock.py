@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pandas as pd
 import pytest
 
+from tonality.archive import clock
 from tonality.archive.clock import microseconds
 from tonality.archive.outcome import Rejected
 
@@ -104,3 +105,14 @@ def test_the_seconds_of_a_minute_are_told_apart(form):
 
 def test_the_minutes_of_an_offset_are_no_seconds():
     assert microseconds("2015-12-10 08+05:30") == microseconds("2015-12-10T02:30:00")
+
+
+def test_no_text_longer_than_any_date_is_remembered():
+    before = clock._since_text.cache_info().currsize
+    for text in ("2015-12-10" + " " * 1000, "x" * 65, "Thu Dec 10 08:01:02 +0000 2015".ljust(65)):
+        with pytest.raises(Rejected) as caught:
+            microseconds(text)
+        assert caught.value.reason == "bad-date"
+        assert len(caught.value.detail) < 200
+    assert clock._since_text.cache_info().currsize == before
+    assert microseconds("2015-12-10".ljust(64)) == microseconds("2015-12-10")

@@ -2,6 +2,8 @@ import bz2
 import gzip
 import io
 import random
+import tarfile
+import time
 import zlib
 
 import pytest
@@ -10,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tonality.archive import compression
-from tonality.archive.compression import compression_of, unpack
-from tonality.archive.streams import FileStream
+from tonality.archive.compression import Expansion, compression_of, unpack
+from tonality.archive.sources import find_sources
+from tonality.archive.streams import Block, FileStream, UnpackedStream
 
 # Text that compresses badly, so that a break in the compressed file falls anywhere in it.
 NUMBERS = random.Random(7)
@@ -31,7 +34,7 @@ def pack(packing, *parts):
 
 def blocks(packed, max_expansion=10_000, **part):
     stream = FileStream(io.BytesIO(packed))
-    return list(unpack(stream, compression_of(stream.peek(4)), max_expansion, **part))
+    return list(unpack(stream, compression_of(stream.peek(4)), Expansion(max_expansion), **part))
 
 
 def content(found):
@@ -91,7 +94,9 @@ def test_an_empty_stream_holds_nothing_and_is_not_damaged(packed):
     stream = FileStream(io.BytesIO(packed))
     name = compression_of(stream.peek(4))
     assert [
-        block for block in (unpack(stream, name, 10) if name else stream.blocks()) if block.content or block.damage
+        block
+        for block in (unpack(stream, name, Expansion(10)) if name else stream.blocks())
+        if block.content or block.damage
     ] == []
 
 
@@ -185,3 +190,139 @@ def test_what_expands_beyond_the_bound_is_left(packing, monkeypatch):
 def test_what_expands_much_but_is_small_is_read(packing):
     found = blocks(pack(packing, bytes(20_000_000)), max_expansion=10)
     assert (len(content(found)), damage(found)) == (20_000_000, [])
+
+
+class Counted(FileStream):
+    """A file that tells where it was sent back to, and how much was read of it."""
+
+    def __init__(self, content):
+        super().__init__(io.BytesIO(content))
+        self.back, self.taken = [], 0
+
+    def seek(self, position):
+        if position < self.tell():
+            self.back.append(position)
+        super().seek(position)
+
+    def read(self, size):
+        content = super().read(size)
+        self.taken += len(content)
+        return content
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+@pytest.mark.parametrize("padding", [0, 3, 2**19])
+def test_sound_members_are_read_once_and_never_gone_back_to(packing, padding):
+    members = [b"%d\n" % n for n in range(20)] + [CONTENT, b"last\n"]
+    packed = b"".join(pack(packing, member) + bytes(padding) for member in members)
+    stream = Counted(packed)
+    found = list(unpack(stream, packing, Expansion(10_000)))
+    assert (content(found), damage(found)) == (b"".join(members), [])
+    assert (stream.back, stream.taken) == ([], len(packed))
+
+
+@pytest.mark.parametrize("inner", ["gzip", "zstd"])
+def test_members_inside_a_compressed_tar_are_unpacked_once(inner):
+    members = pack(inner, *(b"%d\n" % n for n in range(2000)))
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for name in ("a", "b"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(members)
+            tar.addfile(entry, io.BytesIO(members))
+    given_by_outer = []
+
+    def outer():
+        stream = FileStream(io.BytesIO(gzip.compress(file.getvalue())))
+        for block in unpack(stream, "gzip", Expansion(250)):
+            given_by_outer.append(len(block.content))
+            yield block
+
+    lines = [content(source.stream.blocks()) for source in find_sources("x", UnpackedStream(outer), 250)]
+    assert lines == [b"".join(b"%d\n" % n for n in range(2000))] * 2
+    assert sum(given_by_outer) == len(file.getvalue())
+
+
+def test_a_thousand_members_take_no_longer_for_being_held_together():
+    packed = pack("gzip", *[b"x\n"] * 50_000)
+    began = time.process_time()
+    assert content(blocks(packed)) == b"x\n" * 50_000
+    assert time.process_time() - began < 4
+
+
+def test_what_is_unpacked_is_not_copied_for_every_read():
+    held = bytes(40_000_000)
+    stream = UnpackedStream(lambda: iter([Block(held)]))
+    began = time.process_time()
+    while stream.read(512):
+        pass
+    assert (stream.tell(), time.process_time() - began < 5) == (len(held), True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.binary(max_size=9), max_size=9),
+    st.lists(st.tuples(st.sampled_from(["peek", "read", "seek"]), st.integers(0, 40)), max_size=20),
+)
+def test_an_unpacked_stream_reads_as_a_file_does(parts, calls):
+    stream = UnpackedStream(lambda: iter([*map(Block, parts), Block(b"", "torn")]))
+    whole, at = b"".join(parts), 0
+    for call, number in calls:
+        if call == "seek":
+            at = min(number, len(whole))
+            stream.seek(number)
+        else:
+            assert getattr(stream, call)(number) == whole[at : at + number]
+            at = min(at + number, len(whole)) if call == "read" else at
+        assert stream.tell() == at
+    assert content(stream.blocks()) == whole[at:]
+
+
+def nested(packing, content):
+    """The bytes of a file that is packed twice, as a source."""
+    (source,) = find_sources("x", FileStream(io.BytesIO(pack("gzip", pack(packing, content)))), 100)
+    return list(source.stream.blocks())
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_the_bound_of_expansion_is_the_files_not_each_layers(packing, monkeypatch):
+    monkeypatch.setattr(compression, "_FREE_EXPANSION", 2**20)
+    noise = NUMBERS.randbytes(20_000)
+    # each layer alone stays within its bound: the inner gives 50 times what it reads, the outer more than that again
+    many = b"".join(pack(packing, noise + bytes(10**6)) for _ in range(50))
+    found = nested(packing, b"one\n")
+    assert (content(found), damage(found)) == (b"one\n", [])
+    (source,) = find_sources("x", FileStream(io.BytesIO(pack("zstd", many))), 100)
+    found = list(source.stream.blocks())
+    assert len(content(found)) < len(many) + 50 * 10**6
+    assert "expands more than 100 times" in damage(found)[0]
+
+
+def test_what_is_free_of_the_bound_is_free_once_for_all_members_of_a_tar(monkeypatch):
+    monkeypatch.setattr(compression, "_FREE_EXPANSION", 2**20)
+    bomb = zstd.compress(bytes(900_000))
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for n in range(10):
+            entry = tarfile.TarInfo(f"{n}")
+            entry.size = len(bomb)
+            tar.addfile(entry, io.BytesIO(bomb))
+    file.seek(0)
+    found = [list(source.stream.blocks()) for source in find_sources("x", FileStream(file), 10)]
+    assert content(found[0]) == bytes(900_000)
+    assert sum(len(content(blocks)) for blocks in found) < 2 * 2**20
+    assert all("expands more than 10 times" in damage(blocks)[0] for blocks in found[2:])
+
+
+def test_a_zstandard_frame_with_a_window_too_long_for_the_memory_says_what_to_do():
+    packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 28})
+    found = blocks(packer.compress(b"one\n") + packer.flush())
+    assert content(found) == b""
+    assert damage(found)[0].endswith("its window is larger than 128 MiB: decompress it first")
+
+
+def test_no_step_gives_more_than_a_block_though_a_zstandard_frame_is_cut_off():
+    found = blocks(zstd.compress(bytes(50_000_000))[:-3], max_expansion=10**6)
+    assert len(content(found)) > 40_000_000
+    assert max(len(block.content) for block in found) <= 2**18
+    assert "cut off" in damage(found)[-1]

@@ -99,15 +99,16 @@ class Found:
     @staticmethod
     def _place(kinds: dict[str, list[dict[str, Any]]]) -> None:
         """Count offsets and lines from the start of the file, and put rows in order."""
-        spans, breaks = [0], [0]
+        spans, breaks, bytes_before, breaks_before = {}, {}, 0, 0
         for account in sorted(kinds["account"], key=lambda row: row["piece"]):
-            spans.append(spans[-1] + (account["span"] or 0))
-            breaks.append(breaks[-1] + (account["breaks"] or 0))
+            spans[account["piece"]], breaks[account["piece"]] = bytes_before, breaks_before
+            bytes_before += account["span"] or 0
+            breaks_before += account["breaks"] or 0
         for kind in ("tweet", "reject"):
             for row in kinds[kind]:
                 row["offset"] += spans[row["piece"]]
                 row["line"] += breaks[row["piece"]]
-            kinds[kind].sort(key=lambda row: (row["piece"], row["offset"]))
+            kinds[kind].sort(key=lambda row: (row["piece"], row["entry"], row["offset"]))
 
     def of(self, name: str, kind: str) -> list[dict[str, Any]]:
         """Rows of a source, in their order."""

@@ -112,3 +112,9 @@ def test_a_field_nested_deeper_than_python_can_say_is_rejected_alone(key):
     deep = f'{{"id": 7, "text": "x", "{key}": {"[" * 1010}{"]" * 1010}}}\n'.encode()
     records, _ = read(deep + GOOD)
     assert [type(record.outcome) for record in records] == [Rejected, Tweet]
+
+
+@pytest.mark.parametrize(("escaped", "shown"), [(r"a\ud83d", "a\ufffd"), (r"\\ud83d \udc00.", "\\ud83d \ufffd.")])
+def test_half_of_a_character_is_one_that_cannot_be_shown(escaped, shown):
+    assert outcome(GOOD.replace(b"hello", escaped.encode())).text == shown
+    assert outcome(GOOD.replace(b"}", f', "zz": "{escaped}"}}'.encode())).text == "hello"

@@ -134,6 +134,13 @@ def test_texts_that_the_first_twarc_csv_wrote_as_json_are_read():
     assert tweets(written(TWARC_CSV_0_1, row(text=r'"can\u2019t \n wait"')))[0].text == "can’t \n wait"
 
 
+@pytest.mark.parametrize("header", [TWARC_CSV, TWARC_CSV_0_1])
+def test_half_of_a_character_that_twarc_csv_wrote_as_json_is_one_that_cannot_be_shown(header):
+    encoded = {name: json.dumps(value) for name, value in row(text="a\ud83d").items()}
+    (tweet,) = tweets(written(header, encoded | {"author.username": r'"\udc00 b"', "lang": '"ru"'}))
+    assert (tweet.text, tweet.author) == ("a\ufffd", "\ufffd b")
+
+
 @pytest.mark.parametrize(
     ("header", "text"),
     [(TWARC_CSV, '"quoted"'), (TWARC_CSV, '"'), (TWARC_CSV, '"a" b "c"'), (TWARC_CSV_0_1, '"a" b "c"')],

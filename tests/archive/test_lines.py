@@ -89,3 +89,16 @@ def test_a_line_that_begins_where_a_range_ends_belongs_to_it():
 
 def test_a_range_without_a_line_break_has_no_line():
     assert ranges(b"one long line\n", {4, 8}) == [[(0, b"one long line")], [], []]
+
+
+def test_of_thousands_of_breaks_the_first_are_told_and_the_others_counted():
+    lines = Lines(iter([Block(b"", f"block {n}") for n in range(20_000)]), 100)
+    assert list(lines) == []
+    assert lines.damage.startswith("block 0; block 1; ")
+    assert lines.damage.endswith("block 19; and 19,980 more")
+
+
+def test_damage_behind_a_range_is_told_by_the_range_that_it_belongs_to():
+    lines = Lines(iter([Block(b"one\ntw"), Block(b"", "torn", own=False), Block(b"o\n", own=False)]), 100)
+    assert [(line.content, line.damage) for line in lines] == [(b"one", ""), (b"tw", "torn")]
+    assert lines.damage == ""

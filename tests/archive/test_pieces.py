@@ -3,14 +3,19 @@ import gzip
 import io
 import tarfile
 from datetime import UTC, datetime
+from unittest import mock
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tonality.archive.listing import find_files
+from tonality.archive import estimate as estimating
+from tonality.archive import pieces
+from tonality.archive.estimate import estimate
+from tonality.archive.listing import ArchiveFile, find_files
 from tonality.archive.pieces import plan_tasks
+from tonality.archive.staged import read_opened
 
 WHEN = "Thu Dec 10 08:01:02 +0000 2015"
 STATUSES = [orjson.dumps({"id": n, "created_at": WHEN, "text": f"Кот {n}"}) for n in range(1, 2001)]
@@ -128,3 +133,69 @@ def test_a_broken_header_in_a_tar_that_is_cut_is_told_once(read):
         f"tar broken at byte {place}: bad checksum"
     ]
     assert sorted(got.ids) == [n for n in IDS if not 750 < n <= 1000]
+
+
+def test_small_files_count_what_it_takes_to_open_them(request_for):
+    files = [ArchiveFile(f"f{n}", 0) for n in range(1000)]
+    assert max(len(task) for task in plan_tasks(files, request_for("a"))) <= 64
+    tiny = [ArchiveFile(f"f{n}", 100_000) for n in range(1000)]
+    assert max(len(task) for task in plan_tasks(tiny, request_for("a", task_bytes=2**30))) <= 4096
+
+
+def test_little_of_a_file_is_fetched_to_cut_it(tmp_path, request_for):
+    file = tmp_path / "a"
+    file.write_bytes(tar(**minutes()))
+    asked = []
+
+    class System:
+        def open(self, path, mode, block_size=None):
+            asked.append(block_size)
+            return open(path, mode)  # noqa: PTH123
+
+    request = request_for(file, task_bytes=4096)
+    with mock.patch.object(pieces, "filesystem", lambda url: (System(), url.removeprefix("file://"))):
+        assert len(plan_tasks(find_files(request.paths), request)) > 1
+    assert asked == [2**16]
+
+
+def table(rows, **options):
+    file = io.BytesIO()
+    when = [datetime(2015, 12, 10, tzinfo=UTC)] * rows
+    content = {"id": list(range(1, rows + 1)), "when": when, "text": ["кот"] * rows}
+    pq.write_table(pa.table(content), file, **options)
+    return file.getvalue()
+
+
+def estimated(tmp_path, request_for, content, **fields):
+    (tmp_path / "a").write_bytes(content)
+    request = request_for(tmp_path / "a", **fields)
+    (group,) = estimate(find_files(request.paths), request)
+    return group
+
+
+def test_a_parquet_table_is_estimated_by_one_of_its_row_groups(tmp_path, request_for):
+    opened = []
+
+    def watched(piece, file, request):
+        opened.append(piece)
+        return read_opened(piece, file, request)
+
+    with mock.patch.object(estimating, "read_opened", watched):
+        group = estimated(tmp_path, request_for, table(20_000, row_group_size=1000), columns=COLUMNS)
+    assert (group.form, group.tweets) == ("Parquet", pytest.approx(20_000, rel=0.01))
+    assert [(piece.part, piece.start, piece.end) for piece in opened] == [("row groups", 10, 11)]
+
+
+@pytest.mark.parametrize("content", [table(0), table(10)[:-9], b"PAR1"])
+def test_a_parquet_table_without_rows_or_broken_is_estimated_at_nothing(tmp_path, request_for, content):
+    assert estimated(tmp_path, request_for, content, columns=COLUMNS).tweets == 0
+
+
+def test_a_parquet_table_that_is_not_to_be_read_is_estimated_at_nothing(tmp_path, request_for):
+    group = estimated(tmp_path, request_for, table(10))
+    assert (group.form, group.tweets, group.core_seconds) == ("Parquet", 0, 0)
+
+
+def test_an_archive_of_lines_is_estimated_by_its_beginning(tmp_path, request_for):
+    group = estimated(tmp_path, request_for, CONTENT)
+    assert (group.form, group.files, group.bytes, group.tweets) == ("JSON lines", 1, len(CONTENT), 2000)

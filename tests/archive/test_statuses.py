@@ -77,6 +77,16 @@ def test_a_retweet_of_a_long_tweet_shows_its_whole_text():
     assert (tweet.text, tweet.hashtags) == ("Оригинал целиком", ["х"])
 
 
+@pytest.mark.parametrize("original", [{}, {"id": 2}, {"text": None}, {"extended_tweet": {}}])
+def test_a_retweet_of_an_original_without_a_text_shows_its_own(original):
+    tweet = parsed(status(text="RT @x: hi #да", entities=tags("да"), retweeted_status=original))
+    assert (tweet.text, tweet.hashtags, tweet.is_retweet) == ("RT @x: hi #да", ["да"], True)
+
+
+def test_an_original_whose_text_is_empty_has_an_empty_text():
+    assert parsed(status(retweeted_status={"text": ""})).text == ""
+
+
 def test_a_quote_is_no_retweet_and_shows_its_own_text():
     tweet = parsed(status(quoted_status=status(text="Цитата")))
     assert (tweet.text, tweet.is_retweet) == ("Привет", False)
@@ -179,7 +189,8 @@ def test_a_byte_order_mark_loses_no_tweet():
     ("line", "reason"),
     [
         (b'{"id": 7', "malformed-json"),
-        (b'{"text": "\\ud83d"}', "malformed-json"),  # half of a character fits in no text
+        (b'{"text": "\\ud83d"', "malformed-json"),
+        (b'{"text": "\\ud83"}', "malformed-json"),
         (b"\xef\xbb\xbf", "malformed-json"),
         (b'{"text": "\xff"}', "invalid-utf8"),
         (b'{"text": "\0"}', "nul-byte"),
@@ -199,7 +210,7 @@ def test_a_line_that_is_no_object_is_rejected(line, reason):
         (status(id=None), "no-id"),
         (without("text"), "no-text"),
         (status(text=None), "no-text"),
-        (status(retweeted_status={}), "no-text"),
+        (without("text", retweeted_status={}), "no-text"),
         (without("created_at"), "no-date"),
         (status(created_at=""), "no-date"),
         (status(created_at="Thu Feb 30 08:01:02 +0000 2015"), "bad-date"),
@@ -248,3 +259,35 @@ def test_whatever_the_depth_to_which_a_record_is_nested_it_is_a_tweet_a_notice_o
                 parse_line(f'{{"{key}":{inside}{rest}}}'.encode())
             except Rejected as reject:
                 assert reject.reason in {"malformed-json", "no-text", "no-id", "wrong-type", "bad-date"}
+
+
+HALVES = [
+    (r"a\ud83d", "a\ufffd"),
+    (r"\ud83d b and more", "\ufffd b and more"),
+    (r"\uD83D\n\u0041", "\ufffd\nA"),
+    (r"\udc00", "\ufffd"),
+    (r"\ud83d\ud83d\ude00", "\ufffd😀"),
+    (r"\ude00\ud83d", "\ufffd\ufffd"),
+    (r"\\ud83d \ud83d", "\\ud83d \ufffd"),
+    (r"\\\ud83d", "\\\ufffd"),
+    (r"\"\ud83d\"", '"\ufffd"'),
+]
+
+
+@pytest.mark.parametrize(("escaped", "shown"), HALVES)
+def test_half_of_a_character_is_one_that_cannot_be_shown(escaped, shown):
+    line = orjson.dumps(status(text="?")).replace(b"?", escaped.encode())
+    assert parse_line(line).text == shown
+    assert parse_line(b"\xef\xbb\xbf" + line).text == shown
+
+
+@pytest.mark.parametrize(("escaped", "shown"), HALVES)
+def test_half_of_a_character_in_what_is_skipped_loses_no_tweet(escaped, shown):
+    user = {"screen_name": "vasya", "description": "?"}
+    lines = [orjson.dumps(status(**fields)) for fields in ({"user": user}, {"zz": {"?": 1}}, {"extended_tweet": ["?"]})]
+    assert [parse_line(line.replace(b"?", escaped.encode())) for line in lines] == [parsed(status())] * 3
+
+
+def test_half_of_a_character_in_a_notice_leaves_it_a_notice():
+    assert parse_line(rb'{"delete": {"status": {"id": 7}, "zz": "\ud83d"}}') == Notice("delete", 7)
+    assert parse_line(b"\xef\xbb\xbf" + rb'{"limit": {"\ud83d": 7}}') == Notice("limit")

@@ -43,6 +43,13 @@ def test_rows_wait_for_a_row_group_to_fill(tmp_path, monkeypatch):
     assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [4, 4, 2]
 
 
+def test_rows_wait_for_no_more_than_they_may_weigh(tmp_path, monkeypatch):
+    monkeypatch.setattr(storing, "_WAITING_BYTES", 2 * rows("tweet", 1, 2).select(KEPT.names).nbytes)
+    *_, file = stored([rows("tweet", 2 * n, 2 * n + 1) for n in range(5)], str(tmp_path))
+    metadata = pq.read_metadata(tmp_path / file["path"][0].as_py())
+    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [4, 4, 2]
+
+
 def test_a_pass_that_fails_names_no_file(tmp_path):
     def failing():
         yield rows("tweet", 1)

@@ -1,12 +1,13 @@
 import gzip
 import io
 import tarfile
+import time
 
 import pytest
 
 from tonality.archive.sources import find_sources
 from tonality.archive.streams import FileStream
-from tonality.archive.tar import is_tar, read_members
+from tonality.archive.tar import _extension, is_tar, read_members
 
 FORMATS = [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT]
 
@@ -171,9 +172,11 @@ def test_a_record_of_an_extended_header_that_is_longer_than_any_is_not_believed(
     assert members(tar.replace(b"6016 comment=" + b"x" * 5000, b"1" * 5013)) == [("a", b"one", ""), ("b", b"two", "")]
 
 
-def test_a_link_to_what_is_not_utf_8_is_named_in_utf_8():
+def test_a_link_to_what_is_not_utf_8_is_named_in_utf_8_in_its_account(read):
     tar = packed(("l", b"", {"type": tarfile.SYMTYPE, "linkname": "\udcff"}), form=tarfile.GNU_FORMAT)
-    assert sources(tar) == [("x.tar!l", None, "a symbolic link to ?")]
+    (account,) = read(tar).accounts
+    account["skipped"].encode()
+    assert account["skipped"].startswith("a symbolic link to ")
 
 
 def test_the_damage_of_an_outer_stream_is_told_where_the_inner_one_is_whole():
@@ -182,3 +185,35 @@ def test_the_damage_of_an_outer_stream_is_told_where_the_inner_one_is_whole():
     found = list(source.stream.blocks())
     assert b"".join(block.content for block in found) == b"one\n"
     assert found[-1].damage == f"gzip stream cut off at compressed byte {len(packed_twice) - 3}"
+
+
+def test_records_of_an_extended_header_are_read_in_linear_time():
+    records = {f"k{n}": "" for n in range(5_000)}
+    tar = packed(("a", b"one", {"pax_headers": {**records, "path": "папка/x"}}))
+    assert members(tar) == [("папка/x", b"one", "")]
+    content = b"7 a=bc\n" * 300_000
+    entry = tarfile.TarInfo("h")
+    entry.type = tarfile.XHDTYPE
+    began = time.process_time()
+    assert _extension(entry, content) == {"a": "bc"}
+    assert time.process_time() - began < 5
+
+
+def test_nothing_is_believed_of_an_extended_header_that_is_too_long():
+    tar = packed(("a", b"one", {"pax_headers": {"comment": "x" * 70_000, "path": "long"}}), ("b", b"two"))
+    assert members(tar) == [("a", b"one", ""), ("b", b"two", "")]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_tar_cut_inside_a_member_is_cut_off_where_it_ends(pack):
+    tar = packed(("a", b"x" * 8000))[:2000]
+    (_, *damage) = sources(pack(tar))
+    assert damage == [("x.tar", None, "tar cut off at byte 2000: it has no end mark")]
+
+
+def test_a_tar_cut_inside_a_member_of_a_tar_is_cut_off_where_it_ends():
+    inner = packed(("a", b"x" * 8000))[:2000]
+    assert sources(packed(("b.tar", inner), ("c", b"two")))[1:] == [
+        ("x.tar!b.tar", None, "tar cut off at byte 2000: it has no end mark"),
+        ("x.tar!c", b"two", ""),
+    ]

@@ -156,6 +156,7 @@ class _Marks:
         self._stream = stream
         self._held = b""
         self._base = start  # bytes of the stream before those held
+        self._wanted = start  # where those begin that may still be asked for
         self._found: deque[_Mark] = deque()
         self._last = -1  # the bit of the last mark found
         self._ended = False
@@ -166,8 +167,10 @@ class _Marks:
         return self._base + len(self._held)
 
     def peek(self, index: int = 0) -> _Mark | None:
-        """The next mark, or the one so many behind it; None where there is none."""
+        """The next mark, or the one so many behind it; None where there is none, or none before a block's length."""
         while len(self._found) <= index and not self._ended:
+            if self._found and self.read - self._found[-1].bit // 8 > _LONGEST:
+                return None
             self._read_on()
         return self._found[index] if len(self._found) > index else None
 
@@ -176,12 +179,12 @@ class _Marks:
         mark = self.peek()
         if mark:
             self._found.popleft()
-            self._let_go(mark.bit // 8)
+            self._wanted = mark.bit // 8
         return mark
 
     def content(self, start: int, end: int) -> bytes | None:
         """The bytes of a part of the stream; None where they are more than any block."""
-        return None if start < self._base else self._held[start - self._base : end - self._base]
+        return None if start < self._wanted else self._held[start - self._base : end - self._base]
 
     def packed(self, mark: _Mark, following: _Mark) -> bytes | None:
         """The block between two marks as a stream of its own; None where it is longer or shorter than any block."""
@@ -199,7 +202,8 @@ class _Marks:
 
     def _read_on(self) -> None:
         if not self._found and len(self._held) > _LONGEST:
-            self._let_go(self.read - _OVERLAP)
+            self._wanted = self.read - _OVERLAP
+        self._let_go()
         searched = max(0, len(self._held) - _OVERLAP)
         more = self._stream.read(READ_BYTES)
         self._ended = not more
@@ -218,6 +222,7 @@ class _Marks:
                 if spare >= 0 and (int.from_bytes(around, "big") >> spare) & _MAGIC_MASK == pattern.magic:
                     yield _Mark((self._base + at - before) * 8 + pattern.shift, pattern.magic == _END)
 
-    def _let_go(self, position: int) -> None:
-        self._held = self._held[position - self._base :]
-        self._base = position
+    def _let_go(self) -> None:
+        """Only before more is read: at each mark, what is held would be copied for each of a thousand in it."""
+        self._held = self._held[self._wanted - self._base :]
+        self._base = self._wanted

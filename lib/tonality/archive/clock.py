@@ -24,6 +24,8 @@ _SECONDS: Final = {f"{second:02}": second * 1_000_000 for second in range(60)}
 _FIRST_YEAR: Final = 2006
 """Twitter's first year: an earlier date is a clock that was never set."""
 _LAST_YEAR: Final = 2100
+_LONGEST: Final = 64
+"""Characters of a date, with room to spare: what is remembered of dates stays small, whatever a file holds."""
 
 
 def microseconds(value: object) -> int:
@@ -43,6 +45,8 @@ def microseconds(value: object) -> int:
 
 def _from_text(text: str) -> int:
     """The time, read once for the tweets of a minute, which stand together in an archive."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"{len(text)} characters are no date")
     if text[13:14] == ":" == text[16:17] and (seconds := _SECONDS.get(text[17:19])) is not None:
         return _since_text(f"{text[:17]}00{text[19:]}") + seconds
     return _since_text(text)

@@ -6,9 +6,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from posixpath import basename
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from tonality.archive.compression import compression_of
 from tonality.archive.listing import ArchiveFile
@@ -79,13 +81,35 @@ def _sample(file: ArchiveFile, request: ReadRequest) -> Group:
     with system.open(path, "rb") as opened:
         form = _form(FileStream(opened), request)
         opened.seek(0)
-        # a Parquet table is read from its end, so that its beginning alone says nothing
-        start = opened.read(file.bytes if form == _NAMES["parquet"] else _SAMPLED_BYTES)
+        if form == _NAMES["parquet"]:
+            return _sample_parquet(file, opened, request)
+        start = opened.read(_SAMPLED_BYTES)
+    return _timed(form, Piece(file.url, len(start)), io.BytesIO(start), request)
+
+
+def _sample_parquet(file: ArchiveFile, opened: BinaryIO, request: ReadRequest) -> Group:
+    """One row group, for its share of the rows: a Parquet table is read from its end, and may be of any size."""
+    form = _NAMES["parquet"]
+    nothing = Group(form, 1, file.bytes, 0, 0)
+    if request.format != "table":
+        return nothing
+    try:
+        metadata = pq.read_metadata(opened)
+    except (pa.ArrowException, OSError):
+        return nothing
+    middle = metadata.num_row_groups // 2
+    rows = metadata.row_group(middle).num_rows if metadata.num_row_groups else 0
+    if not rows:
+        return nothing
+    share = max(1, file.bytes * rows // metadata.num_rows)
+    return _timed(form, Piece(file.url, share, "row groups", middle, middle + 1), opened, request)
+
+
+def _timed(form: str, piece: Piece, file: BinaryIO, request: ReadRequest) -> Group:
+    """A piece read, as a group of its own."""
     began = time.process_time()
-    batches = list(read_opened(Piece(file.url, len(start)), io.BytesIO(start), request))
-    seconds = time.process_time() - began
-    tweets = sum(pc.sum(pc.equal(batch["kind"], "tweet")).as_py() for batch in batches)
-    return Group(form, 1, len(start), tweets, seconds)
+    tweets = sum(pc.sum(pc.equal(batch["kind"], "tweet")).as_py() for batch in read_opened(piece, file, request))
+    return Group(form, 1, piece.bytes, tweets, time.process_time() - began)
 
 
 def _form(stream: Stream, request: ReadRequest) -> str:

@@ -73,11 +73,18 @@ class JsonRecords:
             yield Record(line.offset, line.number, line.content, Notice("empty-page"))
             return
         included, names = _included(page)
-        position = max(0, line.content.find(b'"data"'))
+        content = page.content
+        start = content.find(data, max(0, content.find(b'"data"')))
+        if start < 0:  # the key is written with escapes, and the word stands further on
+            start = content.find(data)
+        # each element is found at its place: what stands between them, commas and blanks, begins none
+        before = len(line.content) - len(content) + start
+        end = 0
         for element in elements:
-            position = line.content.index(element, position)
-            yield Record(line.offset + position, line.number, element, self._element(element, included, names))
-            position += len(element)
+            begin = data.index(element, end)
+            end = begin + len(element)
+            raw = line.content[before + begin : before + end]
+            yield Record(line.offset + before + begin, line.number, raw, self._element(element, included, names))
 
     def _element(
         self, element: bytes, included: dict[str, TweetText], names: dict[str, str]

@@ -1,19 +1,16 @@
 """Tables as JSON lines: an object a row, its keys by the names of the columns."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 import orjson
 
-from tonality.archive.line_text import text_of
+from tonality.archive.line_text import BYTE_ORDER_MARK, json_value, text_of
 from tonality.archive.lines import Line, Lines
 from tonality.archive.outcome import Notice, Record, Rejected, Tweet
 from tonality.archive.request import ColumnNames
 from tonality.archive.rows import RowReader, column_order
 
 __all__ = ["JsonTableRecords"]
-
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class JsonTableRecords:
@@ -41,13 +38,13 @@ class JsonTableRecords:
         self.damage = self._lines.damage
 
     def _outcome(self, line: Line) -> Tweet | Notice:
-        content = line.content.removeprefix(_BYTE_ORDER_MARK)
+        content = line.content.removeprefix(BYTE_ORDER_MARK)
         if line.damage or line.is_too_long:
             text_of(line)
         if not content or content.isspace():
             return Notice("blank")
         try:
-            row = orjson.loads(content)
+            row = json_value(content)
         except orjson.JSONDecodeError as error:
             text_of(line)  # which names bytes that are no text
             raise Rejected("malformed-json", str(error)) from None

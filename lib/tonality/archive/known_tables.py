@@ -1,13 +1,15 @@
 """Tables that need no description: told by their first line, read by what is known of them."""
 
 import csv
-import json
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+import orjson
+
 from tonality.archive.csv_records import CsvRecords, Fields, Layout
+from tonality.archive.line_text import is_retweet_text, json_value
 from tonality.archive.lines import Lines
 from tonality.archive.outcome import Records
 from tonality.archive.request import ColumnNames
@@ -88,8 +90,8 @@ def _from_json(field: str | None) -> str | None:
     if field is None or not (len(field) > 1 and field.startswith('"') and field.endswith('"')):
         return field
     try:
-        value = json.loads(field)
-    except ValueError:
+        value = json_value(field.encode())
+    except orjson.JSONDecodeError:
         return field
     return value if isinstance(value, str) else field
 
@@ -97,7 +99,7 @@ def _from_json(field: str | None) -> str | None:
 def _told_by_text(fields: Fields) -> Fields:
     """The fields, a retweet told by its text as Twitter begins it, where no column tells it."""
     *others, text, lang, retweet = fields
-    if retweet is None and text is not None and text.startswith("RT @"):
+    if retweet is None and text is not None and is_retweet_text(text):
         retweet = "yes"
     return (*others, text, lang, retweet)
 

@@ -1,11 +1,14 @@
 """Blocks of bytes to lines, each of which belongs to exactly one range of its file."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tonality.archive.streams import Block
 
 __all__ = ["Line", "Lines"]
+
+_TOLD_DAMAGE: Final = 20
+"""Breaks of a stream that are told one by one: of thousands, an account needs no more than their number."""
 
 
 class Line(NamedTuple):
@@ -47,11 +50,13 @@ class Lines:
         self.span = 0
         self.breaks = 0
         self._damage: list[str] = []
+        self._more_damage = 0
 
     @property
     def damage(self) -> str:
         """What broke the stream, so far."""
-        return "; ".join(self._damage)
+        more = [f"and {self._more_damage:,} more"] if self._more_damage else []
+        return "; ".join(self._damage + more)
 
     def __iter__(self) -> Iterator[Line]:
         limit = self.max_record
@@ -60,7 +65,7 @@ class Lines:
         in_line = self._begins_file  # else the line that is read belongs to nobody
         for block in self._blocks:
             if block.damage:
-                self._damage.append(block.damage)
+                self._tell(block)
                 if in_line and rest:
                     yield self._line(offset, number, rest, skipped, block.damage)
                 offset += len(rest) + skipped
@@ -96,6 +101,14 @@ class Lines:
                 del rest[limit:]
         if in_line and (rest or skipped):
             yield self._line(offset, number, rest, skipped)
+
+    def _tell(self, block: Block) -> None:
+        if not block.own:  # the range that it belongs to tells of it
+            return
+        if len(self._damage) < _TOLD_DAMAGE:
+            self._damage.append(block.damage)
+        else:
+            self._more_damage += 1
 
     def _last(self, block: Block, offset: int, number: int, rest: bytearray, skipped: int) -> Line | None:
         """The range's last line, if it ends in a block behind the range."""

@@ -10,7 +10,7 @@ from tonality.archive.records import form_of
 from tonality.archive.request import ReadRequest
 from tonality.archive.sources import find_sources
 from tonality.archive.streams import FileStream
-from tonality.faults import InputFault
+from tonality.faults import InputFault, MissingInput
 from tonality.locations import expand, filesystem
 
 __all__ = ["ArchiveFile", "check_columns", "find_files"]
@@ -44,7 +44,7 @@ def find_files(locations: Iterable[str], besides: Iterable[str] = ()) -> list[Ar
     for location in besides:
         try:
             found |= expand(location)
-        except InputFault:
+        except MissingInput:
             continue
     return [ArchiveFile(url, size) for url, size in sorted(found.items())]
 

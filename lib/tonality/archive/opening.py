@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
-from tonality.archive.compression import compression_of, unpack
+from tonality.archive.compression import Expansion, compression_of, unpack
 from tonality.archive.lines import Lines
 from tonality.archive.outcome import Records
 from tonality.archive.pieces import Piece
@@ -59,7 +59,7 @@ def _range(file: BinaryIO, piece: Piece, max_expansion: int) -> Iterator[Block]:
     stream = FileStream(file)
     compression = compression_of(stream.peek(_PEEK_BYTES))
     if compression:
-        yield from unpack(stream, compression, max_expansion, piece.start, piece.end)
+        yield from unpack(stream, compression, Expansion(max_expansion), piece.start, piece.end)
         return
     yield from FileStream(file, piece.start, piece.end).blocks()
     if piece.end is not None:

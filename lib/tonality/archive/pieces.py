@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tonality.archive.compression import compression_of, unpack
+from tonality.archive.compression import Expansion, compression_of, unpack
 from tonality.archive.listing import ArchiveFile
 from tonality.archive.records import form_of
 from tonality.archive.request import ReadRequest
@@ -26,6 +26,12 @@ _TASKS_A_CORE: Final = 4
 """Tasks that each core should have at least, so that none waits long for the last."""
 _LEAST_BYTES: Final = 2**20
 """What is worth a task in any case."""
+_OPENING_BYTES: Final = 2**18
+"""What a piece counts at least: to open a file takes as long as to read so much of one."""
+_MOST_OPENED: Final = 64
+"""Small files that a task opens at least before it is full, however small tasks are to be."""
+_CUTTING_BLOCK: Final = 2**16
+"""What is fetched at once of a file that is looked into: the headers of a tar are 512 bytes each, and far between."""
 
 
 class Piece(NamedTuple):
@@ -60,7 +66,7 @@ def _cut(file: ArchiveFile, request: ReadRequest, task_bytes: int) -> list[Piece
     if file.bytes < 2 * task_bytes:
         return whole
     system, path = filesystem(file.url)
-    with system.open(path, "rb") as opened:
+    with system.open(path, "rb", block_size=_CUTTING_BLOCK) as opened:
         stream = FileStream(opened)
         start = stream.peek(_PEEK_BYTES)
         if form_of(start, request) == "parquet":
@@ -76,12 +82,14 @@ def _cut(file: ArchiveFile, request: ReadRequest, task_bytes: int) -> list[Piece
 def _pack(pieces: Iterable[Piece], task_bytes: int) -> list[list[Piece]]:
     tasks: list[list[Piece]] = []
     filled = 0
+    least = min(_OPENING_BYTES, task_bytes // _MOST_OPENED)
     for piece in sorted(pieces, key=lambda piece: (-piece.bytes, piece.url, piece.number)):
-        if not tasks or filled + piece.bytes > task_bytes:
+        worth = max(piece.bytes, least)
+        if not tasks or filled + worth > task_bytes:
             tasks.append([])
             filled = 0
         tasks[-1].append(piece)
-        filled += piece.bytes
+        filled += worth
     return tasks
 
 
@@ -97,7 +105,7 @@ def _pieces(file: ArchiveFile, part: Literal["lines", "members", "row groups"], 
 def _holds_json_lines(stream: Stream, start: bytes, request: ReadRequest) -> bool:
     compression = compression_of(start)
     if compression == "bzip2":
-        start = UnpackedStream(lambda: unpack(stream, compression, request.max_expansion)).peek(_PEEK_BYTES)
+        start = UnpackedStream(lambda: unpack(stream, compression, Expansion(request.max_expansion))).peek(_PEEK_BYTES)
     elif compression:
         return False
     return not is_tar(start) and compression_of(start) is None and form_of(start, request) == "json"

@@ -8,6 +8,7 @@ from tonality.archive.csv_records import CsvRecords, Layout
 from tonality.archive.json_records import PAGE_RECORDS, JsonRecords
 from tonality.archive.json_table import JsonTableRecords
 from tonality.archive.known_tables import RUTWEETCORP, SENTIMENT140, KnownTable, known_table
+from tonality.archive.line_text import BYTE_ORDER_MARK
 from tonality.archive.lines import Lines
 from tonality.archive.outcome import Record, Records
 from tonality.archive.parquet_records import ParquetRecords
@@ -20,7 +21,6 @@ Form = Literal["json", "csv", "known table", "parquet"]
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _PEEK_BYTES: Final = 2**16
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def form_of(start: bytes, request: ReadRequest) -> Form:
@@ -29,7 +29,7 @@ def form_of(start: bytes, request: ReadRequest) -> Form:
     if start.startswith(_PARQUET_MAGIC):
         return "parquet"
     if request.format == "table":
-        return "json" if start.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"{") else "csv"
+        return "json" if start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{") else "csv"
     return "known table" if request.format != "auto" or known_table(_first_line(start)) else "json"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from tonality.archive.line_text import joined, text_of
+from tonality.archive.line_text import is_retweet_text, joined, text_of
 from tonality.archive.lines import Line, Lines
 from tonality.archive.outcome import Notice, Record, Rejected, Tweet
 from tonality.archive.request import ColumnNames
@@ -66,4 +66,4 @@ class RuTweetCorpRecords:
             raise Rejected("malformed-csv", "not the twelve columns of RuTweetCorp")
         number, time, author, quoted = match.group("id", "time", "author", "text")
         text = quoted.replace('""', '"')
-        return self._reader.tweet((number, time, author, text, None, text.startswith("RT @")))
+        return self._reader.tweet((number, time, author, text, None, is_retweet_text(text)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from tonality.archive.compression import compression_of, unpack
+from tonality.archive.compression import Expansion, compression_of, unpack
 from tonality.archive.streams import Block, Stream, UnpackedStream
 from tonality.archive.tar import is_tar, read_members
 
@@ -25,34 +25,36 @@ class Source(NamedTuple):
     """What broke the container here."""
 
 
-def find_sources(name: str, stream: Stream, max_expansion: int, depth: int = 0) -> Iterator[Source]:
+def find_sources(name: str, stream: Stream, max_expansion: int | Expansion, depth: int = 0) -> Iterator[Source]:
     """The sources of a file: one, unless it is a tar; then each of its members, `name!path`, and the tar's own damage.
 
     Containers are known by their content. Tars may be compressed, and their members again.
     """
+    expansion = max_expansion if isinstance(max_expansion, Expansion) else Expansion(max_expansion)
     start = stream.peek(_PEEK_BYTES)
     compression = compression_of(start)
     if depth > _DEEPEST and (compression or is_tar(start)):
         yield Source(name, damage=f"more than {_DEEPEST} containers inside one another")
     elif compression:
-        unpacked = UnpackedStream(lambda: _unpack_anew(stream, compression, max_expansion))
-        yield from find_sources(name, unpacked, max_expansion, depth + 1)
+        unpacked = UnpackedStream(lambda: _unpack_anew(stream, compression, expansion))
+        yield from find_sources(name, unpacked, expansion.inside(), depth + 1)
     elif is_tar(start):
-        yield from find_members(name, stream, max_expansion, depth)
+        yield from find_members(name, stream, expansion, depth)
     else:
         yield Source(name, stream)
 
 
 def find_members(
-    name: str, stream: Stream, max_expansion: int, depth: int = 0, ends_tar: bool = True
+    name: str, stream: Stream, max_expansion: int | Expansion, depth: int = 0, ends_tar: bool = True
 ) -> Iterator[Source]:
     """The sources of a tar, or of a part of it, and the tar itself where it is broken or empty."""
+    expansion = max_expansion if isinstance(max_expansion, Expansion) else Expansion(max_expansion)
     empty = True
     for member in read_members(stream, ends_tar):
         empty = False
         path = f"{name}!{member.name}"
         if member.stream:
-            yield from find_sources(path, member.stream, max_expansion, depth + 1)
+            yield from find_sources(path, member.stream, expansion, depth + 1)
         elif member.skipped:
             yield Source(path, skipped=member.skipped)
         else:
@@ -62,8 +64,8 @@ def find_members(
         yield Source(name, damage=damage)
 
 
-def _unpack_anew(stream: Stream, compression: str, max_expansion: int) -> Iterator[Block]:
+def _unpack_anew(stream: Stream, compression: str, expansion: Expansion) -> Iterator[Block]:
     stream.seek(0)
-    yield from unpack(stream, compression, max_expansion)
+    yield from unpack(stream, compression, expansion)
     if isinstance(stream, UnpackedStream) and stream.damage:  # which may cost nothing of what it holds
         yield Block(b"", stream.damage)

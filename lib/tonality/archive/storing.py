@@ -20,6 +20,8 @@ __all__ = ["stored"]
 
 _ROW_GROUP: Final = 32_768
 """Rows of a row group: what Spark reads at once."""
+_WAITING_BYTES: Final = 2**26
+"""Of rows that wait for their row group to fill: tweets may be a thousand times longer than Twitter's."""
 
 
 def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
@@ -44,6 +46,8 @@ class _TweetFile:
         self.name = f"{secrets.token_hex(16)}.parquet"
         self._place = join(folder, self.name)
         self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
+        self._bytes = 0
         self._open = ExitStack()
         self._writer: pq.ParquetWriter | None = None
 
@@ -63,7 +67,9 @@ class _TweetFile:
     def write(self, rows: pa.RecordBatch) -> None:
         """Add rows, a row group at a time."""
         self._waiting.append(rows)
-        if sum(batch.num_rows for batch in self._waiting) >= _ROW_GROUP:
+        self._rows += rows.num_rows
+        self._bytes += rows.nbytes
+        if self._rows >= _ROW_GROUP or self._bytes >= _WAITING_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -72,4 +78,4 @@ class _TweetFile:
             file = self._open.enter_context(system.open(path, "wb"))
             self._writer = self._open.enter_context(pq.ParquetWriter(file, KEPT, compression="lz4"))
         self._writer.write_table(pa.Table.from_batches(self._waiting))
-        self._waiting = []
+        self._waiting, self._rows, self._bytes = [], 0, 0

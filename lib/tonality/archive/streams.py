@@ -1,7 +1,8 @@
 """Bytes of an archive as streams: a file or a part of one, and what a compressed stream holds, read alike."""
 
+import os
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 __all__ = ["Block", "FileStream", "Stream", "UnpackedStream"]
 
@@ -18,6 +19,7 @@ class Block(NamedTuple):
     """Whether it belongs to the range that is read; what follows a range ends the last line of it."""
 
 
+@runtime_checkable
 class Stream(Protocol):
     """Bytes read in order. Going back is possible, and may cost as much as reading anew."""
 
@@ -42,15 +44,15 @@ class Stream(Protocol):
         ...
 
 
-class _Readable(Protocol):
+class _File(Protocol):
     def read(self, size: int, /) -> bytes: ...
-    def seek(self, position: int, /) -> object: ...
+    def seek(self, position: int, whence: int = ..., /) -> int: ...
 
 
 class FileStream:
     """A file, or the part of it from `start` up to `end`, in bytes, as a stream of its own."""
 
-    def __init__(self, file: _Readable, start: int = 0, end: int | None = None) -> None:
+    def __init__(self, file: _File | Stream, start: int = 0, end: int | None = None) -> None:
         self._file = file
         self._start = start
         self._size = None if end is None else end - start
@@ -76,7 +78,9 @@ class FileStream:
         return self._position - len(self._peeked)
 
     def seek(self, position: int) -> None:
-        """Go to so many bytes after the start."""
+        """Go to so many bytes after the start, or to the end."""
+        if self._size is not None:
+            position = min(position, self._size)
         if position != self.tell():
             self._position, self._peeked = position, b""
             self._file.seek(self._start + position)
@@ -96,7 +100,13 @@ class FileStream:
             content = content + more if content else more
             size -= len(more)
         self._position += len(content)
+        if size > 0 and not content:  # files let themselves be asked for places behind their end
+            self._position = max(0, min(self._position, self._end() - self._start))
         return content
+
+    def _end(self) -> int:
+        """Where the file ends, once it has nothing left."""
+        return self._file.tell() if isinstance(self._file, Stream) else self._file.seek(0, os.SEEK_END)
 
 
 class UnpackedStream:
@@ -106,6 +116,7 @@ class UnpackedStream:
         self._unpack = unpack
         self._blocks = unpack()
         self._buffer = b""
+        self._at = 0  # bytes of the buffer that have been read: to cut them off would copy all others each time
         self._before = 0  # bytes before the buffer
         self._broken: Block | None = None
 
@@ -116,33 +127,49 @@ class UnpackedStream:
 
     def peek(self, size: int) -> bytes:
         """The next bytes, which stay."""
-        while len(self._buffer) < size and not self._broken and (block := next(self._blocks, None)):
-            self._buffer += block.content
-            self._broken = block if block.damage else None
-        return self._buffer[:size]
+        if len(self._buffer) - self._at < size and not self._broken:
+            self._fill(size)
+        return self._buffer[self._at : self._at + size]
 
     def read(self, size: int) -> bytes:
         """The next bytes."""
         content = self.peek(size)
-        self._buffer = self._buffer[len(content) :]
-        self._before += len(content)
+        self._at += len(content)
+        if self._at == len(self._buffer):
+            self._let_go()
         return content
 
     def tell(self) -> int:
         """How many bytes stand before the next."""
-        return self._before
+        return self._before + self._at
 
     def seek(self, position: int) -> None:
-        """Go to so many bytes after the start; back by decompressing anew."""
+        """Go to so many bytes after the start; back, beyond what is held, by decompressing anew."""
         if position < self._before:
-            self._blocks, self._buffer, self._before, self._broken = self._unpack(), b"", 0, None
-        while self._before < position and self.read(min(READ_BYTES, position - self._before)):
+            self._blocks, self._buffer, self._at, self._before, self._broken = self._unpack(), b"", 0, 0, None
+        elif position < self.tell():
+            self._at = position - self._before
+        while self.tell() < position and self.read(min(READ_BYTES, position - self.tell())):
             pass
 
     def blocks(self) -> Iterator[Block]:
         """All that is left, with its damage in its place."""
-        if self._buffer:
-            yield Block(self._buffer)
+        if self._at < len(self._buffer):
+            yield Block(self._buffer[self._at :])
         if self._broken:
             yield self._broken
         yield from self._blocks
+
+    def _fill(self, size: int) -> None:
+        """Hold so many bytes behind those read, which are let go."""
+        self._let_go()
+        parts, held = [self._buffer], len(self._buffer)
+        while held < size and not self._broken and (block := next(self._blocks, None)):
+            parts.append(block.content)
+            held += len(block.content)
+            self._broken = block if block.damage else None
+        self._buffer = b"".join(parts)
+
+    def _let_go(self) -> None:
+        self._before += self._at
+        self._buffer, self._at = self._buffer[self._at :], 0

@@ -8,8 +8,8 @@ from tonality.archive.streams import FileStream, Stream
 
 __all__ = ["Member", "is_tar", "read_members"]
 
-_LONGEST_EXTENSION: Final = 2**20
-"""Bytes of an extended header that are believed."""
+_LONGEST_EXTENSION: Final = 2**16
+"""Bytes of an extended header that is believed: a name has some hundred, and nothing is read of a longer one."""
 _LONGEST_NUMBER: Final = 13
 """Digits of a size that are believed: 9 TB. No file system can be asked for much more."""
 _EXTENSIONS: Final = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME}
@@ -72,7 +72,7 @@ def read_members(stream: Stream, ends_tar: bool = True) -> Iterator[Member]:
             continue
         lost = ended = False
         if entry.type in _EXTENSIONS:
-            said |= _extension(entry, stream.read(min(entry.size, _LONGEST_EXTENSION)))
+            said |= _extension(entry, stream.read(entry.size)) if entry.size <= _LONGEST_EXTENSION else {}
             stream.seek(content + _padded(entry.size))
         elif entry.type in _ASIDE:
             stream.seek(content + _padded(entry.size))
@@ -115,14 +115,16 @@ def _extension(entry: tarfile.TarInfo, content: bytes) -> dict[str, str]:
     """What an extended header says: a GNU long name, or records of pax, `length key=value` and a line break each."""
     if entry.type == tarfile.GNUTYPE_LONGNAME:
         return {"path": _text(content.partition(b"\0")[0])}
-    said = {}
-    while content:
-        length, _, _ = content.partition(b" ")
-        if not length.isdigit() or len(length) > _LONGEST_NUMBER or not 0 < int(length) <= len(content):
+    said: dict[str, str] = {}
+    begin = 0
+    while (space := content.find(b" ", begin, begin + _LONGEST_NUMBER + 1)) >= 0:
+        length = content[begin:space]
+        end = begin + int(length) if length.isdigit() else begin
+        if not begin < end <= len(content):
             break
-        key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
+        key, _, value = content[space + 1 : end - 1].partition(b"=")
         said[_text(key)] = _text(value)
-        content = content[int(length) :]
+        begin = end
     return said
 
 

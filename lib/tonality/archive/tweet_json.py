@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from tonality.archive.clock import microseconds
+from tonality.archive.line_text import BYTE_ORDER_MARK, whole_characters
 from tonality.archive.outcome import Notice, Rejected, Tweet
 from tonality.text.escapes import unescaped
 
@@ -45,7 +46,7 @@ _NOTICES: Final = frozenset(
 """Keys of objects that are messages of a stream, or responses without a tweet."""
 _NO_HASHTAGS: Final = b'"hashtags":[]'
 """What most tweets have, as Twitter writes it."""
-_BYTE_ORDER_MARKS: Final = re.compile(rb"(?:\xef\xbb\xbf)+")
+_BYTE_ORDER_MARKS: Final = re.compile(rb"(?:%b)+" % BYTE_ORDER_MARK)
 """At the start of a line: files put one behind the other have one of each that was empty, too."""
 
 # Structs name what is wanted of an object: all else is skipped, which is what makes reading fast. `Raw` is for parts
@@ -118,6 +119,8 @@ class _Delete(msgspec.Struct, gc=False):
 class Page(msgspec.Struct):
     """A response of API v2: the tweets it holds, each as JSON, and what they refer to."""
 
+    content: bytes
+    """All of it, without byte order marks before it."""
     data: msgspec.Raw
     includes: msgspec.Raw | msgspec.UnsetType
 
@@ -136,9 +139,9 @@ def parse_line(line: bytes) -> Tweet | Notice | Page:
     """
     if not line or line.isspace():
         return Notice("keep-alive")
-    content = _decoded(line)
+    content, line = _decoded(line)
     if content.data is not UNSET:
-        return Page(content.data, content.includes)
+        return Page(line, content.data, content.includes)
     try:
         return _outcome(content, line, {}, {})
     except RecursionError as error:  # nested just so deep that the first look at it got through
@@ -151,12 +154,13 @@ def parse_tweet(content: bytes, included: Mapping[str, TweetText], names: Mappin
     Raises Rejected where it is neither tweet nor notice.
     """
     try:
-        return _outcome(_decoded(content), content, included, names)
+        return _outcome(*_decoded(content), included, names)
     except RecursionError as error:
         raise Rejected("malformed-json", str(error)) from None
 
 
-def _decoded(line: bytes) -> _Object:
+def _decoded(line: bytes) -> tuple[_Object, bytes]:
+    """What a line says, and the line as it was read: without byte order marks, with whole characters."""
     try:
         content = _object(line)
     except msgspec.ValidationError as error:
@@ -164,10 +168,12 @@ def _decoded(line: bytes) -> _Object:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if marks := _BYTE_ORDER_MARKS.match(line):
             return _decoded(line[marks.end() :])
+        if (mended := whole_characters(line)) != line:
+            return _decoded(mended)
         raise Rejected(_reason(line, "malformed-json"), str(error)) from None
     if not line.isascii() and _reason(line, ""):  # what is skipped is not decoded
         raise Rejected("invalid-utf8")
-    return content
+    return content, line
 
 
 def _reason(line: bytes, otherwise: str) -> str:
@@ -189,8 +195,10 @@ def _outcome(
     original = content.retweeted_status
     if content.referenced_tweets:
         original = _retweeted(content.referenced_tweets, included) or original
-    shown = content if original is None or (isinstance(original, _Reference) and not original.text) else original
-    text, entities = _whole_text(shown)
+    whole = (_whole_text(original) if original else None) or _whole_text(content)
+    if whole is None:
+        raise Rejected("no-text")
+    text, entities = whole
     return Tweet(
         _identifier(content),
         microseconds(content.created_at),
@@ -203,8 +211,7 @@ def _outcome(
 
 
 def _notice(raw: bytes) -> Notice | None:
-    marks = _BYTE_ORDER_MARKS.match(raw)
-    content = _keys(raw[marks.end() :] if marks else raw)
+    content = _keys(raw)
     kind = next((key for key in content if key in _NOTICES), None)
     if kind == "delete":
         return Notice(kind, _deleted(content["delete"]))
@@ -225,8 +232,8 @@ def _retweeted(references: Iterable[_Reference], included: Mapping[str, TweetTex
     return included.get(str(reference.id), reference) if reference else None
 
 
-def _whole_text(content: TweetText) -> tuple[str, msgspec.Raw | msgspec.UnsetType]:
-    """The untruncated text and the entities that go with it."""
+def _whole_text(content: TweetText) -> tuple[str, msgspec.Raw | msgspec.UnsetType] | None:
+    """The untruncated text and the entities that go with it; None where there is no text."""
     if content.extended_tweet is not UNSET and (whole := _extended(content.extended_tweet, content.entities)):
         return whole
     if content.note_tweet is not UNSET and (whole := _extended(content.note_tweet, content.entities)):
@@ -234,9 +241,7 @@ def _whole_text(content: TweetText) -> tuple[str, msgspec.Raw | msgspec.UnsetTyp
     text = content.full_text
     if text is None or text is UNSET:
         text = content.text
-    if text is None or text is UNSET:
-        raise Rejected("no-text")
-    return text, content.entities
+    return None if text is None or text is UNSET else (text, content.entities)
 
 
 def _extended(
