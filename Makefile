@@ -83,8 +83,9 @@ format: $(INSTALLED) ## bring the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure rows a second of each step
+bench: setup ## measure rows a second of each step, and of clean beside a textbook job and the limit
 	$(BIN)/python tests/benchmarks/steps.py
+	$(BIN)/python tests/benchmarks/clean.py
 
 clean: ## remove .venv and out/
 	rm -rf $(VENV) out
