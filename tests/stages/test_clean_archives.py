@@ -167,6 +167,7 @@ def test_damage_is_named_with_its_place_and_the_rest_is_published(
     assert account(root, "b.json.gz")["damage"] == ""
     assert "incorrect" in str(account(root, "c.json.gz")["damage"])
     assert "2 damaged files" in summary
+    assert "/a.json.gz: gzip stream cut off at compressed byte" in summary
 
 
 def test_strict_fails_the_run_after_its_tables_are_in_place(archive: Path, root: Path, clean_archive: Clean) -> None:
@@ -279,7 +280,13 @@ def test_a_parquet_archive_without_columns_is_told_what_to_set(archive: Path, cl
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"text": ["кот"]}), archive / "a.parquet")
-    with pytest.raises(InputFault, match="no tweet found"):
+    with pytest.raises(InputFault, match=r"no tweet found(.|\n)*a\.parquet: a Parquet table: set archive\.format"):
+        clean_archive()
+
+
+def test_a_table_that_is_taken_for_json_is_told_what_to_set(archive: Path, clean_archive: Clean) -> None:
+    (archive / "a.csv").write_text("when,text\n2015-12-10,кот\n")
+    with pytest.raises(InputFault, match=r'malformed-json(.|\n)*archive\.format = "table"'):
         clean_archive()
 
 
@@ -298,6 +305,6 @@ def test_a_plan_says_what_there_is_and_writes_nothing(archive: Path, root: Path)
     assert table[0][1:] == ["5", f"{size:,}", ".json.gz (gzip JSON lines)"]
     assert table[1] == ["50", "1", f"{(archive / 'x.tar').stat().st_size:,}", ".tar (tar of JSON lines)"]
     assert 490 < int(table[0][0]) < 510
-    assert "1 tasks" in said
+    assert "1 task," in said
     assert said.endswith("Nothing was written.")
     assert not root.exists()

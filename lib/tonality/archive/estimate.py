@@ -22,7 +22,7 @@ from tonality.archive.staged import read_opened
 from tonality.archive.streams import FileStream, Stream
 from tonality.locations import filesystem
 
-__all__ = ["Group", "estimate"]
+__all__ = ["Group", "estimate", "in_words"]
 
 _SAMPLED_FILES: Final = 4
 _SAMPLED_BYTES: Final = 2**22
@@ -52,6 +52,21 @@ def estimate(files: Sequence[ArchiveFile], request: ReadRequest) -> list[Group]:
     for file in files:
         by_ending[_ending(file.url)].append(file)
     return [_group(ending, group, request) for ending, group in sorted(by_ending.items())]
+
+
+def in_words(groups: Sequence[Group], tasks: int, cores: int | None) -> str:
+    """The groups as a table, and about how long so many tasks take, on the cores of this machine too where it is one's
+    own."""
+    lines = [f"  {'tweets, about':>16}  {'files':>9}  {'bytes':>18}  form"]
+    lines += [f"  {group.tweets:>16,.0f}  {group.files:>9,}  {group.bytes:>18,}  {group.form}" for group in groups]
+    seconds = sum(group.core_seconds for group in groups)
+    here = f", {_time(seconds / cores)} on {cores} cores" if cores else ""
+    said = f"{tasks:,} {'task' if tasks == 1 else 'tasks'}, about {_time(seconds)} of one core{here}"
+    return "\n".join([*lines, f"  {said}; Spark's start aside", "Nothing was written."])
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:,.1f} hours" if seconds >= 5400 else f"{max(seconds / 60, 1):,.0f} min"
 
 
 def _ending(url: str) -> str:

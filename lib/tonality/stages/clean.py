@@ -15,7 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from tonality import tables
 from tonality.archive.accounting import counted, left_out, of_kind, placed, without
 from tonality.archive.days import day_locations
-from tonality.archive.estimate import Group, estimate
+from tonality.archive.estimate import estimate, in_words
 from tonality.archive.listing import check_columns, find_files
 from tonality.archive.pieces import plan_tasks
 from tonality.archive.request import ColumnNames, ReadRequest
@@ -29,6 +29,8 @@ from tonality.session import local_cores
 from tonality.settings import ArchiveSettings, Settings
 
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
+_SHOWN_DAMAGE: Final = 3
+_SHOWN_CHARACTERS: Final = 200
 
 
 def check(settings: Settings) -> None:
@@ -58,11 +60,12 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         rejects = _stage_rejects(publication, of_kind(placed(notes), "reject"), record.id, window)
         reasons = {row.reason: row["count"] for row in rejects.groupBy("reason").count().collect()}
         totals = _verify(notes, read, tweets, accounts, sum(reasons.values()))
-        _refuse_nothing(totals, reasons, window)
+        damage = _first_damage(accounts) if totals["damaged"] else []
+        _refuse_nothing(totals, reasons, damage, window)
         _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), tweets, window)
         publication.commit()
     record.note(files=len(files), bytes=sum(file.bytes for file in files), counts=totals, reasons=reasons)
-    summary = _summary(totals, reasons, len(files), window)
+    summary = _summary(totals, reasons, damage, len(files), window)
     if archive.strict:
         _refuse_loss(totals, summary)
     return summary
@@ -75,7 +78,7 @@ def plan(settings: Settings) -> str:
     request = _request(settings, cores or 1)
     files = find_files(request.paths, request.besides)
     check_columns(files, request)
-    return _plan_in_words(estimate(files, request), len(plan_tasks(files, request)), cores)
+    return in_words(estimate(files, request), len(plan_tasks(files, request)), cores)
 
 
 def _request(settings: Settings, cores: int) -> ReadRequest:
@@ -200,16 +203,27 @@ def _verify(notes: DataFrame, read: DataFrame, tweets: DataFrame, accounts: Data
     return totals
 
 
-def _refuse_nothing(totals: Mapping[str, int], reasons: Mapping[str, int], window: _Window) -> None:
+def _first_damage(accounts: DataFrame) -> list[str]:
+    damaged = accounts.where(F.col("damage") != "").orderBy("source").limit(_SHOWN_DAMAGE).collect()
+    return [f"{row.source}: {row.damage[:_SHOWN_CHARACTERS]}" for row in damaged]
+
+
+def _refuse_nothing(
+    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], window: _Window
+) -> None:
     """An archive without a tweet is a mistake, unless certain days were asked for, which may be empty."""
     if totals["tweets"] or (window.bounded and totals["lines"] > totals["rejects"]):
         return
     why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()) or "none"
-    raise InputFault(
+    said = [
         f"no tweet found among {totals['lines']:,} records: {totals['filtered']:,} filtered (archive.languages, since, "
         f"until, retweets, hashtags, keywords), {totals['notices']:,} notices, rejected: {why}, {totals['damaged']:,} "
-        "damaged files. Nothing was published."
-    )
+        "damaged files. Nothing was published.",
+        *damage,
+    ]
+    if "malformed-json" in reasons:
+        said.append('Is it a table? Then set archive.format = "table" and name its columns in [archive.columns].')
+    raise InputFault("\n".join(said))
 
 
 def _refuse_loss(totals: Mapping[str, int], summary: str) -> None:
@@ -221,27 +235,17 @@ def _refuse_loss(totals: Mapping[str, int], summary: str) -> None:
         )
 
 
-def _summary(totals: Mapping[str, int], reasons: Mapping[str, int], files: int, window: _Window) -> str:
+def _summary(
+    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], files: int, window: _Window
+) -> str:
     lines = [f"{totals['lines']:,} records of {files:,} file(s), {window.name}:"]
     lines += [f"  {totals[name]:>12,} {name}" for name in _OUTCOMES]
     lines += [f"  {count:>12,} {reason} (of the rejects)" for reason, count in sorted(reasons.items())]
     if totals["deleted"]:
         lines.append(f"  {totals['deleted']:>12,} deleted by a notice of the archive (of the filtered)")
     if totals["damaged"]:
-        lines.append(f"  {totals['damaged']:>12,} damaged files: see accounts/, column damage")
+        lines.append(f"  {totals['damaged']:>12,} damaged files, all in accounts/, column damage:")
+        lines += [f"  {'':>12} {one}" for one in damage]
     if totals["skipped"]:
         lines.append(f"  {totals['skipped']:>12,} entries of tars that were not read: see accounts/, column skipped")
     return "\n".join(lines)
-
-
-def _plan_in_words(groups: Sequence[Group], tasks: int, cores: int | None) -> str:
-    lines = [f"  {'tweets, about':>16}  {'files':>9}  {'bytes':>18}  form"]
-    lines += [f"  {group.tweets:>16,.0f}  {group.files:>9,}  {group.bytes:>18,}  {group.form}" for group in groups]
-    seconds = sum(group.core_seconds for group in groups)
-    here = f", {_time(seconds / cores)} on {cores} cores" if cores else ""
-    lines.append(f"  {tasks:,} tasks, about {_time(seconds)} of one core{here}; Spark's start aside")
-    return "\n".join([*lines, "Nothing was written."])
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds / 3600:,.1f} hours" if seconds >= 5400 else f"{max(seconds / 60, 1):,.0f} min"
