@@ -75,16 +75,22 @@ _NOTE_FIELDS: Final = [
     pa.field("span", pa.int64()),
     pa.field("breaks", pa.int64()),
     pa.field("path", pa.string()),
+    pa.field("group", pa.int32()),
+    pa.field("first", pa.int64()),
+    pa.field("last", pa.int64()),
+    pa.field("rows", pa.int64()),
+    pa.field("bytes", pa.int64()),
 ]
 
 STAGED: Final = pa.unify_schemas([pa.schema(_NOTE_FIELDS), pa.schema(_READ_FIELDS)])
 """What a task reads: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by `kind`."""
 
 NOTES: Final = pa.schema(_NOTE_FIELDS)
-"""What a pass over an archive tells of it: all but the tweets, and rows of the kind `file`, each the path of a file of
-tweets. Where a file was read in pieces, offsets and lines count from the piece's start, and the piece's account says
-how many bytes and line breaks it has, `span` and `breaks`. `entry` numbers the sources of a piece, whose names need not
-differ."""
+"""What a pass over an archive tells of it: all but the tweets, and rows of the kind `group`, each a row group of a file
+of tweets: the file's name, the group's number, its first and last tweets' times in microseconds since 1970, its rows
+and its bytes. Where a file was read in pieces, offsets and lines count from the piece's start, and the piece's account
+says how many bytes and line breaks it has, `span` and `breaks`. `entry` numbers the sources of a piece, whose names
+need not differ."""
 
 KEPT: Final = pa.schema(
     [*_READ_FIELDS, pa.field("piece", pa.int32()), pa.field("entry", pa.int32()), pa.field("offset", pa.int64())]

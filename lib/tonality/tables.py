@@ -14,7 +14,7 @@ as the store's conditional put.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -154,8 +154,29 @@ class Publication:
 
         These values become partitions even where the frame has no row of them.
         """
+        frame.select(*schema.names).write.partitionBy(column).parquet(self._folders.url(join(self._staging, table)))
+        return self._staged(table, schema, column, values)
+
+    def adopt(
+        self,
+        table: str,
+        scratch: str,
+        files: Mapping[str, Sequence[str]],
+        schema: pa.Schema,
+        values: Iterable[str] = (),
+    ) -> DataFrame:
+        """Do the same with files of days that were written to a scratch folder, named by their days; what else is there
+        was not vouched for, and stays behind.
+        """
+        self._folders.make(join(self._staging, table))
+        for value, names in files.items():
+            for name in names:
+                place = join(self._staging, table, f"{DAY}={value}", name)
+                self._folders.rename(join(self._staging, "scratch", scratch, name), place)
+        return self._staged(table, schema, DAY, values)
+
+    def _staged(self, table: str, schema: pa.Schema, column: str, values: Iterable[str]) -> DataFrame:
         staged = join(self._staging, table)
-        frame.select(*schema.names).write.partitionBy(column).parquet(self._folders.url(staged))
         found = _values(self._folders, staged, column)
         for value in sorted(set(values) - set(found)):
             empty = self._spark.createDataFrame([], from_arrow_schema(schema)).drop(column).coalesce(1)

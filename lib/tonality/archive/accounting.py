@@ -1,17 +1,21 @@
 """What becomes of the records of a pass: which tweets are left out, where rejects stood, what each account says.
 
-The tweets are DataFrames of schema.KEPT, all else of schema.NOTES.
+The notes are DataFrames of schema.NOTES. Stored tweets are of schema.KEPT and say where they are stored: `path`, the
+name of a file, and `row`, from 0.
 """
 
+from functools import reduce
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-__all__ = ["counted", "left_out", "of_kind", "placed", "without"]
+__all__ = ["counted", "left_out", "of_kind", "placed"]
 
 _PLACE: Final = ["source", "piece", "entry", "offset"]
-"""What tells a record from all others."""
+"""Where a record stood in the archive: the order of copies."""
+_FOUND: Final = ["path", "row", "source"]
+"""Where a stored tweet is found, and whose account it belongs to."""
 
 
 def of_kind(notes: DataFrame, kind: str) -> DataFrame:
@@ -20,22 +24,20 @@ def of_kind(notes: DataFrame, kind: str) -> DataFrame:
 
 
 def left_out(tweets: DataFrame, notes: DataFrame, deduplicate: bool, honour_deletes: bool) -> DataFrame:
-    """Where the tweets stand that are left out, and the reason: `deleted` or `duplicate`.
+    """Where the tweets are stored that are left out, their source, and the reason: `deleted` or `duplicate`.
 
     Of the records of one tweet the first is kept, by source and offset. All of them are left out where a delete notice
     names the tweet.
     """
-    tweets = tweets.select("tweet_id", *_PLACE)
-    nothing = tweets.select(*_PLACE, F.lit("").alias("reason")).where(F.lit(False))
-    deletes = of_kind(notes, "delete").select("tweet_id").distinct()
-    deleted = tweets.join(deletes, on="tweet_id", how="left_semi").select(*_PLACE, F.lit("deleted").alias("reason"))
-    copies = _copies(tweets.join(deletes, on="tweet_id", how="left_anti") if honour_deletes else tweets)
-    return nothing.union(deleted if honour_deletes else nothing).union(copies if deduplicate else nothing)
-
-
-def without(tweets: DataFrame, left_out: DataFrame) -> DataFrame:
-    """The tweets that are not left out."""
-    return tweets.join(left_out, on=_PLACE, how="left_anti")
+    parts = [tweets.where(F.lit(False)).select(*_FOUND, F.lit("").alias("reason"))]
+    if honour_deletes:
+        deletes = of_kind(notes, "delete").select("tweet_id").distinct()
+        deleted = tweets.join(deletes, on="tweet_id", how="left_semi")
+        parts.append(deleted.select(*_FOUND, F.lit("deleted").alias("reason")))
+        tweets = tweets.join(deletes, on="tweet_id", how="left_anti")
+    if deduplicate:
+        parts.append(_copies(tweets).select(*_FOUND, F.lit("duplicate").alias("reason")))
+    return reduce(DataFrame.union, parts)
 
 
 def _copies(tweets: DataFrame) -> DataFrame:
@@ -48,7 +50,6 @@ def _copies(tweets: DataFrame) -> DataFrame:
         tweets.join(repeated, on="tweet_id", how="left_semi")
         .withColumn("record", F.row_number().over(first_is_kept))
         .where(F.col("record") > 1)
-        .select(*_PLACE, F.lit("duplicate").alias("reason"))
     )
 
 

@@ -7,7 +7,10 @@ from typing import Final
 
 from tonality.archive.outcome import Rejected
 
-__all__ = ["microseconds"]
+__all__ = ["DAY", "microseconds"]
+
+DAY: Final = 86_400_000_000
+"""Microseconds."""
 
 _TWITTER: Final = re.compile(
     r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([+-]\d\d\d\d|[A-Z]{3}) (\d{4})"

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
+from tonality.archive.clock import DAY
 from tonality.archive.opening import open_piece
 from tonality.archive.outcome import Notice, Records, Tweet
 from tonality.archive.pieces import Piece
@@ -26,8 +27,6 @@ _BATCH_ROWS: Final = 4096
 _BATCH_CHARACTERS: Final = 2**24
 """Of text, in a batch: far more than so many tweets have, and an end to a batch of monsters."""
 _RAW_BYTES: Final = 4096
-_DAY: Final = 86_400_000_000
-"""Microseconds."""
 _TWEET_COLUMNS: Final = ("source", "piece", "entry", "offset", "line", *Tweet._fields)
 
 
@@ -74,7 +73,7 @@ class _Pass:
         self._cleaner = _cleaner(request.rules.model_dump_json())
         self._languages = frozenset(language.casefold() for language in request.languages)
         self._start = _midnight(request.since) if request.since else -inf
-        self._end = _midnight(request.until) + _DAY if request.until else inf
+        self._end = _midnight(request.until) + DAY if request.until else inf
         about = (request.hashtags, request.keywords)
         self._topic = TopicFilter(*about) if any(about) else None
         self._tweets: list[tuple[Any, ...]] = []
@@ -168,4 +167,4 @@ def _cleaner(rules: str) -> Cleaner:
 
 def _midnight(day: date) -> int:
     """The start of a day, UTC, in microseconds since 1970."""
-    return (day.toordinal() - date(1970, 1, 1).toordinal()) * _DAY
+    return (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY

@@ -8,26 +8,34 @@ has; what the task yields at its end vouches for it.
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from typing import Final, Self
+from typing import Any, Final, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tonality.archive.clock import DAY
 from tonality.locations import filesystem, join
 from tonality.schema import KEPT, NOTES
 
 __all__ = ["stored"]
 
-_ROW_GROUP: Final = 32_768
-"""Rows of a row group: what Spark reads at once."""
+_WAITING_ROWS: Final = 2**17
 _WAITING_BYTES: Final = 2**26
-"""Of rows that wait for their row group to fill: tweets may be a thousand times longer than Twitter's."""
+"""Of rows that wait to be sorted: tweets may be a thousand times longer than Twitter's."""
+_GROUP_ROWS: Final = 2**15
+"""Rows of a row group: what is read at once."""
+_LEAST_ROWS: Final = 2**12
+"""Rows from which on a day has row groups of its own; with fewer it shares one with the days beside it."""
+_OF_FEW_VALUES: Final = ["author", "lang", "hashtags.list.element", "source"]
+"""Columns that a dictionary makes smaller; to look for one in the others costs a third more."""
 
 
 def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
     """What is no tweet of batches of schema.STAGED, each of tweets or of others, as schema.NOTES.
 
-    The tweets go to a file of schema.KEPT in the folder, if there are any; the last row, of the kind `file`, names it.
+    The tweets go to a file of schema.KEPT in the folder, if there are any. The last rows, of the kind `group`, tell of
+    its row groups, each of which is sorted by time.
     """
     with _TweetFile(folder) as file:
         for batch in batches:
@@ -35,26 +43,41 @@ def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.Record
                 file.write(batch.select(KEPT.names))
             else:
                 yield batch.select(NOTES.names)
-    if file.is_there:
-        yield pa.RecordBatch.from_pylist([{"kind": "file", "path": file.name}], schema=NOTES)
+    if groups := file.groups:
+        yield pa.RecordBatch.from_pylist(groups, schema=NOTES)
 
 
 class _TweetFile:
     """A Parquet file that is there once it has rows, and whole once it is left."""
 
     def __init__(self, folder: str) -> None:
-        self.name = f"{secrets.token_hex(16)}.parquet"
-        self._place = join(folder, self.name)
+        self._name = f"{secrets.token_hex(16)}.parquet"
+        self._place = join(folder, self._name)
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
         self._bytes = 0
         self._open = ExitStack()
         self._writer: pq.ParquetWriter | None = None
+        self._times: list[tuple[int, int]] = []
+        self._written: list[pq.FileMetaData] = []
 
     @property
-    def is_there(self) -> bool:
-        """Whether anything was written."""
-        return self._writer is not None
+    def groups(self) -> list[dict[str, Any]]:
+        """Notes of the row groups, once the file is whole."""
+        return [
+            {
+                "kind": "group",
+                "path": self._name,
+                "group": number,
+                "first": first,
+                "last": last,
+                "rows": group.num_rows,
+                "bytes": sum(group.column(n).total_compressed_size for n in range(group.num_columns)),
+            }
+            for metadata in self._written
+            for number, (first, last) in enumerate(self._times)
+            for group in [metadata.row_group(number)]
+        ]
 
     def __enter__(self) -> Self:
         return self
@@ -69,13 +92,35 @@ class _TweetFile:
         self._waiting.append(rows)
         self._rows += rows.num_rows
         self._bytes += rows.nbytes
-        if self._rows >= _ROW_GROUP or self._bytes >= _WAITING_BYTES:
+        if self._rows >= _WAITING_ROWS or self._bytes >= _WAITING_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._writer is None:
             system, path = filesystem(self._place)
             file = self._open.enter_context(system.open(path, "wb"))
-            self._writer = self._open.enter_context(pq.ParquetWriter(file, KEPT, compression="lz4"))
-        self._writer.write_table(pa.Table.from_batches(self._waiting))
+            writer = pq.ParquetWriter(
+                file, KEPT, compression="lz4", use_dictionary=_OF_FEW_VALUES, metadata_collector=self._written
+            )
+            self._writer = self._open.enter_context(writer)
+        rows = pa.Table.from_batches(self._waiting).combine_chunks()
+        times = rows["created_at"].cast(pa.int64()).to_numpy()
+        if (times[1:] < times[:-1]).any():
+            order = np.argsort(times, kind="stable")
+            rows, times = rows.take(order), times[order]
+        for start, end in _row_groups(times):
+            self._writer.write_table(rows.slice(start, end - start), row_group_size=end - start)
+            self._times.append((int(times[start]), int(times[end - 1])))
         self._waiting, self._rows, self._bytes = [], 0, 0
+
+
+def _row_groups(times: "np.ndarray[Any, np.dtype[np.int64]]") -> Iterator[tuple[int, int]]:
+    """Where to cut sorted rows: between days, as far as these have rows enough, and large days into parts."""
+    days = times // DAY
+    ends = [*(np.flatnonzero(days[1:] != days[:-1]) + 1).tolist(), len(days)]
+    start = 0
+    for end in ends:
+        if end - start >= _LEAST_ROWS or end == len(days):
+            for part in range(start, end, _GROUP_ROWS):
+                yield part, min(part + _GROUP_ROWS, end)
+            start = end

@@ -4,8 +4,10 @@ One pass over the archive: its tasks write the tweets to files of their own and 
 rejects and accounts are made of both, counted against each other, and published together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
@@ -13,7 +15,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from tonality import tables
-from tonality.archive.accounting import counted, left_out, of_kind, placed, without
+from tonality.archive.accounting import counted, left_out, of_kind, placed
+from tonality.archive.day_files import DayFileJob, StoredGroup, plan_day_files, write_day_files
 from tonality.archive.days import day_locations
 from tonality.archive.estimate import estimate, in_words
 from tonality.archive.listing import check_columns, find_files
@@ -24,11 +27,16 @@ from tonality.config import text_rules
 from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.locations import join
 from tonality.record import Run
-from tonality.schema import ACCOUNTS, DAY, KEPT, REJECTS, TWEETS, WINDOW
+from tonality.schema import ACCOUNTS, KEPT, REJECTS, TWEETS, WINDOW
 from tonality.session import local_cores
 from tonality.settings import ArchiveSettings, Settings
 
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
+_STORED, _LEFT_OUT, _DAYS = "tweets", "left_out", "days"
+"""Intermediate results: the tweets as they were read, where those are that are left out, and the files of days."""
+_BLOCK_BYTES: Final = 2**27
+_SMALL_BLOCK: Final = 2**20
+"""Row groups of a table that is read in parts, by many."""
 _SHOWN_DAMAGE: Final = 3
 _SHOWN_CHARACTERS: Final = 200
 
@@ -51,18 +59,17 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     tables.recover(spark, settings.paths.root)
     with tables.publication(spark, settings.paths.root, record.id) as publication:
         notes, read = _read_once(spark, request, publication)
-        out = _written(
-            left_out(read, notes, archive.deduplicate, archive.honour_deletes), publication.scratch("left_out")
-        )
-        found = without(read, out).withColumn("rules", F.lit(request.rules.fingerprint))
-        tweets = _stage_tweets(publication, found, record.id, window)
+        out = left_out(read, notes, archive.deduplicate, archive.honour_deletes).sortWithinPartitions("path")
+        out = _written(out, publication.scratch(_LEFT_OUT), block_bytes=_SMALL_BLOCK)
+        days = _write_days(notes, request, record.id, publication)
+        tweets = publication.adopt("tweets", _DAYS, days, TWEETS, window.days())
         accounts = _stage_accounts(publication, counted(notes, tweets, out), record.id, window)
         rejects = _stage_rejects(publication, of_kind(placed(notes), "reject"), record.id, window)
         reasons = {row.reason: row["count"] for row in rejects.groupBy("reason").count().collect()}
         totals = _verify(notes, read, tweets, accounts, sum(reasons.values()))
         damage = _first_damage(accounts) if totals["damaged"] else []
         _refuse_nothing(totals, reasons, damage, window)
-        _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), tweets, window)
+        _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), days, window)
         publication.commit()
     record.note(files=len(files), bytes=sum(file.bytes for file in files), counts=totals, reasons=reasons)
     summary = _summary(totals, reasons, damage, len(files), window)
@@ -123,32 +130,46 @@ class _Window:
 def _read_once(
     spark: SparkSession, request: ReadRequest, publication: tables.Publication
 ) -> tuple[DataFrame, DataFrame]:
-    """What the archive holds, opened and decompressed once: notes, and tweets.
+    """What the archive holds, opened and decompressed once: notes, and tweets with the places where they are stored.
 
     Only files that a note names are read: an attempt of a task that was given up may leave others.
     """
-    folder = publication.make_scratch("tweets")
+    folder = publication.make_scratch(_STORED)
     source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
     notes = _written(source.load(), publication.scratch("notes"))
     schema = from_arrow_schema(KEPT)
-    files = [join(folder, row.path) for row in of_kind(notes, "file").select("path").collect()]
-    return notes, spark.read.schema(schema).parquet(*files) if files else spark.createDataFrame([], schema)
+    files = [join(folder, row.path) for row in of_kind(notes, "group").select("path").distinct().collect()]
+    if not files:
+        return notes, spark.createDataFrame([], schema.add("path", "string").add("row", "long"))
+    place = (F.col("_metadata.file_name").alias("path"), F.col("_metadata.row_index").alias("row"))
+    return notes, spark.read.schema(schema).parquet(*files).select("*", *place)
 
 
-def _written(frame: DataFrame, scratch: str) -> DataFrame:
+def _written(frame: DataFrame, scratch: str, block_bytes: int = _BLOCK_BYTES) -> DataFrame:
     """The frame, computed once and read from where it was written."""
-    frame.write.parquet(scratch)
+    frame.write.option("parquet.block.size", block_bytes).parquet(scratch)
     return frame.sparkSession.read.schema(frame.schema).parquet(scratch)
 
 
-def _stage_tweets(publication: tables.Publication, found: DataFrame, run: str, window: _Window) -> DataFrame:
-    tweets = (
-        found.withColumn("run", F.lit(run))
-        .withColumn(DAY, F.to_date("created_at"))
-        .hint("rebalance", DAY)
-        .sortWithinPartitions(DAY, "created_at", "tweet_id")
+def _write_days(
+    notes: DataFrame, request: ReadRequest, run: str, publication: tables.Publication
+) -> dict[str, list[str]]:
+    """The files of each day, written without what is left out."""
+    spark = notes.sparkSession
+    groups = of_kind(notes, "group").select("path", "group", "first", "last", "rows", "bytes").collect()
+    tasks = plan_day_files([StoredGroup(*row) for row in groups], request.cores)
+    job = DayFileJob(
+        stored=publication.scratch(_STORED),
+        left_out=publication.scratch(_LEFT_OUT),
+        folder=publication.make_scratch(_DAYS),
+        constants={"rules": request.rules.fingerprint, "run": run},
     )
-    return publication.stage("tweets", tweets, TWEETS, DAY, window.days())
+    days: dict[str, list[str]] = defaultdict(list)
+    if tasks:
+        context = spark.sparkContext
+        for file in context.parallelize(tasks, len(tasks)).flatMap(partial(write_day_files, job)).collect():
+            days[file.day].append(file.name)
+    return days
 
 
 def _stage_accounts(publication: tables.Publication, counted: DataFrame, run: str, window: _Window) -> DataFrame:
@@ -170,11 +191,10 @@ def _stage_rejects(publication: tables.Publication, rejects: DataFrame, run: str
     return written
 
 
-def _refuse_to_drop_days(published: list[str], tweets: DataFrame, window: _Window) -> None:
+def _refuse_to_drop_days(published: list[str], found: Container[str], window: _Window) -> None:
     """A run without both ends replaces every day that it covers; it must not lose those that it has not read."""
     if window.bounded:
         return
-    found = {str(row.day) for row in tweets.select(DAY).distinct().collect()}
     if lost := [day for day in published if day not in found and window.holds(day, day)]:
         raise SettingsFault(
             f"tweets/ holds {len(lost)} day(s) that this archive has no tweet of, from {lost[0]} to {lost[-1]}. "
