@@ -115,6 +115,33 @@ def test_a_day_without_rows_is_published_empty(spark, root):
     assert pq.read_schema(empty).names == ["text"]
 
 
+def test_files_that_tasks_wrote_become_days_and_what_nobody_vouched_for_does_not(spark, root):
+    with publication(spark, str(root), "second") as pending:
+        pending.make_scratch("written")
+        (scratch,) = (root / "_staging").glob("second/scratch/written")
+        for name in ("a", "b", "c", "given-up"):
+            pq.write_table(pa.table({"text": [name]}), scratch / f"{name}.parquet")
+        days = {"2015-12-11": ["a.parquet", "b.parquet"], "2015-12-13": ["c.parquet"]}
+        as_written = pending.adopt("notes", "written", days, NOTES, ["2015-12-12", "2015-12-13"])
+        assert sorted((str(row.day), row.text) for row in as_written.collect()) == [
+            ("2015-12-11", "a"),
+            ("2015-12-11", "b"),
+            ("2015-12-13", "c"),
+        ]
+        assert found(spark, root) == OLD
+        pending.commit()
+    assert found(spark, root) == OLD | {"2015-12-11": ["a", "b"], "2015-12-12": [], "2015-12-13": ["c"]}
+    assert not (root / "_staging" / "second").exists()
+
+
+def test_no_files_at_all_are_days_without_rows(spark, root):
+    with publication(spark, str(root), "second") as pending:
+        pending.make_scratch("written")
+        assert pending.adopt("notes", "written", {}, NOTES).count() == 0
+        pending.commit()
+    assert found(spark, root) == OLD
+
+
 def test_days_that_a_publication_covers_but_has_nothing_for_are_taken_away(spark, root):
     publish(spark, root, "second", covered=lambda day: day < "2015-12-12", **{"2015-12-10": ["new"]})
     assert found(spark, root) == {"2015-12-10": ["new"], "2015-12-12": ["old 12"]}

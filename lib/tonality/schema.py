@@ -87,7 +87,7 @@ STAGED: Final = pa.unify_schemas([pa.schema(_NOTE_FIELDS), pa.schema(_READ_FIELD
 
 NOTES: Final = pa.schema(_NOTE_FIELDS)
 """What a pass over an archive tells of it: all but the tweets, and rows of the kind `group`, each a row group of a file
-of tweets: the file's name, the group's number, its first and last tweets' times in microseconds since 1970, its rows
+of tweets: the file's name, the group's number, the earliest and latest time in it in microseconds since 1970, its rows
 and its bytes. Where a file was read in pieces, offsets and lines count from the piece's start, and the piece's account
 says how many bytes and line breaks it has, `span` and `breaks`. `entry` numbers the sources of a piece, whose names
 need not differ."""

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -7,22 +9,48 @@ from tonality.archive.storing import stored
 from tonality.schema import KEPT, NOTES, STAGED
 
 
-def rows(kind, *numbers):
+def rows(kind, *numbers, day=10):
+    """Rows of a kind; the tweets of one second each, of a day of December 2015."""
+    start = datetime(2015, 12, day, tzinfo=UTC)
     return pa.RecordBatch.from_pylist(
-        [{"kind": kind, "tweet_id": n, "text": f"кот {n}"} for n in numbers], schema=STAGED
+        [{"kind": kind, "tweet_id": n, "text": f"кот {n}", "created_at": start.replace(second=n)} for n in numbers],
+        schema=STAGED,
     )
 
 
-def test_tweets_go_to_a_file_that_the_last_note_names(tmp_path):
-    notes = list(
-        stored([rows("reject", 1, 2), rows("tweet", 3, 4), rows("account", 5), rows("tweet", 6)], str(tmp_path))
-    )
-    assert all(batch.schema.equals(NOTES) for batch in notes)
-    kinds = [row["kind"] for batch in notes for row in batch.to_pylist()]
-    assert kinds == ["reject", "reject", "account", "file"]
-    table = pq.read_table(tmp_path / notes[-1]["path"][0].as_py())
-    assert table.schema.equals(KEPT)
-    assert table["tweet_id"].to_pylist() == [3, 4, 6]
+@pytest.fixture
+def store(tmp_path):
+    """Stores batches; its notes of groups, each with the ids that are found there, and all other notes."""
+
+    def store(*batches):
+        notes = [row for batch in stored(batches, str(tmp_path)) for row in batch.to_pylist()]
+        groups = [note for note in notes if note["kind"] == "group"]
+        for group in groups:
+            table = pq.ParquetFile(tmp_path / group["path"]).read_row_group(group["group"])
+            assert table.schema.equals(KEPT)
+            assert len(table) == group["rows"]
+            group["ids"] = table["tweet_id"].to_pylist()
+        return groups, [note for note in notes if note["kind"] != "group"]
+
+    return store
+
+
+def micros(day, second):
+    return int(datetime(2015, 12, day, second=second, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def test_tweets_go_to_a_file_that_the_last_notes_name(store):
+    groups, others = store(rows("reject", 1, 2), rows("tweet", 3, 4), rows("account", 5), rows("tweet", 6))
+    assert [note["kind"] for note in others] == ["reject", "reject", "account"]
+    assert [(group["ids"], group["group"], group["first"], group["last"]) for group in groups] == [
+        ([3, 4, 6], 0, micros(10, 3), micros(10, 6))
+    ]
+    assert groups[0]["bytes"] > 0
+
+
+def test_notes_are_of_one_schema(tmp_path):
+    batches = stored([rows("reject", 1), rows("tweet", 3)], str(tmp_path))
+    assert all(batch.schema.equals(NOTES) for batch in batches)
 
 
 def test_without_tweets_there_is_no_file(tmp_path):
@@ -36,18 +64,39 @@ def test_no_two_tasks_share_a_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_rows_wait_for_a_row_group_to_fill(tmp_path, monkeypatch):
-    monkeypatch.setattr(storing, "_ROW_GROUP", 4)
-    *_, file = stored([rows("tweet", 2 * n, 2 * n + 1) for n in range(5)], str(tmp_path))
-    metadata = pq.read_metadata(tmp_path / file["path"][0].as_py())
-    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [4, 4, 2]
+def test_a_day_with_tweets_enough_has_row_groups_of_its_own(store, monkeypatch):
+    monkeypatch.setattr(storing, "_LEAST_ROWS", 2)
+    groups, _ = store(rows("tweet", 1, 2, day=12), rows("tweet", 3, 4, day=10), rows("tweet", 5, day=12))
+    assert [group["ids"] for group in groups] == [[3, 4], [1, 2, 5]]
+    assert [(group["first"], group["last"]) for group in groups] == [
+        (micros(10, 3), micros(10, 4)),
+        (micros(12, 1), micros(12, 5)),
+    ]
 
 
-def test_rows_wait_for_no_more_than_they_may_weigh(tmp_path, monkeypatch):
+def test_small_days_share_a_row_group_in_their_order(store, monkeypatch):
+    monkeypatch.setattr(storing, "_LEAST_ROWS", 3)
+    groups, _ = store(*(rows("tweet", day, day + 1, day=day) for day in (14, 11, 13, 12, 10)))
+    assert [group["ids"] for group in groups] == [[10, 11, 11, 12], [12, 13, 13, 14], [14, 15]]
+    assert (groups[1]["first"], groups[1]["last"]) == (micros(12, 12), micros(13, 14))
+
+
+def test_a_large_day_has_several_row_groups(store, monkeypatch):
+    monkeypatch.setattr(storing, "_GROUP_ROWS", 4)
+    groups, _ = store(*(rows("tweet", 2 * n, 2 * n + 1) for n in range(5)))
+    assert [group["rows"] for group in groups] == [4, 4, 2]
+
+
+def test_rows_wait_for_no_more_than_they_may_be(store, monkeypatch):
+    monkeypatch.setattr(storing, "_WAITING_ROWS", 4)
+    groups, _ = store(*(rows("tweet", 2 * n, 2 * n + 1) for n in range(5)))
+    assert [group["rows"] for group in groups] == [4, 4, 2]
+
+
+def test_rows_wait_for_no_more_than_they_may_weigh(store, monkeypatch):
     monkeypatch.setattr(storing, "_WAITING_BYTES", 2 * rows("tweet", 1, 2).select(KEPT.names).nbytes)
-    *_, file = stored([rows("tweet", 2 * n, 2 * n + 1) for n in range(5)], str(tmp_path))
-    metadata = pq.read_metadata(tmp_path / file["path"][0].as_py())
-    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [4, 4, 2]
+    groups, _ = store(*(rows("tweet", 2 * n, 2 * n + 1) for n in range(5)))
+    assert [group["rows"] for group in groups] == [4, 4, 2]
 
 
 def test_a_pass_that_fails_names_no_file(tmp_path):

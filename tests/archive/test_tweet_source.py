@@ -69,7 +69,7 @@ def test_spark_sees_rejects_and_an_account_of_each_file(loaded):
 
 
 def test_a_note_names_each_file_of_tweets(loaded, tmp_path):
-    named = {row.path for row in loaded.notes.where("kind = 'file'").collect()}
+    named = {row.path for row in loaded.notes.where("kind = 'group'").collect()}
     assert named == {file.name for file in (tmp_path / "stored").iterdir() if not file.name.startswith(".")}
 
 

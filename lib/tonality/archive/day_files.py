@@ -43,7 +43,7 @@ Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class StoredGroup(NamedTuple):
-    """A row group that a pass stored, sorted by time."""
+    """A row group that a pass stored, sorted by days."""
 
     path: str
     """The name of its file."""
@@ -51,7 +51,7 @@ class StoredGroup(NamedTuple):
     """Its place in the file, from 0."""
     first: int
     last: int
-    """The times of its first and last tweet, in microseconds since 1970."""
+    """The times of its earliest and latest tweet, in microseconds since 1970."""
     rows: int
     bytes: int
 
@@ -213,8 +213,8 @@ def _left_out(table: str, paths: set[str]) -> dict[str, Numbers]:
 
 
 def _between(rows: pa.Table, days: range) -> tuple[int, int]:
-    """Where the rows of these days begin and end, among rows that are sorted by time."""
-    start, end = np.searchsorted(_numbers(rows, "created_at"), (days.start * DAY, days.stop * DAY))
+    """Where the rows of these days begin and end, among rows that are sorted by days."""
+    start, end = np.searchsorted(_numbers(rows, "created_at") // DAY, (days.start, days.stop))
     return int(start), int(end)
 
 
@@ -224,7 +224,7 @@ def _numbers(rows: pa.Table, column: str) -> Numbers:
 
 
 class _Writer:
-    """A file of schema.TWEETS of one day, whose row groups are sorted; there once it has rows, whole once it is left."""
+    """A file of a day, each row group sorted by time: there once it has rows, whole once it is left."""
 
     def __init__(self, job: DayFileJob) -> None:
         self.name = f"part-{secrets.token_hex(16)}.parquet"

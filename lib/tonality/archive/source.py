@@ -5,7 +5,7 @@ Its rows are schema.NOTES: accounts, rejects, and the names of the files that it
 
 import gc
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
@@ -20,6 +20,9 @@ from tonality.archive.storing import stored
 from tonality.schema import NOTES
 
 __all__ = ["TweetSource"]
+
+_OBJECTS_A_COLLECTION: Final = 100_000
+"""New objects before garbage is looked for among them. Tweets that wait are no garbage, and there are thousands."""
 
 
 class TweetSource(DataSource):
@@ -62,4 +65,5 @@ class _Reader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
         assert isinstance(partition, _Task)
         gc.freeze()  # what was imported lives as long as the worker: no collection need look at it again
+        gc.set_threshold(_OBJECTS_A_COLLECTION)
         return stored(read_staged(partition.pieces, self._request), self._folder)

@@ -22,7 +22,7 @@ __all__ = ["stored"]
 
 _WAITING_ROWS: Final = 2**17
 _WAITING_BYTES: Final = 2**26
-"""Of rows that wait to be sorted: tweets may be a thousand times longer than Twitter's."""
+"""Of rows that wait to be put in order: tweets may be a thousand times longer than Twitter's."""
 _GROUP_ROWS: Final = 2**15
 """Rows of a row group: what is read at once."""
 _LEAST_ROWS: Final = 2**12
@@ -35,7 +35,7 @@ def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.Record
     """What is no tweet of batches of schema.STAGED, each of tweets or of others, as schema.NOTES.
 
     The tweets go to a file of schema.KEPT in the folder, if there are any. The last rows, of the kind `group`, tell of
-    its row groups, each of which is sorted by time.
+    its row groups, each of which is sorted by days.
     """
     with _TweetFile(folder) as file:
         for batch in batches:
@@ -103,20 +103,20 @@ class _TweetFile:
                 file, KEPT, compression="lz4", use_dictionary=_OF_FEW_VALUES, metadata_collector=self._written
             )
             self._writer = self._open.enter_context(writer)
-        rows = pa.Table.from_batches(self._waiting).combine_chunks()
+        rows = pa.Table.from_batches(self._waiting)
         times = rows["created_at"].cast(pa.int64()).to_numpy()
-        if (times[1:] < times[:-1]).any():
-            order = np.argsort(times, kind="stable")
-            rows, times = rows.take(order), times[order]
-        for start, end in _row_groups(times):
+        days = times // DAY
+        if (days[1:] < days[:-1]).any():
+            order = np.argsort(days, kind="stable")
+            rows, times, days = rows.combine_chunks().take(order), times[order], days[order]
+        for start, end in _row_groups(days):
             self._writer.write_table(rows.slice(start, end - start), row_group_size=end - start)
-            self._times.append((int(times[start]), int(times[end - 1])))
+            self._times.append((int(times[start:end].min()), int(times[start:end].max())))
         self._waiting, self._rows, self._bytes = [], 0, 0
 
 
-def _row_groups(times: "np.ndarray[Any, np.dtype[np.int64]]") -> Iterator[tuple[int, int]]:
-    """Where to cut sorted rows: between days, as far as these have rows enough, and large days into parts."""
-    days = times // DAY
+def _row_groups(days: "np.ndarray[Any, np.dtype[np.int64]]") -> Iterator[tuple[int, int]]:
+    """Where to cut rows of these days: between two, as far as they have rows enough, and large ones into parts."""
     ends = [*(np.flatnonzero(days[1:] != days[:-1]) + 1).tolist(), len(days)]
     start = 0
     for end in ends:

@@ -44,8 +44,8 @@ _NOTICES: Final = frozenset(
     ]
 )
 """Keys of objects that are messages of a stream, or responses without a tweet."""
-_NO_HASHTAGS: Final = b'"hashtags":[]'
-"""What most tweets have, as Twitter writes it."""
+_NO_HASHTAGS: Final = b'{"hashtags":[]'
+"""How most tweets' entities begin, as Twitter writes them."""
 _BYTE_ORDER_MARKS: Final = re.compile(rb"(?:%b)+" % BYTE_ORDER_MARK)
 """At the start of a line: files put one behind the other have one of each that was empty, too."""
 
@@ -280,7 +280,7 @@ def _author(content: _Object, names: Mapping[str, str]) -> str | None:
 
 def _hashtags(entities: msgspec.Raw | msgspec.UnsetType) -> list[str]:
     """The hashtags, lower-case, in the order of the text. Odd entities are no reason to lose a tweet."""
-    if entities is UNSET or _NO_HASHTAGS in bytes(entities):
+    if entities is UNSET or bytes(memoryview(entities)[: len(_NO_HASHTAGS)]) == _NO_HASHTAGS:
         return []
     try:
         found = _entities(entities).hashtags or []

@@ -4,10 +4,10 @@ One pass over the archive: its tasks write the tweets to files of their own and 
 rejects and accounts are made of both, counted against each other, and published together.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from datetime import date, timedelta
-from functools import partial
+from functools import partial, reduce
 from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
@@ -34,6 +34,7 @@ from tonality.settings import ArchiveSettings, Settings
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
 _STORED, _LEFT_OUT, _DAYS = "tweets", "left_out", "days"
 """Intermediate results: the tweets as they were read, where those are that are left out, and the files of days."""
+_GROUP_COLUMNS: Final = ("path", "group", "first", "last", "rows", "bytes")
 _BLOCK_BYTES: Final = 2**27
 _SMALL_BLOCK: Final = 2**20
 """Row groups of a table that is read in parts, by many."""
@@ -58,15 +59,17 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     spark.dataSource.register(TweetSource)
     tables.recover(spark, settings.paths.root)
     with tables.publication(spark, settings.paths.root, record.id) as publication:
-        notes, read = _read_once(spark, request, publication)
+        notes = _read_once(spark, request, publication)
+        groups = [StoredGroup(*row) for row in of_kind(notes, "group").select(*_GROUP_COLUMNS).collect()]
+        read = _stored(spark, groups, publication)
         out = left_out(read, notes, archive.deduplicate, archive.honour_deletes).sortWithinPartitions("path")
         out = _written(out, publication.scratch(_LEFT_OUT), block_bytes=_SMALL_BLOCK)
-        days = _write_days(notes, request, record.id, publication)
+        days = _write_days(spark, groups, request, record.id, publication)
         tweets = publication.adopt("tweets", _DAYS, days, TWEETS, window.days())
         accounts = _stage_accounts(publication, counted(notes, tweets, out), record.id, window)
         rejects = _stage_rejects(publication, of_kind(placed(notes), "reject"), record.id, window)
-        reasons = {row.reason: row["count"] for row in rejects.groupBy("reason").count().collect()}
-        totals = _verify(notes, read, tweets, accounts, sum(reasons.values()))
+        reasons, counts = _count(notes, read, tweets, rejects)
+        totals = _verify(counts, accounts)
         damage = _first_damage(accounts) if totals["damaged"] else []
         _refuse_nothing(totals, reasons, damage, window)
         _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), days, window)
@@ -127,22 +130,24 @@ class _Window:
         return after and (self.until is None or (last != "end" and date.fromisoformat(last) <= self.until))
 
 
-def _read_once(
-    spark: SparkSession, request: ReadRequest, publication: tables.Publication
-) -> tuple[DataFrame, DataFrame]:
-    """What the archive holds, opened and decompressed once: notes, and tweets with the places where they are stored.
+def _read_once(spark: SparkSession, request: ReadRequest, publication: tables.Publication) -> DataFrame:
+    """The notes of a pass over the archive, which opens and decompresses it once, and stores its tweets."""
+    folder = publication.make_scratch(_STORED)
+    source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
+    return _written(source.load(), publication.scratch("notes"))
+
+
+def _stored(spark: SparkSession, groups: Sequence[StoredGroup], publication: tables.Publication) -> DataFrame:
+    """The tweets of a pass, with the places where they are stored.
 
     Only files that a note names are read: an attempt of a task that was given up may leave others.
     """
-    folder = publication.make_scratch(_STORED)
-    source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
-    notes = _written(source.load(), publication.scratch("notes"))
     schema = from_arrow_schema(KEPT)
-    files = [join(folder, row.path) for row in of_kind(notes, "group").select("path").distinct().collect()]
+    files = sorted({join(publication.scratch(_STORED), group.path) for group in groups})
     if not files:
-        return notes, spark.createDataFrame([], schema.add("path", "string").add("row", "long"))
+        return spark.createDataFrame([], schema.add("path", "string").add("row", "long"))
     place = (F.col("_metadata.file_name").alias("path"), F.col("_metadata.row_index").alias("row"))
-    return notes, spark.read.schema(schema).parquet(*files).select("*", *place)
+    return spark.read.schema(schema).parquet(*files).select("*", *place)
 
 
 def _written(frame: DataFrame, scratch: str, block_bytes: int = _BLOCK_BYTES) -> DataFrame:
@@ -152,12 +157,10 @@ def _written(frame: DataFrame, scratch: str, block_bytes: int = _BLOCK_BYTES) ->
 
 
 def _write_days(
-    notes: DataFrame, request: ReadRequest, run: str, publication: tables.Publication
+    spark: SparkSession, groups: Sequence[StoredGroup], request: ReadRequest, run: str, publication: tables.Publication
 ) -> dict[str, list[str]]:
     """The files of each day, written without what is left out."""
-    spark = notes.sparkSession
-    groups = of_kind(notes, "group").select("path", "group", "first", "last", "rows", "bytes").collect()
-    tasks = plan_day_files([StoredGroup(*row) for row in groups], request.cores)
+    tasks = plan_day_files(groups, request.cores)
     job = DayFileJob(
         stored=publication.scratch(_STORED),
         left_out=publication.scratch(_LEFT_OUT),
@@ -203,20 +206,39 @@ def _refuse_to_drop_days(published: list[str], found: Container[str], window: _W
         )
 
 
-def _verify(notes: DataFrame, read: DataFrame, tweets: DataFrame, accounts: DataFrame, rejects: int) -> dict[str, int]:
+def _count(
+    notes: DataFrame, read: DataFrame, tweets: DataFrame, rejects: DataFrame
+) -> tuple[dict[str, int], Counter[str]]:
+    """The rejects by their reason, and what else there is, each counted where it is: all by one job."""
+    once = F.lit(1)
+    each = [
+        of_kind(notes, "account").select(F.lit("kept").alias("what"), F.lit("").alias("reason"), F.col("kept")),
+        read.select(F.lit("read"), F.lit(""), once),
+        tweets.select(F.lit("tweets"), F.lit(""), once),
+        rejects.select(F.lit("rejects"), "reason", once),
+    ]
+    rows = reduce(DataFrame.union, each).groupBy("what", "reason").agg(F.sum("kept").alias("count")).collect()
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row.what] += row["count"]
+    return {row.reason: row["count"] for row in rows if row.what == "rejects"}, counts
+
+
+def _verify(counts: Mapping[str, int], accounts: DataFrame) -> dict[str, int]:
     """The totals of the accounts, once every record is found where its source's account says that it went."""
-    wrong = accounts.where(F.col("lines") != sum((F.col(name) for name in _OUTCOMES), F.lit(0))).limit(3).collect()
-    if wrong:
-        raise Fault(f"nothing was published: the counts of {wrong[0].source} do not add up: {wrong[0].asDict()}")
+    outcomes = sum((F.col(name) for name in _OUTCOMES), F.lit(0))
     sums = {name: F.sum(name) for name in ("lines", *_OUTCOMES, "deleted")}
     noted = {"damaged": F.count_if(F.col("damage") != ""), "skipped": F.count_if(F.col("skipped") != "")}
-    totals = tables.totals(accounts, **sums, **noted)
+    totals = tables.totals(accounts, wrong=F.count_if(F.col("lines") != outcomes), **sums, **noted)
+    if totals.pop("wrong"):
+        wrong = accounts.where(F.col("lines") != outcomes).limit(1).collect()[0]
+        raise Fault(f"nothing was published: the counts of {wrong.source} do not add up: {wrong.asDict()}")
     went = totals["tweets"] + totals["duplicates"] + totals["deleted"]
     for what, found, said in (
-        ("tweets were written", tweets.count(), totals["tweets"]),
-        ("rejects were written", rejects, totals["rejects"]),
-        ("tweets were read", read.count(), went),
-        ("tweets were kept", tables.totals(notes, kept=F.sum("kept"))["kept"], went),
+        ("tweets were written", counts["tweets"], totals["tweets"]),
+        ("rejects were written", counts["rejects"], totals["rejects"]),
+        ("tweets were read", counts["read"], went),
+        ("tweets were kept", counts["kept"], went),
     ):
         if found != said:
             raise Fault(f"nothing was published: {found} {what}, the accounts say {said}")
