@@ -74,23 +74,27 @@ _NOTE_FIELDS: Final = [
     pa.field("skipped", pa.string()),
     pa.field("span", pa.int64()),
     pa.field("breaks", pa.int64()),
-    pa.field("path", pa.string()),
-    pa.field("group", pa.int32()),
-    pa.field("first", pa.int64()),
-    pa.field("last", pa.int64()),
-    pa.field("rows", pa.int64()),
-    pa.field("bytes", pa.int64()),
 ]
 
 STAGED: Final = pa.unify_schemas([pa.schema(_NOTE_FIELDS), pa.schema(_READ_FIELDS)])
 """What a task reads: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by `kind`."""
 
-NOTES: Final = pa.schema(_NOTE_FIELDS)
+NOTES: Final = pa.schema(
+    [
+        *_NOTE_FIELDS,
+        pa.field("path", pa.string()),
+        pa.field("group", pa.int32()),
+        pa.field("first", pa.int64()),
+        pa.field("days", pa.list_(pa.int32())),
+        pa.field("counts", pa.list_(pa.int64())),
+        pa.field("bytes", pa.int64()),
+    ]
+)
 """What a pass over an archive tells of it: all but the tweets, and rows of the kind `group`, each a row group of a file
-of tweets: the file's name, the group's number, the earliest and latest time in it in microseconds since 1970, its rows
-and its bytes. Where a file was read in pieces, offsets and lines count from the piece's start, and the piece's account
-says how many bytes and line breaks it has, `span` and `breaks`. `entry` numbers the sources of a piece, whose names
-need not differ."""
+of tweets: the file's name, the group's number, the earliest time in it in microseconds since 1970, the days that it
+holds, counted from 1970, with their rows, and its bytes. Where a file was read in pieces, offsets and lines count from
+the piece's start, and the piece's account says how many bytes and line breaks it has, `span` and `breaks`. `entry`
+numbers the sources of a piece, whose names need not differ."""
 
 KEPT: Final = pa.schema(
     [*_READ_FIELDS, pa.field("piece", pa.int32()), pa.field("entry", pa.int32()), pa.field("offset", pa.int64())]

@@ -26,6 +26,7 @@ _FIXED: Final = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 """What the tables' meaning and form depend on, whatever spark-submit says."""
 
@@ -35,7 +36,7 @@ _LOCAL: Final = {
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "384m",
 }
 """What suits one machine; on a cluster conf/spark/ and spark-submit decide. Shuffled rows take about three times the
-bytes that they take as Parquet, so that files become 128 MiB."""
+bytes that they take as Parquet, so that the files that Spark writes become 128 MiB."""
 
 _SAID_BY_THE_EXCEPTION: Final = ("toPandas attempted Arrow optimization", "Unable to cleanly shutdown Spark JVM")
 """Warnings of pyspark's that come before an exception, with Java's whole stack trace, or tell of a dead Java."""

@@ -31,15 +31,19 @@ class Folder:
             (place / name).mkdir()
         self.leave_out()
 
-    def store(self, *moments):
-        """Store, as one task does, tweets written so many seconds after the start; their ids are those seconds."""
-        tweets = [{"kind": "tweet", "tweet_id": s, "created_at": START + timedelta(seconds=s)} for s in moments]
+    def store(self, *moments, ids=()):
+        """Store, as one task does, tweets written so many seconds after the start; their ids are those seconds, unless
+        others are given.
+        """
+        tweets = [
+            {"kind": "tweet", "tweet_id": number, "created_at": START + timedelta(seconds=moment)}
+            for moment, number in zip(moments, ids or moments, strict=True)
+        ]
         batch = pa.RecordBatch.from_pylist(tweets, schema=STAGED)
         for notes in stored([batch], self.job.stored):
             for note in notes.to_pylist():
-                self.groups.append(
-                    StoredGroup(*(note[key] for key in ("path", "group", "first", "last", "rows", "bytes")))
-                )
+                days, counts = tuple(note["days"]), tuple(note["counts"])
+                self.groups.append(StoredGroup(note["path"], note["group"], note["first"], days, counts, note["bytes"]))
 
     def leave_out(self, *places):
         """Leave out rows, each a file's name and a number."""
@@ -80,6 +84,7 @@ def test_every_tweet_that_is_not_left_out_stands_once_in_its_day(folder, monkeyp
     random = Random(seed)
     monkeypatch.setattr(storing, "_LEAST_ROWS", random.choice([1, 5, 40]))
     monkeypatch.setattr(storing, "_GROUP_ROWS", random.choice([3, 10, 100]))
+    monkeypatch.setattr(storing, "_WAITING_ROWS", random.choice([50, 2**17]))
     monkeypatch.setattr(day_files, "_LEAST_BYTES", random.choice([1, 2**12, 2**20]))
     monkeypatch.setattr(day_files, "_FILE_BYTES", random.choice([2**13, 2**20]))
     for _ in range(random.randint(1, 5)):
@@ -96,10 +101,15 @@ def test_every_tweet_that_is_not_left_out_stands_once_in_its_day(folder, monkeyp
         assert {str((START + timedelta(seconds=number)).date()) for ids in files for number in ids} == {day}
 
 
-def test_rows_are_sorted_by_time_then_number(folder):
+def test_rows_are_sorted_by_time(folder):
     folder.store(seconds(2, 9), seconds(2, 3))
     folder.store(seconds(2, 5), seconds(2, 1), seconds(2, 3))
     assert folder.write() == {"2015-12-02": [[seconds(2, s) for s in (1, 3, 3, 5, 9)]]}
+
+
+def test_tweets_of_one_second_are_sorted_by_their_ids(folder):
+    folder.store(7, 7, 3, 7, ids=(30, 10, 40, 20))
+    assert folder.write() == {"2015-12-01": [[40, 10, 20, 30]]}
 
 
 def test_a_row_group_waits_for_rows_enough(folder, monkeypatch):
@@ -128,7 +138,7 @@ def test_a_row_group_of_several_days_is_read_once_by_a_task(folder, monkeypatch)
 
 
 def group(day, size, path="a", number=0, days=1):
-    return StoredGroup(path, number, day * DAY, (day + days) * DAY - 1, 10, size)
+    return StoredGroup(path, number, day * DAY, tuple(range(day, day + days)), (10,) * days, size)
 
 
 def mib(size):
@@ -153,6 +163,50 @@ def test_a_group_counts_in_each_of_its_days():
     ((first, second),) = plan_day_files([group(7, mib(1), days=2)], cores=1)
     assert (first.day, second.day) == (7, 8)
     assert first.groups == second.groups
+
+
+def test_a_day_weighs_what_it_has_of_a_group():
+    hot = [StoredGroup("a", number, 0, (0, 299), (1, 9_999), mib(48)) for number in range(16)]
+    tasks = plan_day_files(hot, cores=1)
+    assert [[file.day for file in task] for task in tasks] == [[0], [299], [299], [299], [299]]
+
+
+def test_what_no_other_file_of_the_task_needs_is_let_go(folder):
+    folder.store(*(seconds(day) for day in range(1, 9)))
+    ((*most, last),) = plan_day_files(folder.groups, cores=1)
+    tweets = day_files._StoredTweets([*most, last], folder.job)
+    with tweets:
+        for file in most:
+            tweets.rows(*file.groups, file.day)
+            assert len(tweets._kept) == 1
+        tweets.rows(*last.groups, last.day)
+        assert tweets._kept == {}
+
+
+def test_a_task_keeps_rows_of_its_own_days_alone(folder):
+    folder.store(*(seconds(day) for day in range(1, 9)))
+    (task,) = plan_day_files(folder.groups, cores=1)
+    tweets = day_files._StoredTweets(task[2:4], folder.job)
+    with tweets:
+        tweets.rows(*task[2].groups, task[2].day)
+        assert [len(rows) for rows in tweets._kept.values()] == [2]
+
+
+def test_a_row_group_weighs_no_more_than_it_may(folder, monkeypatch):
+    monkeypatch.setattr(day_files, "_GROUP_BYTES", 1)
+    monkeypatch.setattr(storing, "_GROUP_ROWS", 2)
+    folder.store(*range(6))
+    folder.write()
+    (file,) = (folder.place / "days").iterdir()
+    assert pq.read_metadata(file).num_row_groups == 3
+
+
+def test_no_two_attempts_share_a_file(folder):
+    folder.store(1, 2)
+    (task,) = plan_day_files(folder.groups, cores=1)
+    names = {file.name for _ in range(2) for file in write_day_files(folder.job, task)}
+    assert names == {file.name for file in (folder.place / "days").iterdir()}
+    assert len(names) == 2
 
 
 def test_a_days_groups_come_file_by_file_the_earliest_first():

@@ -80,12 +80,12 @@ def test_a_table_in_csv_is_never_cut_and_one_in_json_is(tasks):
     assert len(tasks(CONTENT, columns=COLUMNS, task_bytes=4096)) > 1
 
 
-def test_small_files_are_packed_into_tasks_the_largest_first(tmp_path, request_for):
+def test_neighbours_are_packed_into_tasks_the_largest_first(tmp_path, request_for):
     for name, size in {"a": 10, "b": 700, "c": 200, "d": 90, "e": 650, "f": 300}.items():
         (tmp_path / name).write_bytes(b"x" * size)
     request = request_for(tmp_path, task_bytes=1000)
     planned = plan_tasks(find_files(request.paths), request)
-    assert [[piece.url[-1] for piece in task] for task in planned] == [["b"], ["e", "f"], ["c", "d", "a"]]
+    assert [[piece.url[-1] for piece in task] for task in planned] == [["a", "b", "c"], ["d", "e"], ["f"]]
 
 
 def test_a_small_archive_is_shared_among_the_cores(tasks):

@@ -28,7 +28,7 @@ def store(tmp_path):
         for group in groups:
             table = pq.ParquetFile(tmp_path / group["path"]).read_row_group(group["group"])
             assert table.schema.equals(KEPT)
-            assert len(table) == group["rows"]
+            assert len(table) == sum(group["counts"])
             group["ids"] = table["tweet_id"].to_pylist()
         return groups, [note for note in notes if note["kind"] != "group"]
 
@@ -39,13 +39,16 @@ def micros(day, second):
     return int(datetime(2015, 12, day, second=second, tzinfo=UTC).timestamp()) * 1_000_000
 
 
-def test_tweets_go_to_a_file_that_the_last_notes_name(store):
-    groups, others = store(rows("reject", 1, 2), rows("tweet", 3, 4), rows("account", 5), rows("tweet", 6))
+def day_number(day):
+    return micros(day, 0) // 86_400_000_000
+
+
+def test_tweets_go_to_a_file_that_the_last_notes_name(store, tmp_path):
+    groups, others = store(rows("reject", 1, 2), rows("tweet", 4, 6), rows("account", 5), rows("tweet", 3))
     assert [note["kind"] for note in others] == ["reject", "reject", "account"]
-    assert [(group["ids"], group["group"], group["first"], group["last"]) for group in groups] == [
-        ([3, 4, 6], 0, micros(10, 3), micros(10, 6))
-    ]
-    assert groups[0]["bytes"] > 0
+    assert [(group["ids"], group["group"], group["first"]) for group in groups] == [([4, 6, 3], 0, micros(10, 3))]
+    (file,) = tmp_path.iterdir()
+    assert 0.1 * file.stat().st_size < groups[0]["bytes"] < file.stat().st_size
 
 
 def test_notes_are_of_one_schema(tmp_path):
@@ -68,9 +71,9 @@ def test_a_day_with_tweets_enough_has_row_groups_of_its_own(store, monkeypatch):
     monkeypatch.setattr(storing, "_LEAST_ROWS", 2)
     groups, _ = store(rows("tweet", 1, 2, day=12), rows("tweet", 3, 4, day=10), rows("tweet", 5, day=12))
     assert [group["ids"] for group in groups] == [[3, 4], [1, 2, 5]]
-    assert [(group["first"], group["last"]) for group in groups] == [
-        (micros(10, 3), micros(10, 4)),
-        (micros(12, 1), micros(12, 5)),
+    assert [(group["first"], group["days"], group["counts"]) for group in groups] == [
+        (micros(10, 3), [day_number(10)], [2]),
+        (micros(12, 1), [day_number(12)], [3]),
     ]
 
 
@@ -78,25 +81,25 @@ def test_small_days_share_a_row_group_in_their_order(store, monkeypatch):
     monkeypatch.setattr(storing, "_LEAST_ROWS", 3)
     groups, _ = store(*(rows("tweet", day, day + 1, day=day) for day in (14, 11, 13, 12, 10)))
     assert [group["ids"] for group in groups] == [[10, 11, 11, 12], [12, 13, 13, 14], [14, 15]]
-    assert (groups[1]["first"], groups[1]["last"]) == (micros(12, 12), micros(13, 14))
+    assert (groups[1]["days"], groups[1]["counts"]) == ([day_number(12), day_number(13)], [2, 2])
 
 
 def test_a_large_day_has_several_row_groups(store, monkeypatch):
     monkeypatch.setattr(storing, "_GROUP_ROWS", 4)
     groups, _ = store(*(rows("tweet", 2 * n, 2 * n + 1) for n in range(5)))
-    assert [group["rows"] for group in groups] == [4, 4, 2]
+    assert [sum(group["counts"]) for group in groups] == [4, 4, 2]
 
 
 def test_rows_wait_for_no_more_than_they_may_be(store, monkeypatch):
     monkeypatch.setattr(storing, "_WAITING_ROWS", 4)
     groups, _ = store(*(rows("tweet", 2 * n, 2 * n + 1) for n in range(5)))
-    assert [group["rows"] for group in groups] == [4, 4, 2]
+    assert [sum(group["counts"]) for group in groups] == [4, 4, 2]
 
 
 def test_rows_wait_for_no_more_than_they_may_weigh(store, monkeypatch):
     monkeypatch.setattr(storing, "_WAITING_BYTES", 2 * rows("tweet", 1, 2).select(KEPT.names).nbytes)
     groups, _ = store(*(rows("tweet", 2 * n, 2 * n + 1) for n in range(5)))
-    assert [group["rows"] for group in groups] == [4, 4, 2]
+    assert [sum(group["counts"]) for group in groups] == [4, 4, 2]
 
 
 def test_a_pass_that_fails_names_no_file(tmp_path):
@@ -104,5 +107,8 @@ def test_a_pass_that_fails_names_no_file(tmp_path):
         yield rows("tweet", 1)
         raise OSError("no disk")
 
+    notes = []
     with pytest.raises(OSError, match="no disk"):
-        list(stored(failing(), str(tmp_path)))
+        notes.extend(stored(failing(), str(tmp_path)))
+    assert notes == []
+    assert list(tmp_path.iterdir()) == []

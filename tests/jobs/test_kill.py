@@ -34,11 +34,13 @@ MOMENTS: Final[dict[str, Callable[[Job], bool]]] = {
     "Java started": Job.has_java,
     "a run began": lambda job: job.stands("_staging/*.alive"),
     "a first folder was staged": lambda job: job.stands("_staging/*/*"),
+    "a first day was written": lambda job: job.stands("_staging/*/scratch/days/*"),
     "tweets were staged": lambda job: job.stands("_staging/*/tweets/day=*"),
 }
 WORKERS: Final[dict[str, Callable[[Job], bool]]] = {
     "a first worker started": Job.has_worker,
     "a worker began to read": Job.reads,
+    "a first day was written": lambda job: job.stands("_staging/*/scratch/days/*"),
 }
 PUBLISHING: Final[dict[str, Callable[[Job], bool]]] = {
     "a journal stood": lambda job: job.stands("_journal/*.json"),

@@ -13,13 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from tonality.config import load
-from tonality.faults import InputFault, SettingsFault
+from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.record import Run
+from tonality.schema import ACCOUNTS
 from tonality.stages import clean
 
 OUTCOMES = ["tweets", "notices", "filtered", "duplicates", "rejects"]
@@ -276,9 +280,6 @@ def test_every_file_is_opened_once(archive: Path, root: Path, clean_archive: Cle
 
 
 def test_a_parquet_archive_without_columns_is_told_what_to_set(archive: Path, clean_archive: Clean) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     pq.write_table(pa.table({"text": ["кот"]}), archive / "a.parquet")
     with pytest.raises(InputFault, match=r"no tweet found(.|\n)*a\.parquet: a Parquet table: set archive\.format"):
         clean_archive()
@@ -290,9 +291,72 @@ def test_a_table_that_is_taken_for_json_is_told_what_to_set(archive: Path, clean
         clean_archive()
 
 
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [(b"PK\x03\x04", "a zip archive is not read: unpack it first"), (b"\xfd7zXZ\0", "xz is not read: unpack it first")],
+)
+def test_what_is_packed_otherwise_is_named_and_not_cut_into_lines(
+    archive: Path, root: Path, clean_archive: Clean, start: bytes, said: str
+) -> None:
+    (archive / "a.json").write_bytes(lines(tweet(1)))
+    (archive / "b").write_bytes(start + b"\0{\n" * 1000)
+    clean_archive()
+    by_file = sorted(rows(root, "accounts"), key=lambda row: str(row["source"]))
+    assert [row["damage"] for row in by_file] == ["", said]
+    assert [row["lines"] for row in by_file] == [1, 0]
+
+
+def test_all_files_of_tweets_have_one_type_of_time(archive: Path, root: Path, clean_archive: Clean) -> None:
+    (archive / "a.json").write_bytes(lines(tweet(1, day=10)))
+    clean_archive("archive.since=2015-12-09", "archive.until=2015-12-10")
+    files = sorted((root / "tweets").rglob("*.parquet"))
+    assert [pq.read_metadata(file).num_rows for file in files] == [0, 1]
+    assert [pq.read_schema(file).field("created_at").type for file in files] == [pa.timestamp("us", tz="UTC")] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tweets": 3}, "3 tweets were written, the accounts say 2"),
+        ({"rejects": 0}, "0 rejects were written, the accounts say 1"),
+        ({"read": 2}, "2 tweets were read, the accounts say 3"),
+        ({"kept": 4}, "4 tweets were kept, the accounts say 3"),
+    ],
+)
+def test_nothing_is_published_where_counts_and_accounts_differ(
+    spark: SparkSession, change: dict[str, int], message: str
+) -> None:
+    account = {"lines": 4, "tweets": 2, "notices": 0, "filtered": 0, "duplicates": 1, "rejects": 1, "deleted": 0}
+    row = account | {"source": "a.json", "damage": "", "skipped": "", "run": "r", "window": "w"}
+    frame = spark.createDataFrame([row], from_arrow_schema(ACCOUNTS))
+    counts = {"tweets": 2, "rejects": 1, "read": 3, "kept": 3}
+    assert clean._verify(counts, frame)["lines"] == 4
+    with pytest.raises(Fault, match=f"nothing was published: {message}"):
+        clean._verify(counts | change, frame)
+
+
+def test_nothing_is_published_where_an_account_does_not_add_up(spark: SparkSession) -> None:
+    account = {"lines": 5, "tweets": 2, "notices": 0, "filtered": 0, "duplicates": 1, "rejects": 1, "deleted": 0}
+    row = account | {"source": "a.json", "damage": "", "skipped": "", "run": "r", "window": "w"}
+    frame = spark.createDataFrame([row], from_arrow_schema(ACCOUNTS))
+    with pytest.raises(Fault, match=r"the counts of a\.json do not add up"):
+        clean._verify({"tweets": 2, "rejects": 1, "read": 3, "kept": 3}, frame)
+
+
 def test_a_day_in_the_path_needs_days(archive: Path, clean_archive: Clean) -> None:
     with pytest.raises(SettingsFault, match=r"archive\.since"):
         clean_archive(f"paths.archive={archive}/{{day}}.json")
+
+
+def test_a_plan_says_why_it_expects_no_tweet(archive: Path) -> None:
+    (archive / "a.csv").write_text("when,text\n2015-12-10,кот\n")
+    (archive / "b.json").write_bytes(lines(tweet(1), delete(1)))
+    (archive / "c.xz").write_bytes(b"\xfd7zXZ\0")
+    said = clean.plan(load(overrides=[f"paths.archive={archive}", 'archive.languages=["en"]']))
+    assert "no tweet was found in what was read of .csv (JSON lines): 1 malformed-json" in said
+    assert "no tweet was found in what was read of .json (JSON lines): 1 notices, 1 filtered" in said
+    assert ".xz (no form that is read): 1 xz is not read: unpack it first" in said
+    assert 'archive.format = "table"' in said
 
 
 def test_a_plan_says_what_there_is_and_writes_nothing(archive: Path, root: Path) -> None:

@@ -7,10 +7,9 @@ from typing import Final
 
 from tonality.archive.outcome import Rejected
 
-__all__ = ["DAY", "microseconds"]
+__all__ = ["DAY_MICROSECONDS", "microseconds"]
 
-DAY: Final = 86_400_000_000
-"""Microseconds."""
+DAY_MICROSECONDS: Final = 86_400_000_000
 
 _TWITTER: Final = re.compile(
     r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([+-]\d\d\d\d|[A-Z]{3}) (\d{4})"

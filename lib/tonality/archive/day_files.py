@@ -4,27 +4,29 @@ Spark could do the same by a shuffle; Arrow's columns stay columns here, which t
 """
 
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from tonality.archive.clock import DAY
+from tonality.archive.clock import DAY_MICROSECONDS
+from tonality.archive.storing import Numbers
 from tonality.locations import filesystem, join
-from tonality.schema import DAY as DAY_COLUMN
-from tonality.schema import TWEETS
+from tonality.schema import DAY, TWEETS
 
 __all__ = ["DayFile", "DayFileJob", "StoredGroup", "WrittenFile", "plan_day_files", "write_day_files"]
 
 _FILE_BYTES: Final = 192 * 2**20
 """Of stored row groups, to a file: Zstandard makes 128 MiB of them."""
+_SHARED_BYTES: Final = 2**26
+"""Of stored rows, to a task of several days: a row group of several is held until its last day is written."""
 _LEAST_BYTES: Final = 2**20
 """What is worth a task in any case."""
 _TASKS_A_CORE: Final = 3
@@ -36,10 +38,8 @@ _OF_FEW_VALUES: Final = ["author", "lang", "hashtags.list.element", "source", "r
 _RISING: Final = {"tweet_id": "DELTA_BINARY_PACKED", "created_at": "DELTA_BINARY_PACKED"}
 _COMPARED: Final = ["tweet_id", "created_at", "author", "lang"]
 """Columns whose least and greatest values readers may ask for."""
-_FILE_SCHEMA: Final = TWEETS.remove(TWEETS.get_field_index(DAY_COLUMN))
+_FILE_SCHEMA: Final = TWEETS.remove(TWEETS.get_field_index(DAY))
 _EPOCH: Final = date(1970, 1, 1)
-
-Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class StoredGroup(NamedTuple):
@@ -50,15 +50,12 @@ class StoredGroup(NamedTuple):
     number: int
     """Its place in the file, from 0."""
     first: int
-    last: int
-    """The times of its earliest and latest tweet, in microseconds since 1970."""
-    rows: int
+    """The time of its earliest tweet, in microseconds since 1970."""
+    days: tuple[int, ...]
+    """The days that it has tweets of, since 1970."""
+    counts: tuple[int, ...]
+    """How many of each."""
     bytes: int
-
-    @property
-    def days(self) -> range:
-        """The days that it may have tweets of, since 1970."""
-        return range(self.first // DAY, self.last // DAY + 1)
 
 
 class DayFile(NamedTuple):
@@ -97,16 +94,17 @@ def plan_day_files(groups: Iterable[StoredGroup], cores: int) -> list[list[DayFi
     days: dict[int, list[StoredGroup]] = defaultdict(list)
     weights: dict[int, float] = defaultdict(float)
     for group in groups:
-        for day in group.days:
+        rows = sum(group.counts)
+        for day, count in zip(group.days, group.counts, strict=True):
             days[day].append(group)
-            weights[day] += group.bytes / len(group.days)
-    task_bytes = min(_FILE_BYTES, max(_LEAST_BYTES, sum(weights.values()) / (cores * _TASKS_A_CORE)))
+            weights[day] += group.bytes * count / rows
+    task_bytes = min(_SHARED_BYTES, max(_LEAST_BYTES, sum(weights.values()) / (cores * _TASKS_A_CORE)))
     tasks: list[list[DayFile]] = []
-    filled = task_bytes
+    filled = 0.0
     for day in sorted(days):
         parts = max(1, round(weights[day] / _FILE_BYTES))
         for part in _parts(_in_order(days[day]), parts):
-            if filled + weights[day] / parts > task_bytes:
+            if not tasks or filled + weights[day] / parts > task_bytes:
                 tasks.append([])
                 filled = 0
             tasks[-1].append(DayFile(day, part))
@@ -139,7 +137,7 @@ def _parts(groups: Sequence[StoredGroup], count: int) -> Iterator[tuple[StoredGr
 
 
 def write_day_files(job: DayFileJob, files: Sequence[DayFile]) -> Iterator[WrittenFile]:
-    """Write a task's files, each under a name that no other has; a day that has no tweet after all gets none."""
+    """Write a task's files, each under a name that no other has; a day whose tweets are all left out gets none."""
     with _StoredTweets(files, job) as stored:
         for file in files:
             with _Writer(job) as writer:
@@ -155,7 +153,8 @@ class _StoredTweets:
     def __init__(self, files: Sequence[DayFile], job: DayFileJob) -> None:
         self._stored = job.stored
         self._days = range(files[0].day, files[-1].day + 1)
-        self._left_out = _left_out(job.left_out, {group.path for file in files for group in file.groups})
+        self._uses = Counter(group for file in files for group in file.groups)
+        self._left_out = _left_out(job.left_out, {group.path for group in self._uses})
         self._kept: dict[StoredGroup, pa.Table] = {}
         self._open = ExitStack()
         self._file: pq.ParquetFile | None = None
@@ -168,11 +167,12 @@ class _StoredTweets:
         self._open.close()
 
     def rows(self, group: StoredGroup, day: int) -> pa.Table:
-        """A group's rows of a day. Days are asked for in their order, so that what is behind them is let go."""
+        """A group's rows of a day. What no other of the task's files needs is let go."""
         rows = self._kept.pop(group, None)
         if rows is None:
             rows = self._read(group)
-        if day + 1 in group.days and day + 1 in self._days:
+        self._uses[group] -= 1
+        if self._uses[group]:
             self._kept[group] = rows
         start, end = _between(rows, range(day, day + 1))
         return rows.slice(start, end - start)
@@ -203,18 +203,20 @@ class _StoredTweets:
 def _left_out(table: str, paths: set[str]) -> dict[str, Numbers]:
     """Which rows of these files are left out."""
     system, place = filesystem(table)
-    found = ds.dataset(place, filesystem=system, format="parquet").to_table(
+    found = ds.dataset(place, filesystem=system, format="parquet").to_batches(
         columns=["path", "row"], filter=ds.field("path").isin(sorted(paths)), use_threads=False
     )
-    rows: dict[str, list[int]] = defaultdict(list)
-    for path, row in zip(found["path"].to_pylist(), found["row"].to_pylist(), strict=True):
-        rows[path].append(row)
-    return {path: np.array(of_path, dtype=np.int64) for path, of_path in rows.items()}
+    rows: dict[str, list[Numbers]] = defaultdict(list)
+    for batch in found:
+        codes = batch["path"].dictionary_encode()
+        for code, path in enumerate(codes.dictionary.to_pylist()):
+            rows[path].append(batch["row"].to_numpy()[codes.indices.to_numpy() == code])
+    return {path: np.concatenate(parts) for path, parts in rows.items()}
 
 
 def _between(rows: pa.Table, days: range) -> tuple[int, int]:
     """Where the rows of these days begin and end, among rows that are sorted by days."""
-    start, end = np.searchsorted(_numbers(rows, "created_at") // DAY, (days.start, days.stop))
+    start, end = np.searchsorted(_numbers(rows, "created_at") // DAY_MICROSECONDS, (days.start, days.stop))
     return int(start), int(end)
 
 
@@ -246,7 +248,7 @@ class _Writer:
                 self._flush()
 
     def add(self, rows: pa.Table) -> None:
-        """Add rows of schema.KEPT, a row group at a time."""
+        """Add rows of schema.KEPT; they are written a row group at a time."""
         self._waiting.append(rows)
         self._waiting_rows += rows.num_rows
         self._waiting_bytes += rows.nbytes

@@ -3,13 +3,12 @@
 import io
 import re
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from posixpath import basename
 from typing import BinaryIO, Final, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tonality.archive.compression import compression_of
@@ -28,7 +27,13 @@ _SAMPLED_FILES: Final = 4
 _SAMPLED_BYTES: Final = 2**22
 _PEEK_BYTES: Final = 2**16
 _ENDING: Final = re.compile(r"(\.[A-Za-z][A-Za-z0-9]*)*$")
-_NAMES: Final = {"json": "JSON lines", "csv": "CSV", "known table": "table", "parquet": "Parquet"}
+_NAMES: Final = {
+    "json": "JSON lines",
+    "csv": "CSV",
+    "known table": "table",
+    "parquet": "Parquet",
+    "foreign": "no form that is read",
+}
 _WHOLE_JOB: Final = 1.4
 """How much longer the job takes than its reading: duplicates are told apart, days written, counts verified."""
 
@@ -44,6 +49,8 @@ class Group(NamedTuple):
     """About how many would be kept."""
     core_seconds: float
     """About how long one core would work on them."""
+    others: Counter[str]
+    """What else was found in what was read: filtered, notices, reasons of rejects, damage."""
 
 
 def estimate(files: Sequence[ArchiveFile], request: ReadRequest) -> list[Group]:
@@ -59,10 +66,17 @@ def in_words(groups: Sequence[Group], tasks: int, cores: int | None) -> str:
     own."""
     lines = [f"  {'tweets, about':>16}  {'files':>9}  {'bytes':>18}  form"]
     lines += [f"  {group.tweets:>16,.0f}  {group.files:>9,}  {group.bytes:>18,}  {group.form}" for group in groups]
+    lines += [f"  no tweet was found in what was read of {_instead(group)}" for group in groups if not group.tweets]
     seconds = sum(group.core_seconds for group in groups)
     here = f", {_time(seconds / cores)} on {cores} cores" if cores else ""
     said = f"{tasks:,} {'task' if tasks == 1 else 'tasks'}, about {_time(seconds)} of one core{here}"
     return "\n".join([*lines, f"  {said}; Spark's start aside", "Nothing was written."])
+
+
+def _instead(group: Group) -> str:
+    """The form of a group without a tweet, and what it has instead."""
+    found = ", ".join(f"{count:,} {what}" for what, count in group.others.most_common())
+    return f"{group.form}: {found}" if found else group.form
 
 
 def _time(seconds: float) -> str:
@@ -82,7 +96,8 @@ def _group(ending: str, files: Sequence[ArchiveFile], request: ReadRequest) -> G
     forms = ", ".join(dict.fromkeys(sample.form for sample in samples)) or "empty"
     tweets = scale * sum(sample.tweets for sample in samples)
     seconds = scale * sum(sample.core_seconds for sample in samples)
-    return Group(f"{ending} ({forms})" if ending else forms, len(files), size, tweets, seconds * _WHOLE_JOB)
+    others = sum((sample.others for sample in samples), Counter())
+    return Group(f"{ending} ({forms})" if ending else forms, len(files), size, tweets, seconds * _WHOLE_JOB, others)
 
 
 def _spread(files: Sequence[ArchiveFile]) -> Iterable[ArchiveFile]:
@@ -105,7 +120,7 @@ def _sample(file: ArchiveFile, request: ReadRequest) -> Group:
 def _sample_parquet(file: ArchiveFile, opened: BinaryIO, request: ReadRequest) -> Group:
     """One row group, for its share of the rows: a Parquet table is read from its end, and may be of any size."""
     form = _NAMES["parquet"]
-    nothing = Group(form, 1, file.bytes, 0, 0)
+    nothing = Group(form, 1, file.bytes, 0, 0, Counter())
     if request.format != "table":
         return nothing
     try:
@@ -123,8 +138,23 @@ def _sample_parquet(file: ArchiveFile, opened: BinaryIO, request: ReadRequest) -
 def _timed(form: str, piece: Piece, file: BinaryIO, request: ReadRequest) -> Group:
     """A piece read, as a group of its own."""
     began = time.process_time()
-    tweets = sum(pc.sum(pc.equal(batch["kind"], "tweet")).as_py() for batch in read_opened(piece, file, request))
-    return Group(form, 1, piece.bytes, tweets, time.process_time() - began)
+    tweets, others = 0, Counter[str]()
+    for batch in read_opened(piece, file, request):
+        if batch["kind"][0].as_py() == "tweet":
+            tweets += batch.num_rows
+        else:
+            others.update(_others(batch))
+    return Group(form, 1, piece.bytes, tweets, time.process_time() - began, others)
+
+
+def _others(batch: pa.RecordBatch) -> Iterator[str]:
+    """What records that are no tweets turned out to be, each once."""
+    for row in batch.select(["kind", "reason", "notices", "filtered", "damage"]).to_pylist():
+        if row["kind"] == "reject":
+            yield row["reason"]
+        elif row["kind"] == "account":
+            yield from ["notices"] * row["notices"] + ["filtered"] * row["filtered"]
+            yield from [row["damage"]] if row["damage"] else []
 
 
 def _form(stream: Stream, request: ReadRequest) -> str:

@@ -17,6 +17,8 @@ __all__ = ["ArchiveFile", "check_columns", "find_files"]
 
 _PEEK_BYTES: Final = 2**16
 _HEADER_BYTES: Final = 2**20
+_SHOWN: Final = 3
+"""Of the locations where nothing is."""
 
 
 class ArchiveFile(NamedTuple):
@@ -40,7 +42,8 @@ def find_files(locations: Iterable[str], besides: Iterable[str] = ()) -> list[Ar
         except InputFault as fault:
             missing.append(str(fault))
     if missing:
-        raise InputFault("\n".join(missing))
+        more = [f"and so on, {len(missing):,} in all"] if len(missing) > _SHOWN else []
+        raise InputFault("\n".join(missing[:_SHOWN] + more))
     for location in besides:
         try:
             found |= expand(location)
@@ -69,13 +72,13 @@ def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
 
 
 def _columns(url: str, request: ReadRequest) -> list[str] | None:
-    """The columns of a file, of its first member where it is a tar; None for JSON, which has no header."""
+    """The columns of a file, of its first member where it is a tar; None for what has no header, as JSON."""
     system, path = filesystem(url)
     with system.open(path, "rb") as file:
         stream = FileStream(file)
         if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
             return parquet_columns(file)
         streams = (source.stream for source in find_sources(url, stream, request.max_expansion) if source.stream)
-        if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), request) == "json":
+        if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), request) != "csv":
             return None
         return csv_columns(Lines(first.blocks(), _HEADER_BYTES), request.delimiter)

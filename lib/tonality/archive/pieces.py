@@ -80,17 +80,18 @@ def _cut(file: ArchiveFile, request: ReadRequest, task_bytes: int) -> list[Piece
 
 
 def _pack(pieces: Iterable[Piece], task_bytes: int) -> list[list[Piece]]:
+    """Neighbours share a task: their names tell of their days, so that a task's tweets are of few days."""
     tasks: list[list[Piece]] = []
     filled = 0
     least = min(_OPENING_BYTES, task_bytes // _MOST_OPENED)
-    for piece in sorted(pieces, key=lambda piece: (-piece.bytes, piece.url, piece.number)):
+    for piece in sorted(pieces, key=lambda piece: (piece.url, piece.number)):
         worth = max(piece.bytes, least)
         if not tasks or filled + worth > task_bytes:
             tasks.append([])
             filled = 0
         tasks[-1].append(piece)
         filled += worth
-    return tasks
+    return sorted(tasks, key=lambda task: -sum(piece.bytes for piece in task))
 
 
 _Part = tuple[int, int | None, int]

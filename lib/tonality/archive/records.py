@@ -17,10 +17,21 @@ from tonality.archive.streams import Block, Stream
 
 __all__ = ["Form", "form_of", "json_lines", "json_records", "open_parquet", "open_records"]
 
-Form = Literal["json", "csv", "known table", "parquet"]
+Form = Literal["json", "csv", "known table", "parquet", "foreign"]
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _PEEK_BYTES: Final = 2**16
+_FOREIGN: Final = {
+    b"PK\x03\x04": "a zip archive is not read: unpack it first",
+    b"\xfd7zXZ\0": "xz is not read: unpack it first",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive is not read: unpack it first",
+    b"Rar!\x1a\x07": "a RAR archive is not read: unpack it first",
+    b"\x04\x22\x4d\x18": "lz4 is not read: unpack it first",
+    b"\x89PNG\r\n": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"%PDF-": "a PDF document",
+}
+"""First bytes of what lies beside tweets, or is packed in a way that is not read: no text, to be cut into lines."""
 
 
 def form_of(start: bytes, request: ReadRequest) -> Form:
@@ -28,6 +39,8 @@ def form_of(start: bytes, request: ReadRequest) -> Form:
     or, where the request describes a table, for CSV."""
     if start.startswith(_PARQUET_MAGIC):
         return "parquet"
+    if _foreign(start):
+        return "foreign"
     if request.format == "table":
         return "json" if start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{") else "csv"
     return "known table" if request.format != "auto" or known_table(_first_line(start)) else "json"
@@ -39,6 +52,8 @@ def open_records(stream: Stream, request: ReadRequest) -> Records:
     form = form_of(start, request)
     if form == "json":
         return json_records(json_lines(stream.blocks(), request), request)
+    if form == "foreign":
+        return _Unreadable(_foreign(start))
     if form == "parquet":  # which is read from its end
         return _Unreadable("a Parquet table inside a container: unpack it")
     lines = Lines(stream.blocks(), request.max_record)
@@ -76,6 +91,11 @@ class _Unreadable:
 
     def __iter__(self) -> Iterator[Record]:
         return iter(())
+
+
+def _foreign(start: bytes) -> str:
+    """What a stream is, where it begins as no text does; empty where it may be one."""
+    return next((what for magic, what in _FOREIGN.items() if start.startswith(magic)), "")
 
 
 def _known(first_line: str, request: ReadRequest) -> KnownTable | None:

@@ -1,6 +1,6 @@
 """The Spark data source `tweets`: one pass over an archive (Spark's Python Data Source API).
 
-Its rows are schema.NOTES: accounts, rejects, and the names of the files that its tasks write the tweets to.
+Its rows are schema.NOTES: accounts, rejects, deletes, and the row groups of the files that its tasks write tweets to.
 """
 
 import gc

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
-from tonality.archive.clock import DAY
+from tonality.archive.clock import DAY_MICROSECONDS
 from tonality.archive.opening import open_piece
 from tonality.archive.outcome import Notice, Records, Tweet
 from tonality.archive.pieces import Piece
@@ -73,7 +73,7 @@ class _Pass:
         self._cleaner = _cleaner(request.rules.model_dump_json())
         self._languages = frozenset(language.casefold() for language in request.languages)
         self._start = _midnight(request.since) if request.since else -inf
-        self._end = _midnight(request.until) + DAY if request.until else inf
+        self._end = _midnight(request.until) + DAY_MICROSECONDS if request.until else inf
         about = (request.hashtags, request.keywords)
         self._topic = TopicFilter(*about) if any(about) else None
         self._tweets: list[tuple[Any, ...]] = []
@@ -167,4 +167,4 @@ def _cleaner(rules: str) -> Cleaner:
 
 def _midnight(day: date) -> int:
     """The start of a day, UTC, in microseconds since 1970."""
-    return (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY
+    return (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY_MICROSECONDS

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tonality.archive.clock import DAY
+from tonality.archive.clock import DAY_MICROSECONDS
 from tonality.locations import filesystem, join
-from tonality.schema import KEPT, NOTES
+from tonality.schema import KEPT, NOTES, STAGED
 
 __all__ = ["stored"]
 
@@ -27,6 +27,8 @@ _GROUP_ROWS: Final = 2**15
 """Rows of a row group: what is read at once."""
 _LEAST_ROWS: Final = 2**12
 """Rows from which on a day has row groups of its own; with fewer it shares one with the days beside it."""
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
 _OF_FEW_VALUES: Final = ["author", "lang", "hashtags.list.element", "source"]
 """Columns that a dictionary makes smaller; to look for one in the others costs a third more."""
 
@@ -42,9 +44,15 @@ def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.Record
             if batch["kind"][0].as_py() == "tweet":
                 file.write(batch.select(KEPT.names))
             else:
-                yield batch.select(NOTES.names)
+                yield _note(batch)
     if groups := file.groups:
         yield pa.RecordBatch.from_pylist(groups, schema=NOTES)
+
+
+def _note(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of schema.STAGED that are no tweets, as schema.NOTES."""
+    columns = [rows[f.name] if f.name in STAGED.names else pa.nulls(len(rows), f.type) for f in NOTES]
+    return pa.RecordBatch.from_arrays(columns, schema=NOTES)
 
 
 class _TweetFile:
@@ -58,7 +66,7 @@ class _TweetFile:
         self._bytes = 0
         self._open = ExitStack()
         self._writer: pq.ParquetWriter | None = None
-        self._times: list[tuple[int, int]] = []
+        self._days: list[dict[str, Any]] = []
         self._written: list[pq.FileMetaData] = []
 
     @property
@@ -69,13 +77,11 @@ class _TweetFile:
                 "kind": "group",
                 "path": self._name,
                 "group": number,
-                "first": first,
-                "last": last,
-                "rows": group.num_rows,
+                **days,
                 "bytes": sum(group.column(n).total_compressed_size for n in range(group.num_columns)),
             }
             for metadata in self._written
-            for number, (first, last) in enumerate(self._times)
+            for number, days in enumerate(self._days)
             for group in [metadata.row_group(number)]
         ]
 
@@ -105,17 +111,19 @@ class _TweetFile:
             self._writer = self._open.enter_context(writer)
         rows = pa.Table.from_batches(self._waiting)
         times = rows["created_at"].cast(pa.int64()).to_numpy()
-        days = times // DAY
+        days = times // DAY_MICROSECONDS
         if (days[1:] < days[:-1]).any():
             order = np.argsort(days, kind="stable")
             rows, times, days = rows.combine_chunks().take(order), times[order], days[order]
         for start, end in _row_groups(days):
             self._writer.write_table(rows.slice(start, end - start), row_group_size=end - start)
-            self._times.append((int(times[start:end].min()), int(times[start:end].max())))
+            held, counts = np.unique(days[start:end], return_counts=True)
+            first = int(times[start:end].min())
+            self._days.append({"first": first, "days": held.tolist(), "counts": counts.tolist()})
         self._waiting, self._rows, self._bytes = [], 0, 0
 
 
-def _row_groups(days: "np.ndarray[Any, np.dtype[np.int64]]") -> Iterator[tuple[int, int]]:
+def _row_groups(days: Numbers) -> Iterator[tuple[int, int]]:
     """Where to cut rows of these days: between two, as far as they have rows enough, and large ones into parts."""
     ends = [*(np.flatnonzero(days[1:] != days[:-1]) + 1).tolist(), len(days)]
     start = 0

@@ -32,12 +32,13 @@ from tonality.session import local_cores
 from tonality.settings import ArchiveSettings, Settings
 
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
-_STORED, _LEFT_OUT, _DAYS = "tweets", "left_out", "days"
+_STORED: Final = "tweets"
+_LEFT_OUT: Final = "left_out"
+_DAYS: Final = "days"
 """Intermediate results: the tweets as they were read, where those are that are left out, and the files of days."""
-_GROUP_COLUMNS: Final = ("path", "group", "first", "last", "rows", "bytes")
-_BLOCK_BYTES: Final = 2**27
-_SMALL_BLOCK: Final = 2**20
-"""Row groups of a table that is read in parts, by many."""
+_SMALL_GROUPS: Final = {"parquet.block.size": str(2**20)}
+"""For a table that is read in parts, by many."""
+_IS_IT_A_TABLE: Final = 'Is it a table? Then set archive.format = "table" and name its columns in [archive.columns].'
 _SHOWN_DAMAGE: Final = 3
 _SHOWN_CHARACTERS: Final = 200
 
@@ -60,10 +61,10 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     tables.recover(spark, settings.paths.root)
     with tables.publication(spark, settings.paths.root, record.id) as publication:
         notes = _read_once(spark, request, publication)
-        groups = [StoredGroup(*row) for row in of_kind(notes, "group").select(*_GROUP_COLUMNS).collect()]
+        groups = _groups(notes)
         read = _stored(spark, groups, publication)
         out = left_out(read, notes, archive.deduplicate, archive.honour_deletes).sortWithinPartitions("path")
-        out = _written(out, publication.scratch(_LEFT_OUT), block_bytes=_SMALL_BLOCK)
+        out = _written(out, publication.scratch(_LEFT_OUT), _SMALL_GROUPS)
         days = _write_days(spark, groups, request, record.id, publication)
         tweets = publication.adopt("tweets", _DAYS, days, TWEETS, window.days())
         accounts = _stage_accounts(publication, counted(notes, tweets, out), record.id, window)
@@ -88,7 +89,10 @@ def plan(settings: Settings) -> str:
     request = _request(settings, cores or 1)
     files = find_files(request.paths, request.besides)
     check_columns(files, request)
-    return in_words(estimate(files, request), len(plan_tasks(files, request)), cores)
+    groups = estimate(files, request)
+    said = in_words(groups, len(plan_tasks(files, request)), cores)
+    tables_perhaps = any("malformed-json" in group.others for group in groups if not group.tweets)
+    return f"{said}\n{_IS_IT_A_TABLE}" if tables_perhaps else said
 
 
 def _request(settings: Settings, cores: int) -> ReadRequest:
@@ -137,6 +141,13 @@ def _read_once(spark: SparkSession, request: ReadRequest, publication: tables.Pu
     return _written(source.load(), publication.scratch("notes"))
 
 
+def _groups(notes: DataFrame) -> list[StoredGroup]:
+    return [
+        StoredGroup(row.path, row.group, row.first, tuple(row.days), tuple(row.counts), row.bytes)
+        for row in of_kind(notes, "group").collect()
+    ]
+
+
 def _stored(spark: SparkSession, groups: Sequence[StoredGroup], publication: tables.Publication) -> DataFrame:
     """The tweets of a pass, with the places where they are stored.
 
@@ -150,9 +161,9 @@ def _stored(spark: SparkSession, groups: Sequence[StoredGroup], publication: tab
     return spark.read.schema(schema).parquet(*files).select("*", *place)
 
 
-def _written(frame: DataFrame, scratch: str, block_bytes: int = _BLOCK_BYTES) -> DataFrame:
+def _written(frame: DataFrame, scratch: str, options: Mapping[str, str] | None = None) -> DataFrame:
     """The frame, computed once and read from where it was written."""
-    frame.write.option("parquet.block.size", block_bytes).parquet(scratch)
+    frame.write.options(**options or {}).parquet(scratch)
     return frame.sparkSession.read.schema(frame.schema).parquet(scratch)
 
 
@@ -264,7 +275,7 @@ def _refuse_nothing(
         *damage,
     ]
     if "malformed-json" in reasons:
-        said.append('Is it a table? Then set archive.format = "table" and name its columns in [archive.columns].')
+        said.append(_IS_IT_A_TABLE)
     raise InputFault("\n".join(said))
 
 
@@ -280,13 +291,15 @@ def _refuse_loss(totals: Mapping[str, int], summary: str) -> None:
 def _summary(
     totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], files: int, window: _Window
 ) -> str:
-    lines = [f"{totals['lines']:,} records of {files:,} file(s), {window.name}:"]
+    days = window.name if window.since or window.until else "all days"
+    lines = [f"{totals['lines']:,} records of {files:,} file(s), {days}:"]
     lines += [f"  {totals[name]:>12,} {name}" for name in _OUTCOMES]
     lines += [f"  {count:>12,} {reason} (of the rejects)" for reason, count in sorted(reasons.items())]
     if totals["deleted"]:
         lines.append(f"  {totals['deleted']:>12,} deleted by a notice of the archive (of the filtered)")
     if totals["damaged"]:
-        lines.append(f"  {totals['damaged']:>12,} damaged files, all in accounts/, column damage:")
+        first = f", the first {len(damage)}" if totals["damaged"] > len(damage) else ""
+        lines.append(f"  {totals['damaged']:>12,} damaged files: accounts/, column damage, tells of all{first}:")
         lines += [f"  {'':>12} {one}" for one in damage]
     if totals["skipped"]:
         lines.append(f"  {totals['skipped']:>12,} entries of tars that were not read: see accounts/, column skipped")
