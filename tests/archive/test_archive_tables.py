@@ -235,6 +235,14 @@ def test_a_first_table_without_the_columns_is_refused_with_those_it_has(request_
         check_columns(find_files(request.paths), request)
 
 
+@pytest.mark.parametrize(("header", "delimiter"), [(b"when\ttext\n", "tab"), (b"when;text\n", ";")])
+def test_a_table_with_another_delimiter_is_told_which(request_for, tmp_path, header, delimiter):
+    (tmp_path / "a.csv").write_bytes(header)
+    request = request_for(tmp_path, columns=COLUMNS)
+    with pytest.raises(InputFault, match=rf'it has one column: set archive\.delimiter = "{delimiter}"\?'):
+        check_columns(find_files(request.paths), request)
+
+
 def test_of_tables_the_first_that_is_not_empty_is_checked(request_for, tmp_path):
     (tmp_path / "a.csv").write_bytes(b"")
     (tmp_path / "b.csv").write_bytes(b"when,content\n")

@@ -59,6 +59,13 @@ def test_all_locations_that_find_nothing_are_told_together(folder):
     ]
 
 
+def test_of_many_locations_that_find_nothing_the_first_are_named(folder):
+    with pytest.raises(InputFault) as fault:
+        find_files([f"{folder}/2015/{day}.gz" for day in range(17)])
+    assert len(str(fault.value).splitlines()) == 4
+    assert str(fault.value).endswith("and so on, 17 in all")
+
+
 def test_what_stands_besides_may_be_missing(folder):
     found = find_files([f"{folder}/2015"], [f"{folder}/2016", f"{folder}/2017"])
     assert [file.url.rpartition("/")[2] for file in found] == ["a.gz", "b.gz", "c.json"]

@@ -17,6 +17,8 @@ __all__ = ["ArchiveFile", "check_columns", "find_files"]
 
 _PEEK_BYTES: Final = 2**16
 _HEADER_BYTES: Final = 2**20
+_DELIMITERS: Final = {"\t": "tab", ";": ";", "|": "|", ",": ","}
+"""What separates columns, and how the settings write it."""
 _SHOWN: Final = 3
 """Of the locations where nothing is."""
 
@@ -68,6 +70,8 @@ def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
     if wanted:
         asked = ", ".join(f"archive.columns.{role} = {name!r}" for role, name in wanted.items())
         has = ", ".join(found) or "no header: is it empty or broken?"
+        if len(found) == 1 and (mark := next((mark for mark in _DELIMITERS if mark in found[0]), "")):
+            has = f'one column: set archive.delimiter = "{_DELIMITERS[mark]}"?'
         raise InputFault(f"{file.url} has no such column: {asked}; it has {has}")
 
 
