@@ -18,7 +18,9 @@ from tonality.archive.clock import DAY_MICROSECONDS
 from tonality.locations import filesystem, join
 from tonality.schema import KEPT, NOTES, STAGED
 
-__all__ = ["stored"]
+__all__ = ["Numbers", "stored"]
+
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 _WAITING_ROWS: Final = 2**17
 _WAITING_BYTES: Final = 2**26
@@ -27,8 +29,6 @@ _GROUP_ROWS: Final = 2**15
 """Rows of a row group: what is read at once."""
 _LEAST_ROWS: Final = 2**12
 """Rows from which on a day has row groups of its own; with fewer it shares one with the days beside it."""
-Numbers = np.ndarray[Any, np.dtype[np.int64]]
-
 _OF_FEW_VALUES: Final = ["author", "lang", "hashtags.list.element", "source"]
 """Columns that a dictionary makes smaller; to look for one in the others costs a third more."""
 
@@ -94,7 +94,7 @@ class _TweetFile:
                 self._flush()
 
     def write(self, rows: pa.RecordBatch) -> None:
-        """Add rows, a row group at a time."""
+        """Add rows; they are written once enough of them wait."""
         self._waiting.append(rows)
         self._rows += rows.num_rows
         self._bytes += rows.nbytes
