@@ -3,13 +3,12 @@
 Spark could do the same by a shuffle; Arrow's columns stay columns here, which takes a sixth of the time.
 """
 
-import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final, NamedTuple, Self
+from typing import BinaryIO, Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from tonality.archive.clock import DAY_MICROSECONDS
 from tonality.archive.storing import Numbers
+from tonality.archive.waiting_file import WaitingFile
 from tonality.locations import filesystem, join
 from tonality.schema import DAY, TWEETS
 
@@ -225,59 +225,29 @@ def _numbers(rows: pa.Table, column: str) -> Numbers:
     return numbers
 
 
-class _Writer:
-    """A file of a day, each row group sorted by time: there once it has rows, whole once it is left."""
+class _Writer(WaitingFile):
+    """A file of a day, each row group sorted by time."""
 
     def __init__(self, job: DayFileJob) -> None:
-        self.name = f"part-{secrets.token_hex(16)}.parquet"
+        super().__init__(job.folder, "part-", _GROUP_ROWS, _GROUP_BYTES)
         self.rows = 0
-        self._place = join(job.folder, self.name)
         self._constants = job.constants
-        self._waiting: list[pa.Table] = []
-        self._waiting_rows = 0
-        self._waiting_bytes = 0
-        self._open = ExitStack()
-        self._file: pq.ParquetWriter | None = None
 
-    def __enter__(self) -> Self:
-        return self
+    def _new_writer(self, file: BinaryIO) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
+            file,
+            _FILE_SCHEMA,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=_OF_FEW_VALUES,
+            column_encoding=_RISING,
+            write_statistics=_COMPARED,
+        )
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with self._open:
-            if error is None and self._waiting_rows:
-                self._flush()
-
-    def add(self, rows: pa.Table) -> None:
-        """Add rows of schema.KEPT; they are written a row group at a time."""
-        self._waiting.append(rows)
-        self._waiting_rows += rows.num_rows
-        self._waiting_bytes += rows.nbytes
-        if self._waiting_rows >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        rows = pa.concat_tables(self._waiting).combine_chunks()
-        order = np.lexsort((_numbers(rows, "tweet_id"), _numbers(rows, "created_at")))
-        rows = rows.take(order)
+    def _write(self, writer: pq.ParquetWriter, rows: pa.Table) -> None:
+        rows = rows.combine_chunks()
+        rows = rows.take(np.lexsort((_numbers(rows, "tweet_id"), _numbers(rows, "created_at"))))
         for name, value in self._constants.items():
             rows = rows.append_column(name, pa.repeat(value, len(rows)))
-        self._opened().write_table(rows.select(_FILE_SCHEMA.names), row_group_size=len(rows))
+        writer.write_table(rows.select(_FILE_SCHEMA.names), row_group_size=len(rows))
         self.rows += len(rows)
-        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
-
-    def _opened(self) -> pq.ParquetWriter:
-        if self._file is None:
-            system, path = filesystem(self._place)
-            file = self._open.enter_context(system.open(path, "wb"))
-            self._file = self._open.enter_context(
-                pq.ParquetWriter(
-                    file,
-                    _FILE_SCHEMA,
-                    compression="zstd",
-                    compression_level=3,
-                    use_dictionary=_OF_FEW_VALUES,
-                    column_encoding=_RISING,
-                    write_statistics=_COMPARED,
-                )
-            )
-        return self._file

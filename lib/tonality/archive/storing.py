@@ -5,17 +5,15 @@ worker writes costs an eighth of that. Each task has a file of its own, under a 
 has; what the task yields at its end vouches for it.
 """
 
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tonality.archive.clock import DAY_MICROSECONDS
-from tonality.locations import filesystem, join
+from tonality.archive.waiting_file import WaitingFile
 from tonality.schema import KEPT, NOTES, STAGED
 
 __all__ = ["Numbers", "stored"]
@@ -42,7 +40,7 @@ def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.Record
     with _TweetFile(folder) as file:
         for batch in batches:
             if batch["kind"][0].as_py() == "tweet":
-                file.write(batch.select(KEPT.names))
+                file.add(pa.Table.from_batches([batch.select(KEPT.names)]))
             else:
                 yield _note(batch)
     if groups := file.groups:
@@ -55,17 +53,11 @@ def _note(rows: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=NOTES)
 
 
-class _TweetFile:
-    """A Parquet file that is there once it has rows, and whole once it is left."""
+class _TweetFile(WaitingFile):
+    """A task's tweets, in row groups by days."""
 
     def __init__(self, folder: str) -> None:
-        self._name = f"{secrets.token_hex(16)}.parquet"
-        self._place = join(folder, self._name)
-        self._waiting: list[pa.RecordBatch] = []
-        self._rows = 0
-        self._bytes = 0
-        self._open = ExitStack()
-        self._writer: pq.ParquetWriter | None = None
+        super().__init__(folder, "", _WAITING_ROWS, _WAITING_BYTES)
         self._days: list[dict[str, Any]] = []
         self._written: list[pq.FileMetaData] = []
 
@@ -75,7 +67,7 @@ class _TweetFile:
         return [
             {
                 "kind": "group",
-                "path": self._name,
+                "path": self.name,
                 "group": number,
                 **days,
                 "bytes": sum(group.column(n).total_compressed_size for n in range(group.num_columns)),
@@ -85,42 +77,22 @@ class _TweetFile:
             for group in [metadata.row_group(number)]
         ]
 
-    def __enter__(self) -> Self:
-        return self
+    def _new_writer(self, file: BinaryIO) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
+            file, KEPT, compression="lz4", use_dictionary=_OF_FEW_VALUES, metadata_collector=self._written
+        )
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with self._open:
-            if error is None and self._waiting:
-                self._flush()
-
-    def write(self, rows: pa.RecordBatch) -> None:
-        """Add rows; they are written once enough of them wait."""
-        self._waiting.append(rows)
-        self._rows += rows.num_rows
-        self._bytes += rows.nbytes
-        if self._rows >= _WAITING_ROWS or self._bytes >= _WAITING_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._writer is None:
-            system, path = filesystem(self._place)
-            file = self._open.enter_context(system.open(path, "wb"))
-            writer = pq.ParquetWriter(
-                file, KEPT, compression="lz4", use_dictionary=_OF_FEW_VALUES, metadata_collector=self._written
-            )
-            self._writer = self._open.enter_context(writer)
-        rows = pa.Table.from_batches(self._waiting)
+    def _write(self, writer: pq.ParquetWriter, rows: pa.Table) -> None:
         times = rows["created_at"].cast(pa.int64()).to_numpy()
         days = times // DAY_MICROSECONDS
         if (days[1:] < days[:-1]).any():
             order = np.argsort(days, kind="stable")
             rows, times, days = rows.combine_chunks().take(order), times[order], days[order]
         for start, end in _row_groups(days):
-            self._writer.write_table(rows.slice(start, end - start), row_group_size=end - start)
+            writer.write_table(rows.slice(start, end - start), row_group_size=end - start)
             held, counts = np.unique(days[start:end], return_counts=True)
             first = int(times[start:end].min())
             self._days.append({"first": first, "days": held.tolist(), "counts": counts.tolist()})
-        self._waiting, self._rows, self._bytes = [], 0, 0
 
 
 def _row_groups(days: Numbers) -> Iterator[tuple[int, int]]:
