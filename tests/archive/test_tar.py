@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tonality.archive.compression import Expansion
 from tonality.archive.sources import find_sources
 from tonality.archive.streams import FileStream
 from tonality.archive.tar import _extension, is_tar, read_members
@@ -106,7 +107,7 @@ def test_a_member_cut_off_says_so_behind_what_is_there():
 def sources(content):
     return [
         (source.name, source.stream.read(10**6) if source.stream else None, source.skipped or source.damage)
-        for source in find_sources("x.tar", FileStream(io.BytesIO(content)), 250)
+        for source in find_sources("x.tar", FileStream(io.BytesIO(content)), Expansion(250))
     ]
 
 
@@ -181,7 +182,7 @@ def test_a_link_to_what_is_not_utf_8_is_named_in_utf_8_in_its_account(read):
 
 def test_the_damage_of_an_outer_stream_is_told_where_the_inner_one_is_whole():
     packed_twice = gzip.compress(gzip.compress(b"one\n"))
-    (source,) = find_sources("x", FileStream(io.BytesIO(packed_twice[:-3])), 250)
+    (source,) = find_sources("x", FileStream(io.BytesIO(packed_twice[:-3])), Expansion(250))
     found = list(source.stream.blocks())
     assert b"".join(block.content for block in found) == b"one\n"
     assert found[-1].damage == f"gzip stream cut off at compressed byte {len(packed_twice) - 3}"

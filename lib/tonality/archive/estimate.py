@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tonality.archive.compression import compression_of
+from tonality.archive.compression import Expansion, compression_of
 from tonality.archive.listing import ArchiveFile
 from tonality.archive.pieces import Piece
 from tonality.archive.records import form_of
@@ -163,7 +163,7 @@ def _form(stream: Stream, request: ReadRequest) -> str:
     if form_of(start, request) == "parquet":
         return _NAMES["parquet"]
     words = [compression_of(start) or ""]
-    for source in find_sources("", stream, request.max_expansion):
+    for source in find_sources("", stream, Expansion(request.max_expansion)):
         words += ["tar of"] if source.name else []
         if source.stream:
             words.append(_NAMES[form_of(source.stream.peek(_PEEK_BYTES), request)])

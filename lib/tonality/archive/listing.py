@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from tonality.archive.compression import Expansion
 from tonality.archive.csv_records import csv_columns
 from tonality.archive.lines import Lines
 from tonality.archive.parquet_records import parquet_columns
@@ -82,7 +83,9 @@ def _columns(url: str, request: ReadRequest) -> list[str] | None:
         stream = FileStream(file)
         if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
             return parquet_columns(file)
-        streams = (source.stream for source in find_sources(url, stream, request.max_expansion) if source.stream)
+        streams = (
+            source.stream for source in find_sources(url, stream, Expansion(request.max_expansion)) if source.stream
+        )
         if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), request) != "csv":
             return None
         return csv_columns(Lines(first.blocks(), _HEADER_BYTES), request.delimiter)

@@ -39,14 +39,16 @@ def open_piece(piece: Piece, file: BinaryIO, request: ReadRequest) -> Iterator[O
         case "members":
             stream = FileStream(file, 0, piece.end)
             stream.seek(piece.start)
-            members = find_members(piece.url, stream, request.max_expansion, ends_tar=piece.end is None)
+            members = find_members(piece.url, stream, Expansion(request.max_expansion), ends_tar=piece.end is None)
             yield from (_opened(member, request) for member in members)
         case "all":
             stream = FileStream(file)
             if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
                 yield Opened(piece.url, open_parquet(file, request))
             else:
-                yield from (_opened(one, request) for one in find_sources(piece.url, stream, request.max_expansion))
+                yield from (
+                    _opened(one, request) for one in find_sources(piece.url, stream, Expansion(request.max_expansion))
+                )
 
 
 def _opened(source: Source, request: ReadRequest) -> Opened:

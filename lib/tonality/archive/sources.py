@@ -25,12 +25,11 @@ class Source(NamedTuple):
     """What broke the container here."""
 
 
-def find_sources(name: str, stream: Stream, max_expansion: int | Expansion, depth: int = 0) -> Iterator[Source]:
+def find_sources(name: str, stream: Stream, expansion: Expansion, depth: int = 0) -> Iterator[Source]:
     """The sources of a file: one, unless it is a tar; then each of its members, `name!path`, and the tar's own damage.
 
     Containers are known by their content. Tars may be compressed, and their members again.
     """
-    expansion = max_expansion if isinstance(max_expansion, Expansion) else Expansion(max_expansion)
     start = stream.peek(_PEEK_BYTES)
     compression = compression_of(start)
     if depth > _DEEPEST and (compression or is_tar(start)):
@@ -45,10 +44,9 @@ def find_sources(name: str, stream: Stream, max_expansion: int | Expansion, dept
 
 
 def find_members(
-    name: str, stream: Stream, max_expansion: int | Expansion, depth: int = 0, ends_tar: bool = True
+    name: str, stream: Stream, expansion: Expansion, depth: int = 0, ends_tar: bool = True
 ) -> Iterator[Source]:
     """The sources of a tar, or of a part of it, and the tar itself where it is broken or empty."""
-    expansion = max_expansion if isinstance(max_expansion, Expansion) else Expansion(max_expansion)
     empty = True
     for member in read_members(stream, ends_tar):
         empty = False
