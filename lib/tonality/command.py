@@ -76,8 +76,8 @@ def _execute(stage: Stage, options: argparse.Namespace) -> int:
     except Fault as fault:
         print(f"tonality {stage.name}: {fault}", file=sys.stderr)  # noqa: T201
         return fault.exit_status
-    except KeyboardInterrupt:
-        print(f"tonality {stage.name}: interrupted", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt as interruption:
+        print(f"tonality {stage.name}: interrupted{''.join(f': {why}' for why in interruption.args)}", file=sys.stderr)  # noqa: T201
         return _INTERRUPTED
     finally:
         _settle_stdout()

@@ -38,8 +38,9 @@ def explained(settings: Settings) -> Iterator[None]:
     except Fault:
         raise
     except (Exception, KeyboardInterrupt) as error:
-        if any(isinstance(link, KeyboardInterrupt) for link in _chain(error)):  # whatever failed on the way out
-            raise KeyboardInterrupt from error
+        for link in _chain(error):
+            if isinstance(link, KeyboardInterrupt):  # whatever failed on the way out
+                raise KeyboardInterrupt(*link.args) from error
         if fault := explain(error, settings):
             raise fault from error
         raise

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 
 from tonality.config import conf_directory
 from tonality.faults import Fault, SettingsFault
+from tonality.setting_types import in_bytes
 from tonality.settings import SparkSettings
 
 __all__ = ["check_session", "local_cores", "rows_per_batch", "spark_session"]
@@ -46,7 +47,6 @@ _OLDEST_JAVA: Final = 17
 _MASTER: Final = re.compile(r"local(\[(\*|[1-9][0-9]*)(, *[1-9][0-9]*)?\])?|local-cluster\[.+\]|yarn|(spark|k8s)://.+")
 _LEAST_MEMORY: Final = 512 * 2**20
 """Bytes of the heap; Spark refuses less than 450 MiB."""
-_UNITS: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def check_session(settings: SparkSettings) -> None:
@@ -56,11 +56,11 @@ def check_session(settings: SparkSettings) -> None:
     faults = []
     if not _MASTER.fullmatch(settings.master):
         faults.append(f"spark.master: found {settings.master!r}, wanted local[*], local[4], yarn, spark:// or k8s://")
-    wanted, there = int(settings.memory[:-1]) * _UNITS[settings.memory[-1]], psutil.virtual_memory().total
+    wanted, there = in_bytes(settings.memory), psutil.virtual_memory().total
     if wanted < _LEAST_MEMORY:
         faults.append(f"spark.memory: found {settings.memory}, wanted 512m or more: Spark does not start with less")
     if wanted > 2 * there:  # a heap somewhat too large starts, and may never be filled
-        faults.append(f"spark.memory: found {settings.memory}, but this machine has {there // _UNITS['m']}m")
+        faults.append(f"spark.memory: found {settings.memory}, but this machine has {there >> 20}m")
     if faults:
         raise SettingsFault("\n".join(faults))
 

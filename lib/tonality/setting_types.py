@@ -13,7 +13,7 @@ from tonality.archive.days import has_day
 from tonality.faults import SettingsFault
 from tonality.text.topic import hashtag_pattern, phrase_pattern
 
-__all__ = ["WORDS", "Day", "DayNames", "Delimiter", "Folder", "Hashtags", "Memory", "Names", "Phrases"]
+__all__ = ["WORDS", "Day", "DayNames", "Delimiter", "Folder", "Hashtags", "Memory", "Names", "Phrases", "in_bytes"]
 
 
 def _as_list(value: object) -> object:
@@ -32,6 +32,14 @@ def _as_day(value: object) -> object:
     elif value is None or type(value) is date:
         return value
     raise PydanticCustomError("day", "a date as 2015-12-10")
+
+
+_UNITS: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def in_bytes(memory: str) -> int:
+    """A Memory as a number."""
+    return int(memory[:-1]) * _UNITS[memory[-1]]
 
 
 def _as_memory(value: str) -> str:

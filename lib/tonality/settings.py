@@ -232,18 +232,40 @@ class NetworkSettings(Section):
 class TrainSettings(Section):
     """The training loop."""
 
-    batch_size: int = Field(64, ge=1)
-    """Tweets of a step."""
-    epochs: int = Field(3, ge=1)
+    batch_size: int = Field(256, ge=1)
+    """Tweets of a step, over all processes, whose number must divide it."""
+    epochs: int = Field(2, ge=1)
     """Passes over the training side; the best by validation log loss is kept."""
-    learning_rate: float = Field(0.001, gt=0)
-    """Adam's step size."""
+    learning_rate: float = Field(0.005, gt=0)
+    """Adam's step size at the start."""
+    decay: Literal["none", "linear", "cosine"] = "linear"
+    """How the step size falls, to 0 at the end of the last epoch."""
+    clip_norm: float = Field(0.0, ge=0)
+    """The largest norm of a step's gradient, a longer one is shortened to it; 0: none is."""
+    patience: int = Field(2, ge=0)
+    """Epochs without a better validation log loss after which training ends; 0: it goes through all epochs."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU where there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """The numbers that the network computes in, its weights being float32; auto: bfloat16 on GPUs that have it."""
+    processes: int = Field(1, ge=1)
+    """Processes that train together: on this machine, or one a task slot of the cluster. More than one need Spark."""
+    threads: int = Field(0, ge=0)
+    """Threads that share a step on a processor; 0: as many as there are cores and the batch feeds."""
     seed: int = 2016
     """Decides initial weights, dropout and the order of batches."""
-    shuffle_rows: int = Field(100_000, ge=0)
-    """Rows of the window that batches are drawn from; 0 keeps the order of the files."""
+    shuffle_rows: int = Field(1_000_000, ge=0)
+    """Rows of the window that batches are drawn from where the rows do not fit in memory; 0: nothing is shuffled."""
+    memory: Memory = "1g"
+    """Training rows, and validation rows, that take no more than this are read once and kept; some 60 bytes each."""
+    readers: int = Field(1, ge=1)
+    """Petastorm's threads, each up to four row groups ahead."""
+    batches_ahead: int = Field(8, ge=1)
+    """Batches made ready while others are learned."""
+    checkpoint_steps: int = Field(5_000, ge=1)
+    """Steps between the checkpoints within an epoch; there is one after each epoch too."""
+    resume: bool = True
+    """Whether a training that was cut off goes on from its checkpoint."""
 
 
 class ScoreSettings(Section):

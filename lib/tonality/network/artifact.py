@@ -1,9 +1,10 @@
-"""The self-contained model: weights, vocabulary, settings and metrics, as four files that hold data only.
+"""The self-contained model: weights, vocabulary, settings and metrics, and a card for people, as files of data only.
 
     model.safetensors    the weights
     vocabulary.parquet   schema.VOCABULARY
     config.json          the network's shape, the text rules and everything else that scoring needs
     metrics.json         what training measured
+    README.md            the model card, which nothing depends on
 
 None of them can carry code: there is no pickle here, and none is ever read. config.json holds the checksums of the
 weights and the vocabulary, so files of two models, or of a broken copy, do not pass for one model.
@@ -30,13 +31,14 @@ from tonality import schema
 from tonality.faults import InputFault
 from tonality.network.lstm import Shape, build
 
-__all__ = ["CONFIG", "FILES", "FORMAT", "METRICS", "VOCABULARY", "WEIGHTS", "Artifact"]
+__all__ = ["CARD", "CONFIG", "FILES", "FORMAT", "METRICS", "VOCABULARY", "WEIGHTS", "Artifact"]
 
 WEIGHTS: Final = "model.safetensors"
 VOCABULARY: Final = "vocabulary.parquet"
 METRICS: Final = "metrics.json"
+CARD: Final = "README.md"
 CONFIG: Final = "config.json"
-FILES: Final = (WEIGHTS, VOCABULARY, METRICS, CONFIG)
+FILES: Final = (WEIGHTS, VOCABULARY, METRICS, CARD, CONFIG)
 """The files in the order to write them: without the last, the others are no model."""
 
 FORMAT: Final = 1
@@ -83,6 +85,8 @@ class Artifact:
     """What training measured, in values that JSON knows; a NaN is read back as None."""
     dtype: Literal["float32"] = "float32"
     """The numbers to score in."""
+    card: str = ""
+    """What people should know of the model, in Markdown."""
 
     def __post_init__(self) -> None:
         _check_settings(self)
@@ -116,13 +120,14 @@ class Artifact:
         weights = {name: weight.contiguous() for name, weight in self.weights.items()}
         files = {WEIGHTS: safetensors.torch.save(weights), VOCABULARY: vocabulary.getvalue()}
         config = {"format": FORMAT, "checksums": _checksums(files), **self._settings()}
-        return {**files, METRICS: _to_json(self.metrics), CONFIG: _to_json(config)}
+        return {**files, METRICS: _to_json(self.metrics), CARD: self.card.encode(), CONFIG: _to_json(config)}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """The model of these files. Raises InputFault, which names the file, what is wrong with it and what to do."""
-        if missing := [name for name in FILES if name not in files]:
-            raise InputFault(f"no whole model: {', '.join(missing)} missing, wanted {', '.join(FILES)}; {_REMEDY}")
+        needed = [name for name in FILES if name != CARD]
+        if missing := [name for name in needed if name not in files]:
+            raise InputFault(f"no whole model: {', '.join(missing)} missing, wanted {', '.join(needed)}; {_REMEDY}")
         config = _read_config(files[CONFIG])
         _check_checksums(files, config["checksums"])
         return cls(
@@ -130,6 +135,7 @@ class Artifact:
             weights=_read_weights(files[WEIGHTS]),
             vocabulary=_read_vocabulary(files[VOCABULARY]),
             metrics=_read_object(METRICS, files[METRICS]),
+            card=files.get(CARD, b"").decode(errors="replace"),
             **{name: config[name] for name in _SETTINGS},
         )
 

@@ -5,6 +5,8 @@ F. Gers, J. Schmidhuber and F. Cummins, Learning to Forget, Neural Computation 1
 of Keras, in which the network was first written.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,7 +45,7 @@ class Shape:
             raise ValueError(f"the network's dropout is {self.dropout!r}: it must be a number from 0 and below 1")
 
 
-def build(shape: Shape) -> nn.Module:
+def build(shape: Shape) -> LSTM:
     """A network with fresh weights, drawn from torch's global generator."""
     return LSTM(shape)
 
@@ -71,12 +73,28 @@ class LSTM(nn.Module):
         A length of 0 is refused by no check here, for speed: tweets without stems have no probability and are set
         aside before they reach the network.
         """
-        embedded = self.embedding(tokens)  # (B, T, embedding)
+        return self.classify(self.dropout(self.read(self.embedding(tokens), lengths)))
+
+    def read(self, embedded: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What is left of each tweet at its last stem: (B, width), of its embedded stems (B, T, embedding).
+
+        Without lengths all tweets have T stems.
+        """
         states, _ = self.lstm(embedded)  # (B, T, hidden)
+        if lengths is None:
+            return states[:, -1]  # type: ignore[no-any-return]
         rows = torch.arange(len(lengths), device=lengths.device)
-        last = states[rows, lengths - 1]  # (B, hidden)
-        logits: Tensor = self.dense(self.dropout(last)).squeeze(1)  # (B,)
+        return states[rows, lengths - 1]  # type: ignore[no-any-return]
+
+    def classify(self, last: Tensor) -> Tensor:
+        """Logits (B,) of what is left of each tweet (B, width)."""
+        logits: Tensor = self.dense(last).squeeze(1)
         return logits
+
+    @property
+    def width(self) -> int:
+        """Numbers that are left of a tweet: what dropout acts on."""
+        return self.dense.in_features
 
     def _initialize(self) -> None:
         """Keras's initial weights. Its kernels are torch's transposed, which changes none of these draws."""

@@ -24,7 +24,7 @@ _MODULES = {
 
 def check(settings: Settings) -> None:
     """Refuse now what a later stage would refuse after hours."""
-    ask_all(partial(module.check, settings) for module in (clean, prepare))
+    ask_all(partial(module.check, settings) for module in (clean, prepare, train))
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:

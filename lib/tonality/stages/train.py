@@ -1,39 +1,89 @@
-"""train: the network, from the dataset. Needs neither Java nor Spark."""
+"""train: the network, from the dataset. One process needs neither Java nor Spark; several are started through Spark."""
 
-from dataclasses import asdict
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from tonality.corpus.note import DatasetNote, read_note
-from tonality.faults import InputFault
-from tonality.locations import filesystem, join
+from tonality.documents import to_json
+from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.locations import filesystem, join, write_files
+from tonality.mishaps import explained
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape
-from tonality.network.storage import check_place, write
+from tonality.network.storage import check_place, read, write
+from tonality.reader.row_groups import RowGroups
 from tonality.record import Run
 from tonality.schema import FIRST_STEM_ID, VOCABULARY
+from tonality.setting_types import in_bytes
 from tonality.settings import Settings
 from tonality.text.numbering import vocabulary_fingerprint
-from tonality.training.loop import Recipe, Trained, train
+from tonality.training.card import card
+from tonality.training.checkpoint import Checkpoint
+from tonality.training.group import ALONE, Group, joined
+from tonality.training.loop import Trained, train
 from tonality.training.progress import Progress
+from tonality.training.recipe import Recipe, choose_device
+
+
+def check(settings: Settings) -> None:
+    """Refuse what no training can begin with. Raises SettingsFault."""
+    asked = settings.train
+    if asked.batch_size % asked.processes:
+        raise SettingsFault(
+            f"train.batch_size is {asked.batch_size} and train.processes {asked.processes}: "
+            f"the batch is shared by all, so the one must be a multiple of the other"
+        )
 
 
 def run(settings: Settings, record: Run) -> str:
     """Train on dataset/split=train, validate on dataset/split=valid, and write model/."""
-    root = settings.paths.root
-    check_place(join(root, "model"))
-    note = read_note(root)
-    vocabulary = _read_vocabulary(root)
-    _refuse_another_vocabulary(vocabulary, note)
-    shape = Shape(vocabulary=vocabulary.num_rows + FIRST_STEM_ID, **settings.network.model_dump())
-    trained = train(
-        shape, join(root, "dataset", "split=train"), join(root, "dataset", "split=valid"), _recipe(settings), Progress()
-    )
-    artifact = _artifact(shape, trained, vocabulary, note)
-    write(artifact, join(root, "model"))
-    record.note(model=artifact.fingerprint, dataset=note.vocabulary, metrics=artifact.metrics)
-    return _summary(trained, artifact)
+    check(settings)
+    model = join(settings.paths.root, "model")
+    check_place(model)
+    data = _Data.read(settings.paths.root)
+    if settings.train.processes == 1:
+        _train(settings, data, ALONE, choose_device(settings.train.device))
+    else:
+        _train_in_processes(settings, data, record)
+    artifact = read(model)
+    record.note(model=artifact.fingerprint, dataset=data.note.vocabulary, metrics=artifact.metrics)
+    return _summary(artifact)
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """What `prepare` made."""
+
+    root: str
+    note: DatasetNote
+    vocabulary: pa.Table
+
+    @classmethod
+    def read(cls, root: str) -> Self:
+        """Raises InputFault where a part is missing, or the parts do not belong together."""
+        data = cls(root, read_note(root), _read_vocabulary(root))
+        found = vocabulary_fingerprint(data.vocabulary["stem"].to_pylist())
+        if found != data.note.vocabulary:
+            raise InputFault(
+                f"vocabulary/ is {found}, dataset/ was numbered by {data.note.vocabulary}: run `prepare` again"
+            )
+        return data
+
+    @property
+    def stems(self) -> int:
+        """Rows of the embedding."""
+        return int(self.vocabulary.num_rows) + FIRST_STEM_ID
+
+    def side(self, name: str) -> str:
+        """Where a side's rows lie."""
+        return join(self.root, "dataset", f"split={name}")
 
 
 def _read_vocabulary(root: str) -> pa.Table:
@@ -46,38 +96,122 @@ def _read_vocabulary(root: str) -> pa.Table:
         raise InputFault(f"the vocabulary under {root} cannot be read: {error}. Run `prepare` again.") from None
 
 
-def _refuse_another_vocabulary(vocabulary: pa.Table, note: DatasetNote) -> None:
-    found = vocabulary_fingerprint(vocabulary["stem"].to_pylist())
-    if found != note.vocabulary:
-        raise InputFault(f"vocabulary/ is {found}, dataset/ was numbered by {note.vocabulary}: run `prepare` again")
+def _train(settings: Settings, data: _Data, group: Group, device: torch.device) -> None:
+    """Train in this process, alone or as one of a group, whose first writes the model."""
+    shape = Shape(vocabulary=data.stems, **settings.network.model_dump())
+    recipe = _recipe(settings)
+    checkpoint = _checkpoint(settings, data, shape, recipe)
+    if not settings.train.resume and group.rank == 0:
+        checkpoint.remove()
+    trained = train(
+        shape,
+        data.side("train"),
+        data.side("valid"),
+        recipe,
+        device,
+        progress=Progress() if group.rank == 0 else None,
+        checkpoint=checkpoint,
+        group=group,
+    )
+    if group.rank == 0:
+        write(_artifact(shape, recipe, trained, data, group.size), join(data.root, "model"))
+        checkpoint.remove()
 
 
 def _recipe(settings: Settings) -> Recipe:
-    return Recipe(**settings.train.model_dump())
+    asked = settings.train.model_dump(exclude={"device", "processes", "resume", "memory"})
+    return Recipe(**asked, memory=in_bytes(settings.train.memory))
 
 
-def _artifact(shape: Shape, trained: Trained, vocabulary: pa.Table, note: DatasetNote) -> Artifact:
+def _checkpoint(settings: Settings, data: _Data, shape: Shape, recipe: Recipe) -> Checkpoint:
+    """The checkpoint of this training: with another shape, recipe, dataset or number of processes it is another."""
+    sides = [RowGroups(data.side(name), data.stems).fingerprint for name in ("train", "valid")]
+    decisive = [asdict(shape), recipe.identity(), settings.train.processes, sides]
+    identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+    return Checkpoint(join(data.root, "checkpoint", "train.safetensors"), identity)
+
+
+def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
+    """Train in several processes. Raises the Fault that one of them has met."""
+    from tonality.distributor import run_in_processes
+
+    asked = settings.train.processes
+    RowGroups(data.side("train"), data.stems, shards=asked)  # refused here, before anything is started
+    faults = join(data.root, "runs", f"{record.id}.faults")
+    try:
+        run_in_processes(_train_in_group, (settings.model_dump_json(), faults), asked, settings.spark)
+    except Fault:
+        raise
+    except Exception as error:
+        if fault := _told(faults):
+            raise fault from error
+        raise
+
+
+def _train_in_group(settings_json: str, faults: str) -> None:
+    """What each of several processes does. A Fault is written down for the driver, whom no exception reaches."""
+    settings = Settings.model_validate_json(settings_json)
+    try:
+        with explained(settings):
+            device = choose_device(settings.train.device, int(os.environ["LOCAL_RANK"]))
+            with joined(device) as group:
+                _train(settings, _Data.read(settings.paths.root), group, device)
+    except Fault as fault:
+        told = {"kind": type(fault).__name__, "message": str(fault)}
+        write_files(faults, {f"{os.environ['RANK']}.json": to_json(told).encode()})
+        raise
+
+
+def _told(faults: str) -> Fault | None:
+    """The first Fault that processes wrote down."""
+    system, path = filesystem(faults)
+    if not system.isdir(path):
+        return None
+    told = [json.loads(system.cat_file(file)) for file in sorted(system.ls(path, detail=False))]
+    system.rm(path, recursive=True)
+    kinds = {kind.__name__: kind for kind in (InputFault, SettingsFault)}
+    return kinds.get(told[0]["kind"], Fault)(told[0]["message"])
+
+
+def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, processes: int) -> Artifact:
+    note = data.note
+    rows = {side: count.model_dump() for side, count in note.rows.items()}
     return Artifact(
         shape=shape,
         weights=trained.weights,
-        vocabulary=vocabulary,
+        vocabulary=data.vocabulary,
         rules=note.rules,
         rules_fingerprint=note.rules_fingerprint,
         language=note.rules["name"],
         max_length=note.max_length,
         unknown=note.unknown,
         metrics={
-            "rows": {side: count.model_dump() for side, count in note.rows.items()},
+            "rows": rows,
             "best_epoch": trained.best.number,
             "epochs": [asdict(epoch) for epoch in trained.epochs],
+            "device": trained.device,
+            "precision": trained.precision,
+            "threads": trained.threads,
+            "processes": processes,
         },
+        card=card(
+            shape=shape,
+            recipe=recipe,
+            trained=trained,
+            rows=rows,
+            dropped=note.dropped,
+            rules=note.rules,
+            stems=note.stems,
+            max_length=note.max_length,
+            unknown=note.unknown,
+        ),
     )
 
 
-def _summary(trained: Trained, artifact: Artifact) -> str:
-    valid = trained.best.valid
+def _summary(artifact: Artifact) -> str:
+    epochs, best = artifact.metrics["epochs"], artifact.metrics["best_epoch"]
+    valid = epochs[best - 1]["valid"]
     return (
-        f"model {artifact.fingerprint}, epoch {trained.best.number} of {len(trained.epochs)}; on {valid.rows:,} "
-        f"validation rows: accuracy {valid.accuracy:.1%}, F1 {valid.f1:.3f}, AUC {valid.auc:.3f}, "
-        f"log loss {valid.log_loss:.3f}"
+        f"model {artifact.fingerprint}, epoch {best} of {len(epochs)}; on {valid['rows']:,} validation rows: accuracy "
+        f"{valid['accuracy']:.1%}, F1 {valid['f1']:.3f}, AUC {valid['auc']:.3f}, log loss {valid['log_loss']:.3f}"
     )

@@ -1,0 +1,121 @@
+"""A network that learns: its weights, their optimisers, and what one step does to them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tonality.network.lstm import Shape, build
+from tonality.reader.batches import Batch
+from tonality.training.embedding_adam import EmbeddingAdam
+from tonality.training.group import ALONE, Group
+from tonality.training.lanes import Lanes
+from tonality.training.recipe import Recipe, choose_precision, choose_threads
+
+__all__ = ["Learner"]
+
+
+class Learner:
+    """A fresh network and Adam on all its weights, as D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization,
+    2015, with their constants; on the embedding in the form of EmbeddingAdam.
+
+    A context manager: on the way out its threads end.
+    """
+
+    def __init__(self, shape: Shape, recipe: Recipe, device: torch.device, group: Group = ALONE) -> None:
+        self._recipe = recipe
+        self._group = group
+        self._device = device
+        self.precision = choose_precision(recipe.precision, device)
+        self.threads = 1 if group.size > 1 else choose_threads(recipe.threads, recipe.batch_size, device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self._network = build(shape).to(device)
+        body = {name: weight for name, weight in self._network.named_parameters() if name != "embedding.weight"}
+        self._learned = [weight for weight in body.values() if weight.requires_grad]
+        self._body = torch.optim.Adam(self._learned, fused=True)
+        self._embedding = EmbeddingAdam(self._network.embedding.weight)
+        self._lanes = Lanes(shape, self._network, self.threads, self.precision, parallel=group.size > 1)
+        self._draws = torch.Generator(device)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lanes.close()
+
+    def step(self, batch: Batch, rows: int, rate: float, draw: tuple[int, int]) -> Tensor:
+        """One step on a batch at this learning rate; the batch's summed loss before it (), nats, on the device.
+
+        `rows` are those of all processes' batches. `draw` names the step: the same name has the same dropout.
+        """
+        touched = self._embedding.touch(batch.stems)
+        # of several processes, the network's gradients are averaged on the way; the embedding's are summed here
+        scale = self._group.size / rows if batch.rows else 0.0
+        loss, gradient = self._lanes.backward(touched.weight, batch, self._dropout(batch, draw), scale)
+        if self._group.size > 1:
+            gradient = self._group.sum(gradient).div_(self._group.size)
+        if self._recipe.clip_norm:
+            _clip([gradient, *_gradients(self._learned)], self._recipe.clip_norm)
+        self._body.param_groups[0]["lr"] = rate
+        self._body.step()
+        self._body.zero_grad()
+        self._embedding.step(touched, batch.stems, gradient, rate)
+        self._lanes.refresh()
+        return loss
+
+    def settle(self) -> None:
+        """Bring all weights up to date, before anything but a step reads them."""
+        self._embedding.settle()
+
+    def logits(self, batch: Batch) -> Tensor:
+        """The logits of the batch's rows (B,), by settled weights."""
+        stems = torch.from_numpy(batch.stems).to(self._device)
+        return self._lanes.logits(self._network.embedding.weight.detach()[stems], batch)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the settled weights, on the CPU: the network's state_dict."""
+        return {name: weight.cpu().clone() for name, weight in self._network.state_dict().items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the steps to come depend on."""
+        tensors = {f"network.{name}": weight for name, weight in self._network.state_dict().items()}
+        tensors |= {f"embedding.{name}": part for name, part in self._embedding.state().items()}
+        for number, parts in self._body.state_dict()["state"].items():
+            tensors |= {f"body.{number}.{name}": part for name, part in parts.items()}
+        return tensors
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a state."""
+        self._network.load_state_dict(_below(state, "network."))
+        self._embedding.restore(_below(state, "embedding."))
+        body = self._body.state_dict()
+        body["state"] = {number: _below(state, f"body.{number}.") for number in range(len(self._learned))}
+        self._body.load_state_dict(body)
+        self._lanes.refresh()
+
+    def _dropout(self, batch: Batch, draw: tuple[int, int]) -> Tensor:
+        """What dropout leaves of each row's width, and by how much it raises that: (B, width)."""
+        share = self._network.dropout.p
+        name = np.random.SeedSequence([self._recipe.seed % 2**64, *draw, self._group.rank])
+        self._draws.manual_seed(int(name.generate_state(1)[0]))
+        chances = torch.rand(max(1, batch.rows), self._network.width, generator=self._draws, device=self._device)
+        return (chances >= share).float().div_(1 - share)
+
+
+def _gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def _clip(gradients: list[Tensor], limit: float) -> None:
+    """Shorten the gradients, taken as one vector, to the limit."""
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
+    factor = torch.clamp(limit / (norm + torch.finfo(norm.dtype).tiny), max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factor)
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}
