@@ -8,7 +8,7 @@ import pytest
 from fsspec.registry import known_implementations
 
 from tonality.faults import InputFault, SettingsFault
-from tonality.locations import expand, filesystem, fsspec_url, hadoop_url, join, what_is_missing
+from tonality.locations import expand, filesystem, fsspec_url, hadoop_url, join, replace_file, what_is_missing
 
 
 @pytest.fixture
@@ -187,3 +187,27 @@ def test_of_many_links_to_nothing_a_few_are_named(tmp_path):
         expand(str(tmp_path))
     assert str(caught.value).count("a link to nothing: ") == 5
     assert str(caught.value).endswith("\nand 3 more such links")
+
+
+def test_a_file_is_replaced_whole_and_its_folder_made(tmp_path):
+    place = tmp_path / "new" / "file"
+    replace_file(str(place), b"one")
+    replace_file(place.as_uri(), b"two")
+    assert place.read_bytes() == b"two"
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_failure_while_a_file_is_replaced_leaves_the_one_before_it(tmp_path, monkeypatch):
+    place = tmp_path / "file"
+    replace_file(str(place), b"one")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("no space left")))
+    with pytest.raises(OSError, match="no space left"):
+        replace_file(str(place), b"two")
+    assert place.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_file_in_an_object_store_is_replaced_too(bucket):
+    replace_file("memory://bucket/replaced", b"one")
+    replace_file("memory://bucket/replaced", b"two")
+    assert bucket.cat_file("/bucket/replaced") == b"two"

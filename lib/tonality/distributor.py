@@ -1,42 +1,105 @@
-"""Several training processes, started through Spark: on this machine, or one a task slot of the cluster."""
+"""Several processes that work together, started through Spark: on this machine, or one a task slot of the cluster.
 
+pyspark's TorchDistributor starts torchrun, and torchrun the processes. Both talk at length and neither hands on what a
+process raised. So a process writes its Fault into a folder that all of them and the driver see, and marks the lines
+that people are to read; the other lines are shown only where a failure has no better explanation.
+"""
+
+import io
+import json
+import logging
 import os
+import re
+import signal
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from typing import Final
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from types import FrameType
+from typing import Any, Final, TextIO
 
+import psutil
 from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 
-from tonality.faults import SettingsFault
+from tonality.documents import to_json
+from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.locations import filesystem, join
 from tonality.session import spark_session
 from tonality.settings import SparkSettings
 
-__all__ = ["run_in_processes"]
+__all__ = ["Announcer", "run_in_processes"]
 
 _PATIENCE_SECONDS: Final = 60.0
 """How long executors may take to register before their slots are counted as lacking."""
+_GRACE_SECONDS: Final = 5.0
+"""How long a process whose parent is gone may go on, to save what it has learned."""
+_POLL_SECONDS: Final = 0.5
+
+_MARK: Final = "tonality: "
+"""Before a line that a process has for people."""
+_MARK_OF_FAULT: Final = "tonality's fault: "
+_KEPT_LINES: Final = 1_000
+"""Of what else the processes say."""
+
+_ENDED_BY: Final = re.compile(r"rank\s*: (\d+) [^\n]*\n\s*exitcode\s*: -(\d+) ")
+"""torchrun's report of a process that a signal has ended."""
+_KINDS: Final = {kind.__name__: kind for kind in (Fault, InputFault, SettingsFault, KeyboardInterrupt)}
 
 
 def run_in_processes(
-    function: Callable[..., None], arguments: tuple[str, ...], processes: int, settings: SparkSettings
+    function: Callable[..., None], arguments: tuple[str, ...], processes: int, settings: SparkSettings, faults: str
 ) -> None:
     """Call an importable function in so many processes, as torchrun would, and wait for all.
 
-    Raises SettingsFault where the cluster has too few slots for them, and RuntimeError, or what Spark raises, where one
-    of them fails: the others are ended then.
+    `faults` is a folder for this run's faults, which all processes can reach; it is gone afterwards. Where one process
+    fails the others are ended.
+
+    Raises SettingsFault where the cluster has too few slots, the Fault that a process has met, Fault where a process
+    was killed, and what Spark raises where there is no such explanation.
     """
-    with _session(settings) as spark:
-        master = str(spark.sparkContext.master)
-        local = master.startswith("local") and "cluster" not in master
-        if not local:
-            _require_slots(spark, processes)
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # torchrun would set it, and say so
-        gpus = not local and float(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0") or 0) > 0
-        with redirect_stdout(sys.stderr):  # what the processes say is no summary
-            TorchDistributor(num_processes=processes, local_mode=local, use_gpu=gpus).run(function, *arguments)
+    with _session(settings) as spark, _Faults(faults) as told, _Interruption():
+        heard = _Heard(sys.stderr)
+        try:
+            _run(spark, heard, processes, _in_process, function, arguments, faults)
+        except Fault:
+            raise
+        except Exception as error:
+            if fault := told.first(heard) or heard.explain():
+                raise fault from error
+            heard.show()
+            raise
+        if fault := told.first(heard):  # where Spark tried again after it, in vain
+            raise fault
+
+
+def _run(spark: SparkSession, heard: "_Heard", processes: int, *call: Any) -> None:
+    master = str(spark.sparkContext.master)
+    local = master.startswith("local") and "cluster" not in master
+    if not local:
+        _require_slots(spark, processes)
+    gpus = not local and float(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0") or 0) >= 1
+    with ExitStack() as stack:
+        stack.enter_context(_variables(OMP_NUM_THREADS="1", PYTHONUNBUFFERED="1"))
+        stack.enter_context(redirect_stdout(heard))  # TorchDistributor prints there what local processes say
+        stack.enter_context(redirect_stderr(heard))  # and there what those of executors say
+        distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=gpus)
+        distributor.logger.setLevel(logging.WARNING)
+        distributor.run(*call)
+
+
+@contextmanager
+def _variables(**values: str) -> Iterator[None]:
+    """Inside, the environment has these too: torchrun would set the one and say so; a pipe would hold lines back."""
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 @contextmanager
@@ -63,10 +126,171 @@ def _require_slots(spark: SparkSession, processes: int) -> None:
                 f"train.processes is {processes}, and the cluster runs {slots} tasks at once: "
                 f"ask spark-submit for more executors or cores, or lower train.processes"
             )
-        time.sleep(1)
+        time.sleep(_POLL_SECONDS)
 
 
 def _slots(spark: SparkSession) -> int:
     """Tasks that the executors of now run at once."""
     context = spark.sparkContext._jsc.sc()
     return int(context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile()))
+
+
+class _Heard(io.TextIOBase):
+    """What the processes say: lines with the mark go on to people, the last others are kept."""
+
+    def __init__(self, people: TextIO) -> None:
+        self._people = people
+        self._begun = ""
+        self._others: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.faults: list[str] = []
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self._hear(line)
+        return len(text)
+
+    def _hear(self, line: str) -> None:
+        _, fault, what = line.partition(_MARK_OF_FAULT)
+        _, news, told = line.partition(_MARK)
+        if fault:
+            self.faults.append(what)
+        elif news:
+            self._people.write(f"{told}\n")
+            self._people.flush()
+        else:
+            self._others.append(line)
+
+    def show(self) -> None:
+        """Let people read what was kept."""
+        self._people.write("".join(f"{line}\n" for line in self._others))
+        self._people.flush()
+
+    def explain(self) -> Fault | None:
+        """How a process was lost; None where a traceback tells more."""
+        text = "\n".join(self._others)
+        for rank, number in _ENDED_BY.findall(text):
+            if int(number) != signal.SIGTERM:  # which ends the others
+                name = signal.Signals(int(number)).name
+                return Fault(
+                    f"process {rank} (they count from 0) was ended by {name}, most often the system's doing when "
+                    f"memory runs out: free memory or lower train.processes, then train again: {_GOES_ON}"
+                )
+        if "Traceback" not in text:
+            return Fault(
+                f"the processes ended without a word, most often the system's doing when memory runs out: free memory "
+                f"or lower train.processes, then train again: {_GOES_ON}"
+            )
+        return None
+
+
+_GOES_ON: Final = "it goes on from the last checkpoint"
+
+
+class Announcer(io.TextIOBase):
+    """Where a process writes lines that people are to read."""
+
+    def write(self, text: str) -> int:
+        sys.stderr.write(f"{_MARK}{text}")
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class _Faults:
+    """The folder of the faults that processes have met. The driver opens it, and on the way out it is gone."""
+
+    def __init__(self, folder: str) -> None:
+        self._system, self._folder = filesystem(folder)
+
+    def __enter__(self) -> "_Faults":
+        self._system.makedirs(self._folder, exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(FileNotFoundError):
+            self._system.rm(self._folder, recursive=True)
+
+    def tell(self, fault: BaseException) -> None:
+        """Write down what this process has met. On a full disk the driver may still hear it."""
+        told = to_json({"kind": _kind(fault), "message": str(fault)})
+        sys.stderr.write(f"{_MARK_OF_FAULT}{json.dumps(json.loads(told))}\n")
+        sys.stderr.flush()
+        with suppress(OSError):  # the folder may be gone: an interrupted driver does not wait for long
+            self._system.pipe_file(join(self._folder, f"{os.environ['RANK']}.json"), told.encode())
+
+    def read(self) -> list[str]:
+        """What was written down, in order of the processes."""
+        self._system.invalidate_cache()
+        with suppress(FileNotFoundError):
+            files = sorted(self._system.ls(self._folder, detail=False))
+            return [text for file in files if (text := self._system.cat_file(file).decode())]
+        return []
+
+    def first(self, heard: _Heard) -> BaseException | None:
+        """The first fault that a process met, as its own exception."""
+        for text in [*self.read(), *heard.faults]:
+            with suppress(ValueError):  # a full disk took half of it, or the line was cut
+                told = json.loads(text)
+                return _KINDS[told["kind"]](told["message"])
+        return None
+
+
+def _kind(fault: BaseException) -> str:
+    return next(kind.__name__ for kind in type(fault).__mro__ if kind.__name__ in _KINDS)
+
+
+def _in_process(function: Callable[..., None], arguments: tuple[str, ...], faults: str) -> None:
+    """What each process does."""
+    told = _Faults(faults)
+    if told.read():
+        return  # Spark tries again, and the fault is still there
+    _end_with_parent()
+    try:
+        function(*arguments)
+    except (Fault, KeyboardInterrupt) as fault:
+        told.tell(fault)
+        raise
+
+
+def _end_with_parent() -> None:
+    """End this process where the one that started it was killed: nobody would hear of it, or end it."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        time.sleep(_GRACE_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class _Interruption:
+    """While open, Ctrl-C and the system's request to end are a KeyboardInterrupt, and wait for local processes.
+
+    Those end by themselves, once they have saved what they have learned; TorchDistributor does not wait for them.
+    Signals are heard by the main thread alone: opened in another one, this does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+        self._running: list[psutil.Process] = []
+
+    def __enter__(self) -> "_Interruption":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        psutil.wait_procs(self._running, timeout=2 * _GRACE_SECONDS)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        started = [child for child in psutil.Process().children() if child.name() != "java"]
+        self._running = [process for child in started for process in (child, *child.children(recursive=True))]
+        if callable(handler := self._before[signal.SIGINT]):  # Spark's, which cancels jobs, or Python's
+            handler(number, frame)
+        raise KeyboardInterrupt

@@ -236,7 +236,7 @@ class TrainSettings(Section):
     """Tweets of a step, over all processes, whose number must divide it."""
     epochs: int = Field(2, ge=1)
     """Passes over the training side; the best by validation log loss is kept."""
-    learning_rate: float = Field(0.005, gt=0)
+    learning_rate: float = Field(0.005, gt=0, le=100)
     """Adam's step size at the start."""
     decay: Literal["none", "linear", "cosine"] = "linear"
     """How the step size falls, to 0 at the end of the last epoch."""

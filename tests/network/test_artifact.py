@@ -9,7 +9,7 @@ import torch
 
 from tonality import schema
 from tonality.faults import InputFault
-from tonality.network.artifact import CONFIG, FILES, FORMAT, METRICS, VOCABULARY, WEIGHTS, Artifact
+from tonality.network.artifact import CARD, CONFIG, FILES, FORMAT, METRICS, NEEDED, VOCABULARY, WEIGHTS, Artifact
 
 
 def changed(files, config=None, **contents):
@@ -71,12 +71,21 @@ def test_the_fingerprint_stands_for_weights_vocabulary_and_settings_but_not_for_
     int(artifact.fingerprint, 16)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", NEEDED)
 def test_a_model_without_one_of_its_files_is_no_model(artifact, name):
     files = artifact.files()
     del files[name]
     with pytest.raises(InputFault, match=f"no whole model: {name} missing"):
         Artifact.from_files(files)
+
+
+def test_the_card_travels_with_the_model_and_nothing_depends_on_it(artifact):
+    told = dataclasses.replace(artifact, card="# Model card\n\nСтемы.\n")
+    files = told.files()
+    assert Artifact.from_files(files).card == told.card
+    del files[CARD]
+    assert Artifact.from_files(files).card == ""
+    assert told.fingerprint == artifact.fingerprint
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, VOCABULARY])
@@ -92,7 +101,7 @@ class Hostile:
         return print, ("unpickled",)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", NEEDED)
 def test_a_pickle_is_refused_and_never_run(artifact, name, capsys):
     files = {**artifact.files(), name: pickle.dumps(Hostile())}
     if name in (WEIGHTS, VOCABULARY):

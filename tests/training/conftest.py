@@ -11,6 +11,7 @@ import torch
 
 from tonality import schema
 from tonality.network.lstm import Shape
+from tonality.training.recipe import Recipe
 
 MAX_LENGTH = 12
 VOCABULARY = 102
@@ -55,6 +56,27 @@ def unlearnable_sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, st
     return (
         write_side(root / "train", 2_000, seed=1, shuffled=True),
         write_side(root / "valid", 2_000, seed=2, shuffled=True),
+    )
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    """Two epochs that learn what the sides hold."""
+    return Recipe(
+        batch_size=64,
+        epochs=2,
+        learning_rate=0.01,
+        decay="none",
+        clip_norm=0.0,
+        patience=0,
+        precision="float32",
+        threads=2,
+        seed=2016,
+        shuffle_rows=1_000,
+        memory=2**20,
+        readers=1,
+        batches_ahead=4,
+        checkpoint_steps=1_000,
     )
 
 

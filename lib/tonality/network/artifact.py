@@ -31,7 +31,7 @@ from tonality import schema
 from tonality.faults import InputFault
 from tonality.network.lstm import Shape, build
 
-__all__ = ["CARD", "CONFIG", "FILES", "FORMAT", "METRICS", "VOCABULARY", "WEIGHTS", "Artifact"]
+__all__ = ["CARD", "CONFIG", "FILES", "FORMAT", "METRICS", "NEEDED", "VOCABULARY", "WEIGHTS", "Artifact"]
 
 WEIGHTS: Final = "model.safetensors"
 VOCABULARY: Final = "vocabulary.parquet"
@@ -40,6 +40,8 @@ CARD: Final = "README.md"
 CONFIG: Final = "config.json"
 FILES: Final = (WEIGHTS, VOCABULARY, METRICS, CARD, CONFIG)
 """The files in the order to write them: without the last, the others are no model."""
+NEEDED: Final = tuple(name for name in FILES if name != CARD)
+"""The files that make a model; those of earlier versions have no card."""
 
 FORMAT: Final = 1
 """The version of these files. Another one is refused, since its meaning is not known here."""
@@ -125,9 +127,8 @@ class Artifact:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """The model of these files. Raises InputFault, which names the file, what is wrong with it and what to do."""
-        needed = [name for name in FILES if name != CARD]
-        if missing := [name for name in needed if name not in files]:
-            raise InputFault(f"no whole model: {', '.join(missing)} missing, wanted {', '.join(needed)}; {_REMEDY}")
+        if missing := [name for name in NEEDED if name not in files]:
+            raise InputFault(f"no whole model: {', '.join(missing)} missing, wanted {', '.join(NEEDED)}; {_REMEDY}")
         config = _read_config(files[CONFIG])
         _check_checksums(files, config["checksums"])
         return cls(

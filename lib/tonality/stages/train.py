@@ -9,11 +9,11 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from fsspec.implementations.local import LocalFileSystem
 
 from tonality.corpus.note import DatasetNote, read_note
-from tonality.documents import to_json
-from tonality.faults import Fault, InputFault, SettingsFault
-from tonality.locations import filesystem, join, write_files
+from tonality.faults import InputFault, SettingsFault
+from tonality.locations import filesystem, join
 from tonality.mishaps import explained
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape
@@ -40,6 +40,10 @@ def check(settings: Settings) -> None:
             f"train.batch_size is {asked.batch_size} and train.processes {asked.processes}: "
             f"the batch is shared by all, so the one must be a multiple of the other"
         )
+    if asked.processes > 1:
+        from tonality.session import check_session
+
+        check_session(settings.spark)
 
 
 def run(settings: Settings, record: Run) -> str:
@@ -49,7 +53,7 @@ def run(settings: Settings, record: Run) -> str:
     check_place(model)
     data = _Data.read(settings.paths.root)
     if settings.train.processes == 1:
-        _train(settings, data, ALONE, choose_device(settings.train.device))
+        _train(settings, data, choose_device(settings.train.device), Progress())
     else:
         _train_in_processes(settings, data, record)
     artifact = read(model)
@@ -96,7 +100,9 @@ def _read_vocabulary(root: str) -> pa.Table:
         raise InputFault(f"the vocabulary under {root} cannot be read: {error}. Run `prepare` again.") from None
 
 
-def _train(settings: Settings, data: _Data, group: Group, device: torch.device) -> None:
+def _train(
+    settings: Settings, data: _Data, device: torch.device, progress: Progress | None, group: Group = ALONE
+) -> None:
     """Train in this process, alone or as one of a group, whose first writes the model."""
     shape = Shape(vocabulary=data.stems, **settings.network.model_dump())
     recipe = _recipe(settings)
@@ -109,7 +115,7 @@ def _train(settings: Settings, data: _Data, group: Group, device: torch.device) 
         data.side("valid"),
         recipe,
         device,
-        progress=Progress() if group.rank == 0 else None,
+        progress=progress,
         checkpoint=checkpoint,
         group=group,
     )
@@ -137,40 +143,23 @@ def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
 
     asked = settings.train.processes
     RowGroups(data.side("train"), data.stems, shards=asked)  # refused here, before anything is started
-    faults = join(data.root, "runs", f"{record.id}.faults")
-    try:
-        run_in_processes(_train_in_group, (settings.model_dump_json(), faults), asked, settings.spark)
-    except Fault:
-        raise
-    except Exception as error:
-        if fault := _told(faults):
-            raise fault from error
-        raise
+    system, root = filesystem(settings.paths.root)
+    if isinstance(system, LocalFileSystem):  # executors work in folders of their own
+        settings = settings.model_copy(update={"paths": settings.paths.model_copy(update={"root": root})})
+    faults = join(settings.paths.root, "runs", f"{record.id}.faults")
+    run_in_processes(_train_in_group, (settings.model_dump_json(),), asked, settings.spark, faults)
 
 
-def _train_in_group(settings_json: str, faults: str) -> None:
-    """What each of several processes does. A Fault is written down for the driver, whom no exception reaches."""
+def _train_in_group(settings_json: str) -> None:
+    """What each of several processes does."""
+    from tonality.distributor import Announcer
+
     settings = Settings.model_validate_json(settings_json)
-    try:
-        with explained(settings):
-            device = choose_device(settings.train.device, int(os.environ["LOCAL_RANK"]))
-            with joined(device) as group:
-                _train(settings, _Data.read(settings.paths.root), group, device)
-    except Fault as fault:
-        told = {"kind": type(fault).__name__, "message": str(fault)}
-        write_files(faults, {f"{os.environ['RANK']}.json": to_json(told).encode()})
-        raise
-
-
-def _told(faults: str) -> Fault | None:
-    """The first Fault that processes wrote down."""
-    system, path = filesystem(faults)
-    if not system.isdir(path):
-        return None
-    told = [json.loads(system.cat_file(file)) for file in sorted(system.ls(path, detail=False))]
-    system.rm(path, recursive=True)
-    kinds = {kind.__name__: kind for kind in (InputFault, SettingsFault)}
-    return kinds.get(told[0]["kind"], Fault)(told[0]["message"])
+    with explained(settings):
+        device = choose_device(settings.train.device, int(os.environ["LOCAL_RANK"]))
+        with joined(device) as group:
+            progress = Progress(Announcer()) if group.rank == 0 else None
+            _train(settings, _Data.read(settings.paths.root), device, progress, group)
 
 
 def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, processes: int) -> Artifact:

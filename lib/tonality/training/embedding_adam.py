@@ -22,6 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tonality.training.transfer import on_device
+
 __all__ = ["EmbeddingAdam", "Touched"]
 
 _FORGOTTEN: Final = 1e-10
@@ -67,7 +69,7 @@ class EmbeddingAdam:
 
     def touch(self, ids: NDArray[np.int64]) -> Touched:
         """These rows (U,), each once, brought up to date."""
-        rows = torch.from_numpy(ids).to(self._weight.device)
+        rows = on_device(ids, self._weight.device)
         weight, mean, square = (table.index_select(0, rows) for table in (self._weight, self._mean, self._square))
         self._catch_up(weight, mean, square, self._last[ids])
         return Touched(rows, weight, mean, square)
@@ -115,7 +117,7 @@ class EmbeddingAdam:
         shift = np.where(total > 0, first / safe, self._epsilon)
         spread = np.maximum(second / safe - shift**2, 0)
         numbers = np.stack([total, shift, spread, b1**behind, b2**behind]).astype(np.float32)
-        scale, shift, spread, fade, fade_square = torch.from_numpy(numbers).to(weight.device).unsqueeze(2)  # (U, 1)
+        scale, shift, spread, fade, fade_square = on_device(numbers, weight.device).unsqueeze(2)  # (U, 1)
         slope = square.sqrt().add_(shift).reciprocal_()
         moves = slope.square().mul_(spread).add_(1).mul_(slope).mul_(mean)
         weight.addcmul_(moves, scale, value=-1)

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tonality.network.lstm import LSTM, Shape, build
 from tonality.reader.batches import Batch
+from tonality.training.transfer import on_device
 
 __all__ = ["Lanes"]
 
@@ -42,10 +43,9 @@ class _Replica(nn.Module):
 
     def __init__(self, shape: Shape, network: LSTM, precision: torch.dtype) -> None:
         super().__init__()
-        device = network.embedding.weight.device
-        self.network = build(Shape(1, shape.embedding, shape.hidden, shape.layers, 0.0, shape.kind)).to(
-            device, precision
-        )
+        with torch.device("meta"):  # its weights are the network's, so none are drawn
+            self.network = build(Shape(1, shape.embedding, shape.hidden, shape.layers, 0.0, shape.kind))
+        self.network.to_empty(device=network.embedding.weight.device).to(precision)
         self.network.embedding.requires_grad_(False)
         self._masters = [p for name, p in network.named_parameters() if not name.startswith("embedding.")]
         self._own = [p for name, p in self.network.named_parameters() if not name.startswith("embedding.")]
@@ -77,7 +77,7 @@ class _Replica(nn.Module):
     def _loss(self, weight: Tensor, piece: _Piece, keep: Tensor) -> Tensor:
         embedded = embedding(piece.places, weight).to(self._own[0].dtype)  # (B, T, D)
         last = self.network.read(embedded) * keep[piece.first : piece.first + len(piece.labels)]
-        logits = self.network.classify(last).float()
+        logits = self.network.classify(last.to(self._own[0].dtype)).float()
         return binary_cross_entropy_with_logits(logits, piece.labels, reduction="sum")
 
 
@@ -96,8 +96,7 @@ class Lanes:
         self._device = network.embedding.weight.device
         self._replicas = [_Replica(shape, network, precision) for _ in range(count)]
         self._calls: list[nn.Module] = [
-            DistributedDataParallel(replica, broadcast_buffers=False) if parallel else replica
-            for replica in self._replicas
+            DistributedDataParallel(replica) if parallel else replica for replica in self._replicas
         ]
         self._pool = ThreadPoolExecutor(
             max(1, count - 1), "tonality-lane", initializer=torch.set_num_threads, initargs=(1,)
@@ -159,7 +158,7 @@ def _share(batch: Batch, lanes: int, device: torch.device) -> list[list[_Piece]]
         for lane in range(lanes):
             start, end = np.searchsorted(lane_of_row, [lane, lane + 1])
             if start < end:
-                places, labels = (torch.from_numpy(part[start:end]).to(device) for part in segment)
+                places, labels = (on_device(part[start:end], device) for part in segment)
                 shares[lane].append(_Piece(places, labels, first + int(start)))
         first += rows
         done += segment.places.size

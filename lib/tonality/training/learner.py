@@ -13,6 +13,7 @@ from tonality.training.embedding_adam import EmbeddingAdam
 from tonality.training.group import ALONE, Group
 from tonality.training.lanes import Lanes
 from tonality.training.recipe import Recipe, choose_precision, choose_threads
+from tonality.training.transfer import on_device
 
 __all__ = ["Learner"]
 
@@ -72,7 +73,7 @@ class Learner:
 
     def logits(self, batch: Batch) -> Tensor:
         """The logits of the batch's rows (B,), by settled weights."""
-        stems = torch.from_numpy(batch.stems).to(self._device)
+        stems = on_device(batch.stems, self._device)
         return self._lanes.logits(self._network.embedding.weight.detach()[stems], batch)
 
     def weights(self) -> dict[str, Tensor]:

@@ -201,12 +201,13 @@ class _Training:
                 standing.rows += rows
                 draw = standing.epoch, standing.step
                 unseen.append((batch, self._learner.step(batch, rows, self._learning_rate(standing), draw)))
-                saves = self._interruption.asked or standing.step % self._recipe.checkpoint_steps == 0
-                if saves or len(unseen) == looks:
+                saves = standing.step % self._recipe.checkpoint_steps == 0
+                ends = self._interruption.asked  # asked once: a signal may come at any time
+                if saves or ends or len(unseen) == looks:
                     self._look(standing, unseen, time.monotonic() - started)
-                if saves:
+                if saves or ends:
                     self._save(standing)
-                if self._interruption.asked:
+                if ends:
                     raise Interrupted(self._way_on())
         self._look(standing, unseen, time.monotonic() - started)
 
