@@ -7,13 +7,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
+KERAS := .venv-keras
 
 # spark-submit takes python3 from PATH for the driver, and its workers take PYSPARK_PYTHON.
 export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java chromium run test kill-test fuzz test-browser lint format bench clean
+.PHONY: help setup java chromium data run test kill-test fuzz test-browser lint format bench bench-keras clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -87,5 +88,18 @@ bench: setup ## measure rows a second of each step, and of clean beside a textbo
 	$(BIN)/python tests/benchmarks/steps.py
 	$(BIN)/python tests/benchmarks/clean.py
 
-clean: ## remove .venv and out/
-	rm -rf $(VENV) out
+$(KERAS)/.installed: conf/keras.txt
+	@$(PYTHON) -m venv $(KERAS)
+	$(KERAS)/bin/python -m pip install --quiet --requirement conf/keras.txt
+	@touch $@
+
+data:
+	@test -n "$(DATA)" || \
+		{ echo "make bench-keras DATA=...: a root that \`tonality prepare\` filled, or a CSV with the columns text and label" >&2; exit 1; }
+
+bench-keras: data setup $(KERAS)/.installed ## measure training beside the 2016 network in Keras; DATA=root or table, SEEDS=5
+	$(BIN)/python tests/benchmarks/training.py --data "$(DATA)" --keras $(KERAS)/bin/python \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json "$(JSON)")
+
+clean: ## remove .venv, .venv-keras and out/
+	rm -rf $(VENV) $(KERAS) out

@@ -17,8 +17,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import psutil
 from pyspark.ml.torch.distributor import TorchDistributor
@@ -30,7 +31,7 @@ from tonality.locations import filesystem, join
 from tonality.session import spark_session
 from tonality.settings import SparkSettings
 
-__all__ = ["Announcer", "run_in_processes"]
+__all__ = ["announcer", "run_in_processes"]
 
 _PATIENCE_SECONDS: Final = 60.0
 """How long executors may take to register before their slots are counted as lacking."""
@@ -46,6 +47,7 @@ _KEPT_LINES: Final = 1_000
 
 _ENDED_BY: Final = re.compile(r"rank\s*: (\d+) [^\n]*\n\s*exitcode\s*: -(\d+) ")
 """torchrun's report of a process that a signal has ended."""
+_GOES_ON: Final = "it goes on from the last checkpoint"
 _KINDS: Final = {kind.__name__: kind for kind in (Fault, InputFault, SettingsFault, KeyboardInterrupt)}
 
 
@@ -82,7 +84,7 @@ def _run(spark: SparkSession, heard: "_Heard", processes: int, *call: Any) -> No
         _require_slots(spark, processes)
     gpus = not local and float(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0") or 0) >= 1
     with ExitStack() as stack:
-        stack.enter_context(_variables(OMP_NUM_THREADS="1", PYTHONUNBUFFERED="1"))
+        stack.enter_context(_environment())
         stack.enter_context(redirect_stdout(heard))  # TorchDistributor prints there what local processes say
         stack.enter_context(redirect_stderr(heard))  # and there what those of executors say
         distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=gpus)
@@ -91,15 +93,21 @@ def _run(spark: SparkSession, heard: "_Heard", processes: int, *call: Any) -> No
 
 
 @contextmanager
-def _variables(**values: str) -> Iterator[None]:
-    """Inside, the environment has these too: torchrun would set the one and say so; a pipe would hold lines back."""
-    added = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
+def _environment() -> Iterator[None]:
+    """Inside, what the processes of this machine inherit. torchrun leaves folders behind, so it gets one to itself."""
+    with TemporaryDirectory(prefix="tonality-", ignore_cleanup_errors=True) as folder:
+        ours = {
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # torchrun would set it and say so
+            "PYTHONUNBUFFERED": "1",  # a pipe would hold lines back
+            "TMPDIR": folder,
+        }
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager
@@ -184,18 +192,18 @@ class _Heard(io.TextIOBase):
         return None
 
 
-_GOES_ON: Final = "it goes on from the last checkpoint"
-
-
-class Announcer(io.TextIOBase):
-    """Where a process writes lines that people are to read."""
-
+class _Announcer(io.TextIOBase):
     def write(self, text: str) -> int:
         sys.stderr.write(f"{_MARK}{text}")
         return len(text)
 
     def flush(self) -> None:
         sys.stderr.flush()
+
+
+def announcer() -> TextIO:
+    """Where a process writes lines that people are to read."""
+    return cast(TextIO, _Announcer())
 
 
 class _Faults:

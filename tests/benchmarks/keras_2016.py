@@ -108,7 +108,6 @@ class ByLength(keras.utils.PyDataset):
             (tweets.padded(chosen, tweets.lengths[chosen].max()), tweets.labels[chosen])
             for chosen in first_two_differ(batches, tweets.lengths)
         ]
-        self.rows = rows
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -141,9 +140,10 @@ def measure_by_length(
     model: keras.Sequential, train: Tweets, valid: Tweets, order: np.random.Generator
 ) -> dict[str, Any]:
     held_out = ByLength(valid, VALIDATION_BATCH)
-    warm_up = ByLength(train, BATCH, np.random.default_rng(0))
-    warm_up.batches = warm_up.batches[:8]
-    trace(model, {"x": warm_up}, {"x": held_out})
+    warm_ups = ByLength(train, BATCH, np.random.default_rng(0)), ByLength(valid, VALIDATION_BATCH)
+    for warm_up in warm_ups:
+        del warm_up.batches[4:]
+    trace(model, {"x": warm_ups[0]}, {"x": warm_ups[1]})
     labels = np.concatenate([labels for _, labels in held_out.batches])
     return measure(model, len(train.labels), {"x": ByLength(train, BATCH, order)}, {"x": held_out}, labels)
 

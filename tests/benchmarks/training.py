@@ -195,7 +195,7 @@ def race(racers: dict[str, Contestant], seeds: int) -> dict[str, list[Turn]]:
     names = list(racers)
     turns: dict[str, list[Turn]] = {name: [] for name in names}
     for seed in range(1, seeds + 1):
-        first = (1 - seed) % len(names)
+        first = (seed - 1) % len(names)
         for name in names[first:] + names[:first]:
             turns[name].append(racers[name](seed))
             print(f"seed {seed}, {name}: {turns[name][-1]['rows_per_second']:,.0f} rows/s", file=sys.stderr, flush=True)
@@ -352,7 +352,8 @@ def limit_turn(data: Data, seed: int) -> Turn:
         speeds[f"batch {size}, torch's {CORES} threads"] = speed_of_torch(side, chosen)
         speeds[f"batch {size}, a thread on each of {CORES} cores"] = speed_of_lanes(side, chosen)
     best = max(speeds, key=speeds.__getitem__)
-    return {"rows_per_second": speeds[best], "best": best, "trials": speeds, "epochs": []}
+    mean = float(np.mean([side.lengths[rows[0]] for rows in held_rows(side, 1, np.random.default_rng(seed))]))
+    return {"rows_per_second": speeds[best], "best": best, "mean_stems": mean, "trials": speeds, "epochs": []}
 
 
 def held_rows(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray[np.int64]]:
@@ -440,10 +441,11 @@ def figures(own: list[Turn], keras: list[Turn], limit: list[Turn]) -> dict[str, 
         return found
     found["accuracy"] = statistics.mean(map(accuracy, own))
     found["validation_seconds"] = statistics.median(turn["epochs"][0]["validation_seconds"] for turn in own)
-    if keras:
+    if keras and own is not keras:
         differences = [accuracy(turn) - accuracy(other) for turn, other in zip(own, keras, strict=True)]
         found["accuracy_difference"] = statistics.mean(differences)
         found["accuracy_difference_95"] = t_interval(differences)
+    if keras:
         found |= to_the_accuracy_of(keras, own)
     return found
 
@@ -519,14 +521,14 @@ def table(report: dict[str, Any]) -> str:
         f"{data['rows']['train']:,} tweets to learn from, of {data['mean_stems']:.1f} stems, {data['rows']['valid']:,} "
         f"to validate on; {data['vocabulary']:,} ids; {seeds} seeds; {report['machine']['cpu']}, {CORES} cores"
     )
-    titles = ("", "rows/s", "x Keras", "x limit", "accuracy", "less Keras', 95 %", "s to it", "sooner", "reached")
+    titles = ("", "rows/s", "x Keras", "x limit", "accuracy", "less Keras' (95 %)", "s to Keras'", "sooner", "reached")
     lines = [head, "", row(*titles)]
     for name, own in found.items():
         lines.append(
             row(
                 name,
                 f"{own['rows_per_second']:,.0f}",
-                shown(own["ratio_to_keras"], ".2f"),
+                shown(own["ratio_to_keras"], ".1f"),
                 shown(own["ratio_to_limit"], ".2f"),
                 shown(own.get("accuracy"), ".4f"),
                 difference(own),

@@ -1,41 +1,11 @@
-"""Small datasets as `prepare` writes them: several files, several row groups each."""
+"""The dataset of most tests, and what is read of it."""
 
-import itertools
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from tonality import schema
-
-MAX_LENGTH = 16
-GROUP_ROWS = 40
-
-
-def make_rows(count: int, seed: int = 1) -> pa.Table:
-    """Rows that can be told apart: the first stem's id is the row's number and more."""
-    rng = np.random.default_rng(seed)
-    lengths = rng.integers(1, MAX_LENGTH - 3, count)
-    tokens = [[row + 2, *rng.integers(2, 99, length - 1)] for row, length in enumerate(lengths)]
-    return pa.table(
-        {
-            "tokens": [[*row, *[0] * (MAX_LENGTH - len(row))] for row in tokens],
-            "length": lengths,
-            "label": rng.integers(0, 2, count),
-            "stems": [" ".join(f"стем{token}" for token in row) for row in tokens],
-        }
-    ).cast(schema.DATASET)
-
-
-def write_files(folder: Path, rows: pa.Table, files: int = 3) -> Path:
-    folder.mkdir(parents=True)
-    bounds = np.linspace(0, rows.num_rows, files + 1).astype(int)
-    for number, (start, end) in enumerate(itertools.pairwise(bounds)):
-        pq.write_table(rows[start:end], folder / f"part-{number:05}.snappy.parquet", row_group_size=GROUP_ROWS)
-    (folder / "_SUCCESS").touch()
-    return folder
+from small_datasets import make_rows, write_files
 
 
 @pytest.fixture
@@ -47,3 +17,17 @@ def rows() -> pa.Table:
 def dataset(tmp_path: Path, rows: pa.Table) -> Path:
     """1,000 rows in 3 files and 27 row groups."""
     return write_files(tmp_path / "split=train", rows)
+
+
+@pytest.fixture
+def columns_read(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The columns of every row group read, a list that grows."""
+    reads: list[list[str]] = []
+    original = pq.ParquetFile.read_row_group
+
+    def noting(self: pq.ParquetFile, i: int, columns: list[str], **options: object) -> pa.Table:
+        reads.append(columns)
+        return original(self, i, columns=columns, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noting)
+    return reads

@@ -1,107 +1,102 @@
+import gc
 import itertools
+import sys
 import threading
 import time
+import weakref
 
-import fsspec
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from small_datasets import GROUPS, VOCABULARY, as_pyarrow_reads
 
 from tonality.faults import InputFault
 from tonality.reader import modern_arrow
 from tonality.reader.loader import Loader
+from tonality.reader.row_groups import RowGroups
 
-GROUPS = 27
-
-
-def read(loader, epoch=1):
-    """One epoch's rows as (tokens without padding, length, label), in their order."""
-    with loader.epoch(epoch) as batches:
-        return [
-            (tuple(tokens[:length].tolist()), int(length), float(label))
-            for batch in batches
-            for tokens, length, label in zip(*batch, strict=True)
-        ]
+IN_MEMORY = 2**30
+WAYS = pytest.mark.parametrize("memory", [0, IN_MEMORY], ids=["streamed", "in memory"])
 
 
-def as_pyarrow_reads(table):
+def loader_of(location, *, batch_size=64, window=200, shard=0, shards=1, readers=1, **options):
+    groups = RowGroups(str(location), VOCABULARY, shard=shard, shards=shards, readers=readers)
+    return Loader(groups, batch_size=batch_size, window=window, **options)
+
+
+def as_tuples(batch):
+    """Each tweet as (stems, length, label)."""
     return [
-        (tuple(row["tokens"][: row["length"]]), row["length"], row["label"])
-        for row in table.select(["tokens", "length", "label"]).to_pylist()
+        (tuple(batch.stems[places].tolist()), len(places), float(label))
+        for segment in batch.segments
+        for places, label in zip(segment.places, segment.labels, strict=True)
     ]
 
 
+def batches_of(loader, epoch=1, skip=0):
+    with loader.epoch(epoch, skip) as batches:
+        return [as_tuples(batch) for batch in batches]
+
+
+def read(loader, epoch=1):
+    return list(itertools.chain.from_iterable(batches_of(loader, epoch)))
+
+
 @pytest.fixture
-def columns_read(monkeypatch):
-    """The columns of every row group read, a list that grows."""
-    reads = []
-    original = pq.ParquetFile.read_row_group
-
-    def noting(self, i, columns=None, **options):
-        reads.append(columns)
-        return original(self, i, columns=columns, **options)
-
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noting)
-    return reads
+def wanted(dataset):
+    return sorted(as_pyarrow_reads(pq.read_table(dataset)))
 
 
-@pytest.mark.parametrize("shuffle_rows", [1, 100, 5_000])
-def test_an_epoch_has_the_rows_that_pyarrow_reads_each_once(dataset, shuffle_rows):
-    found = read(Loader(str(dataset), batch_size=64, shuffle_rows=shuffle_rows))
-    wanted = as_pyarrow_reads(pq.read_table(dataset))
-    assert sorted(found) == sorted(wanted)
-    assert found != wanted
+@WAYS
+@pytest.mark.parametrize("window", [0, 1, 200, 5_000])
+def test_an_epoch_has_the_rows_that_pyarrow_reads_each_once(dataset, wanted, memory, window):
+    assert sorted(read(loader_of(dataset, window=window, memory=memory))) == wanted
 
 
-def test_rows_that_are_neighbours_in_a_file_are_torn_apart(dataset):
-    found = read(Loader(str(dataset), batch_size=64, shuffle_rows=200))
-    numbers = [tokens[0] for tokens, _, _ in found]
-    assert sum(after == before + 1 for before, after in itertools.pairwise(numbers)) < 50
+@WAYS
+@pytest.mark.parametrize("window", [0, 200])
+def test_all_batches_are_full_but_the_last_and_as_many_as_announced(dataset, memory, window):
+    loader = loader_of(dataset, window=window, memory=memory)
+    sizes = [len(batch) for batch in batches_of(loader)]
+    assert sorted(sizes, reverse=True) == [64] * 15 + [40]
+    assert (loader.batches, loader.rows) == (16, 1_000)
 
 
-def test_without_shuffling_rows_come_in_the_order_of_the_files(dataset):
-    assert read(Loader(str(dataset), batch_size=64)) == as_pyarrow_reads(pq.read_table(dataset))
-
-
-def test_a_batch_is_trimmed_to_its_longest_tweet_and_padded_with_zeros(dataset):
-    with Loader(str(dataset), batch_size=8, shuffle_rows=100).epoch(1) as batches:
-        widths = set()
-        for tokens, lengths, labels in batches:
-            assert (tokens.dtype, lengths.dtype, labels.dtype) == (torch.int64, torch.int64, torch.float32)
-            assert tokens.shape == (len(labels), lengths.max())
-            assert torch.equal((tokens != 0).sum(1), lengths)
-            widths.add(tokens.shape[1])
-    assert len(widths) > 1
-
-
-def test_the_last_batch_holds_what_is_left(dataset):
-    with Loader(str(dataset), batch_size=64, shuffle_rows=100).epoch(1) as batches:
-        assert [len(batch.labels) for batch in batches] == [64] * 15 + [40]
-
-
-def test_every_epoch_has_the_same_rows_in_another_order(dataset):
-    loader = Loader(str(dataset), batch_size=64, seed=5, shuffle_rows=200)
+@WAYS
+def test_every_epoch_has_the_same_rows_in_another_order(dataset, wanted, memory):
+    loader = loader_of(dataset, seed=5, memory=memory)
     epochs = [read(loader, number) for number in range(4)]
-    assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
+    assert all(sorted(epoch) == wanted for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
+@WAYS
 @pytest.mark.parametrize("seed", [0, 2016, -1])
-def test_the_same_seed_gives_the_same_order_twice(dataset, seed):
-    once, again = (Loader(str(dataset), batch_size=64, seed=seed, shuffle_rows=200) for _ in range(2))
+@pytest.mark.parametrize("readers", [1, 3])
+def test_the_same_seed_gives_the_same_order_twice(dataset, seed, memory, readers):
+    once, again = (loader_of(dataset, seed=seed, memory=memory, readers=readers) for _ in range(2))
+    read(once, 1)  # an order does not depend on the epochs before it
     assert read(once, 3) == read(again, 3)
 
 
-def test_another_seed_gives_another_order(dataset):
-    one, other = (Loader(str(dataset), batch_size=64, seed=seed, shuffle_rows=200) for seed in (1, 2))
+@WAYS
+def test_another_seed_gives_another_order(dataset, memory):
+    one, other = (loader_of(dataset, seed=seed, memory=memory) for seed in (1, 2))
     assert read(one, 2) != read(other, 2)
     assert read(one, 2) != read(other, 1), "seed and epoch must not simply add up"
 
 
-def test_the_order_neither_follows_the_global_generators_nor_moves_them(dataset):
-    loader = Loader(str(dataset), batch_size=64, shuffle_rows=200)
+@WAYS
+def test_without_a_window_nothing_is_shuffled(dataset, memory):
+    loader = loader_of(dataset, window=0, memory=memory, batch_size=2_000)
+    in_order = as_pyarrow_reads(pq.read_table(dataset))
+    assert read(loader, 1) == read(loader, 2) == sorted(in_order, key=lambda row: row[1])
+
+
+@WAYS
+def test_the_order_neither_follows_the_global_generators_nor_moves_them(dataset, memory):
+    loader = loader_of(dataset, memory=memory)
     orders, draws = [], []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -115,132 +110,155 @@ def test_the_order_neither_follows_the_global_generators_nor_moves_them(dataset)
     assert draws[0] != draws[1]
 
 
-@pytest.mark.parametrize("shuffle_rows", [0, 200])
-def test_shards_share_all_rows_and_none_twice(dataset, shuffle_rows):
-    loaders = [Loader(str(dataset), batch_size=64, shuffle_rows=shuffle_rows, shard=i, shards=4) for i in range(4)]
+@WAYS
+@pytest.mark.parametrize("window", [0, 200])
+def test_shards_share_all_rows_and_none_twice(dataset, wanted, memory, window):
+    loaders = [loader_of(dataset, window=window, memory=memory, shard=shard, shards=4) for shard in range(4)]
     shards = [read(loader) for loader in loaders]
     assert [len(shard) for shard in shards] == [loader.rows for loader in loaders]
-    assert sorted(itertools.chain.from_iterable(shards)) == sorted(as_pyarrow_reads(pq.read_table(dataset)))
+    assert sorted(itertools.chain.from_iterable(shards)) == wanted
 
 
-def test_a_shard_keeps_its_rows_from_epoch_to_epoch(dataset):
-    loader = Loader(str(dataset), batch_size=64, shuffle_rows=200, shard=2, shards=4)
-    assert sorted(read(loader, 1)) == sorted(read(loader, 2))
+@WAYS
+@pytest.mark.parametrize("skip", [0, 1, 7, 15, 16, 100])
+def test_a_skip_gives_just_the_rest_of_the_epoch(dataset, memory, skip):
+    loader = loader_of(dataset, memory=memory)
+    assert batches_of(loader, 2, skip) == batches_of(loader, 2)[skip:]
 
 
-def test_more_shards_than_row_groups_are_refused_with_both_numbers(dataset):
-    assert Loader(str(dataset), batch_size=64, shards=GROUPS).rows > 0
-    with pytest.raises(InputFault, match=f"{GROUPS} row groups with rows for 28 processes.*dataset.shard_rows"):
-        Loader(str(dataset), batch_size=64, shards=GROUPS + 1)
+def test_in_memory_the_files_are_read_once_for_many_epochs(dataset, columns_read):
+    loader = loader_of(dataset, memory=IN_MEMORY)
+    read(loader, 1)
+    after_one = len(columns_read)
+    for number in range(2, 5):
+        read(loader, number)
+    assert len(columns_read) == after_one
+    assert GROUPS <= after_one <= GROUPS + 6, "each once, and a few more to estimate the bytes"
 
 
-@pytest.mark.parametrize("shard", [-1, 2])
-def test_a_shard_outside_the_shards_is_refused(dataset, shard):
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        Loader(str(dataset), batch_size=64, shard=shard, shards=2)
+def test_in_memory_neighbours_of_a_file_are_torn_apart_whatever_the_window(dataset):
+    # batches hold one length each, in which a row and the next of its length are neighbours
+    numbers = [row[0][0] for row in read(loader_of(dataset, window=1, memory=IN_MEMORY))]
+    lengths = dict(row[:2] for row in as_pyarrow_reads(pq.read_table(dataset)))
+    follower = {}
+    for same in {
+        length: [stems[0] for stems, n in lengths.items() if n == length] for length in lengths.values()
+    }.values():
+        follower |= dict(itertools.pairwise(same))
+    assert sum(follower.get(before) == after for before, after in itertools.pairwise(numbers)) < 100
 
 
-def test_a_missing_dataset_is_refused(tmp_path):
-    with pytest.raises(InputFault, match=r"nowhere: no Parquet files found, .* run `prepare` first"):
-        Loader(str(tmp_path / "nowhere"), batch_size=64)
+def test_a_dataset_above_the_memory_is_streamed(dataset, columns_read):
+    needed = RowGroups(str(dataset), VOCABULARY).estimate_bytes()
+    counts = []
+    for memory in (needed, needed - 1):
+        loader = loader_of(dataset, memory=memory)
+        read(loader, 1)
+        columns_read.clear()
+        read(loader, 2)
+        counts.append(len(columns_read))
+    assert counts == [0, GROUPS]
 
 
-def test_a_dataset_without_rows_is_refused(tmp_path, rows):
-    pq.write_table(rows[:0], tmp_path / "part-0.parquet")
-    with pytest.raises(InputFault, match="1 Parquet files without a row found"):
-        Loader(str(tmp_path), batch_size=64)
-
-
-def test_a_file_without_rows_beside_others_changes_nothing(dataset, rows):
-    pq.write_table(rows[:0], dataset / "part-00009.snappy.parquet")
-    assert len(read(Loader(str(dataset), batch_size=64, shuffle_rows=100))) == 1_000
-
-
-def test_a_dataset_of_other_columns_is_refused_with_found_and_wanted(dataset, rows):
-    pq.write_table(rows.set_column(1, "length", pa.array(["3"] * 1_000)), dataset / "part-x.parquet")
-    with pytest.raises(InputFault, match=r"part-x\.parquet: column length: found string, wanted int32"):
-        Loader(str(dataset), batch_size=64)
-
-
-def test_a_file_that_is_no_parquet_is_named(dataset):
-    (dataset / "part-x.parquet").write_text("half a copy")
-    with pytest.raises(InputFault, match=r"part-x\.parquet: no Parquet file"):
-        Loader(str(dataset), batch_size=64)
-
-
-def test_rows_are_those_of_the_footers(dataset):
-    assert Loader(str(dataset), batch_size=64).rows == 1_000
-
-
-def test_the_stems_are_never_read(dataset, columns_read):
-    read(Loader(str(dataset), batch_size=64))
-    assert columns_read == [["label", "length", "tokens"]] * GROUPS
-
-
-def test_no_more_is_read_ahead_than_the_window_and_a_few_row_groups(dataset, columns_read):
-    with Loader(str(dataset), batch_size=16, shuffle_rows=100).epoch(1) as batches:
+def test_streamed_no_more_is_read_ahead_than_the_window_and_a_few_row_groups(dataset, columns_read):
+    with loader_of(dataset, batch_size=16, window=100, ahead=1).epoch(1) as batches:
         next(batches)
         time.sleep(0.3)  # time for more, were more allowed
-        assert len(columns_read) <= 8
+        assert len(columns_read) <= 3 + 3 + 5, "two windows of three row groups, and petastorm's own"
 
 
-def test_no_thread_is_left_after_an_interrupted_loop(dataset):
+@WAYS
+def test_no_thread_is_left_after_an_interrupted_loop(dataset, memory):
     before = set(threading.enumerate())
-    with pytest.raises(KeyboardInterrupt), Loader(str(dataset), batch_size=8, shuffle_rows=50).epoch(1) as batches:
+    with (
+        pytest.raises(KeyboardInterrupt) as caught,
+        loader_of(dataset, batch_size=8, window=50, memory=memory).epoch(1) as batches,
+    ):
         next(batches)
-        assert set(threading.enumerate()) - before, "petastorm reads in threads"
+        assert set(threading.enumerate()) - before
         raise KeyboardInterrupt
-    assert set(threading.enumerate()) == before
+    assert caught.value, "kept, and with it the frames that it passed"
+    assert not set(threading.enumerate()) - before
 
 
-def test_rows_handed_out_while_petastorm_asks_whether_it_is_done_are_not_lost(tmp_path, rows, monkeypatch):
-    modern_arrow.adapt()
-    from petastorm.workers_pool.thread_pool import ThreadPool
-    from petastorm.workers_pool.ventilator import ConcurrentVentilator
-
-    pq.write_table(rows, tmp_path / "part-0.parquet", row_group_size=500)
-    start, all_workers_done = ConcurrentVentilator.start, ThreadPool.all_workers_done
-    waiting = []
-
-    def hand_out_after_the_answer(pool):
-        answer = all_workers_done(pool)
-        while waiting:
-            start(ventilator := waiting.pop())
-            while not ventilator.completed():
-                time.sleep(0.01)
-        return answer
-
-    def keep_waiting(ventilator):
-        waiting.append(ventilator)
-
-    monkeypatch.setattr(ConcurrentVentilator, "start", keep_waiting)
-    monkeypatch.setattr(ThreadPool, "all_workers_done", hand_out_after_the_answer)
-    assert len(read(Loader(str(tmp_path), batch_size=64))) == 1_000
+def test_no_thread_is_left_when_the_interrupt_comes_while_the_batches_made_ready_wait(dataset):
+    before = set(threading.enumerate())
+    with (
+        pytest.raises(KeyboardInterrupt) as caught,
+        loader_of(dataset, batch_size=8, window=50, ahead=1).epoch(1) as batches,
+    ):
+        next(batches)
+        time.sleep(0.3)  # the one made ready lies there, the next one waits, and petastorm's results wait too
+        raise KeyboardInterrupt
+    assert caught.value
+    assert not set(threading.enumerate()) - before
 
 
-def test_a_dataset_that_changes_while_it_is_read_is_refused(dataset):
-    loader = Loader(str(dataset), batch_size=64)
+def test_no_thread_is_left_where_the_reading_fails(dataset):
+    loader, before = loader_of(dataset), set(threading.enumerate())
+    broken = dataset / "part-00001.snappy.parquet"
+    broken.write_bytes(b"PAR1" + bytes(2000) + broken.read_bytes()[2004:])
+    with pytest.raises(InputFault, match="cannot be read") as caught:
+        read(loader)
+    assert caught.value
+    assert not set(threading.enumerate()) - before
+
+
+@WAYS
+def test_a_dataset_that_changes_before_it_is_read_is_refused_in_the_loop(dataset, memory):
+    loader = loader_of(dataset, memory=memory)
     (dataset / "part-00001.snappy.parquet").unlink()
     with pytest.raises(InputFault, match="667 rows came, 1000 were there at the start: something else writes"):
         read(loader)
 
 
-def test_a_row_group_that_cannot_be_read_is_named_with_its_file_and_nothing_else_is_said(dataset, capfd):
-    broken = dataset / "part-00001.snappy.parquet"
-    content = bytearray(broken.read_bytes())
-    content[100:2000] = bytes(1900)
-    broken.write_bytes(content)
-    with pytest.raises(InputFault, match=rf"^{broken} cannot be read: .*; run `prepare` again$"):
-        read(Loader(str(dataset), batch_size=64))
-    assert capfd.readouterr() == ("", "")
+@pytest.fixture
+def petastorm_objects(monkeypatch):
+    """Weak references to each reader, pool, worker, thread and ventilator that petastorm makes from now on."""
+    modern_arrow.adapt()
+    from petastorm.arrow_reader_worker import ArrowReaderWorker
+    from petastorm.reader import Reader
+    from petastorm.workers_pool.thread_pool import ThreadPool, WorkerThread
+    from petastorm.workers_pool.ventilator import ConcurrentVentilator
+
+    made = []
+    for kind in (Reader, ThreadPool, WorkerThread, ArrowReaderWorker, ConcurrentVentilator):
+
+        def noting(self, *arguments, original=kind.__init__, **options):
+            made.append(weakref.ref(self))
+            original(self, *arguments, **options)
+
+        monkeypatch.setattr(kind, "__init__", noting)
+    return made
 
 
-def test_any_name_of_a_folder_will_do(tmp_path, dataset):
-    odd = dataset.rename(tmp_path / "Твиты #1 50%20?")
-    assert len(read(Loader(f"{odd}/", batch_size=64))) == 1_000
+@pytest.mark.parametrize("interrupted", [False, True], ids=["to the end", "interrupted"])
+def test_of_a_streamed_epoch_nothing_of_petastorm_stays_even_without_a_collection(
+    dataset, petastorm_objects, interrupted
+):
+    loader, before = loader_of(dataset, readers=2), set(threading.enumerate())
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(5):
+            with loader.epoch(number) as batches:
+                next(batches) if interrupted else list(batches)
+            assert [made() for made in petastorm_objects if made()] == []
+    finally:
+        gc.enable()
+    assert len(petastorm_objects) == 5 * 2 * 5, "five epochs, two readers, five kinds: or this test would show nothing"
+    assert not set(threading.enumerate()) - before
 
 
-def test_a_dataset_in_an_object_store_reads_alike(dataset):
-    fsspec.filesystem("memory").put(str(dataset), "/bucket/train", recursive=True)
-    remote = read(Loader("memory://bucket/train", batch_size=64, shuffle_rows=100))
-    assert remote == read(Loader(str(dataset), batch_size=64, shuffle_rows=100))
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other allocators are not told")
+def test_after_an_epoch_freed_memory_goes_back_to_the_system(dataset, monkeypatch):
+    from tonality.reader import freed_memory
+
+    told = []
+    assert freed_memory._malloc_trim() is not None
+    monkeypatch.setattr(freed_memory, "_malloc_trim", lambda: told.append)
+    loader = loader_of(dataset)
+    read(loader)
+    with pytest.raises(KeyError), loader.epoch(2):
+        raise KeyError
+    assert told == [0, 0]

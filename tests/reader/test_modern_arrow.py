@@ -8,10 +8,12 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from small_datasets import VOCABULARY
 
 from tonality.faults import Fault
 from tonality.reader import modern_arrow
 from tonality.reader.loader import Loader
+from tonality.reader.row_groups import RowGroups
 
 
 def test_another_release_of_petastorm_is_refused_with_found_wanted_and_remedy(monkeypatch):
@@ -38,8 +40,9 @@ import numpy, pyarrow, pyarrow.parquet as pq
 before = [(module, dict(vars(module))) for module in (pyarrow, pq, numpy)]
 
 from tonality.reader.loader import Loader
-with Loader({str(dataset)!r}, batch_size=64, shuffle_rows=100).epoch(1) as batches:
-    assert sum(len(batch.labels) for batch in batches) == 1_000
+from tonality.reader.row_groups import RowGroups
+with Loader(RowGroups({str(dataset)!r}, {VOCABULARY}), batch_size=64, window=100).epoch(1) as batches:
+    assert sum(batch.rows for batch in batches) == 1_000
 
 assert not [name for module, names in before for name in names if vars(module)[name] is not names[name]]
 assert not hasattr(pq, "ParquetDatasetPiece") and not hasattr(numpy, "unicode_") and not hasattr(pyarrow, "hdfs")
@@ -74,8 +77,8 @@ def test_a_hostile_common_metadata_is_never_unpickled(dataset, tmp_path):
 
     schema = pq.read_schema(dataset / "part-00000.snappy.parquet")
     pq.write_metadata(schema.with_metadata({UNISCHEMA_KEY: payload}), dataset / "_common_metadata")
-    with Loader(str(dataset), batch_size=64).epoch(1) as batches:
-        assert sum(len(batch.labels) for batch in batches) == 1_000
+    with Loader(RowGroups(str(dataset), VOCABULARY), batch_size=64).epoch(1) as batches:
+        assert sum(batch.rows for batch in batches) == 1_000
     assert not marker.exists()
 
 

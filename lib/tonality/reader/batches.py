@@ -1,8 +1,8 @@
 """Rows as batches of tweets of one length, so that a network never computes padding.
 
 Batches are drawn from windows: so many rows are collected, shuffled and dealt out by length, and what does not fill a
-batch waits for the next window. At the end tweets of neighbouring lengths share the last batches, in a segment a
-length. The batches of a window come in random order.
+batch waits for the next window. In the last window tweets of neighbouring lengths share what batches are left, in a
+segment a length. The batches of a window come in random order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,41 +36,41 @@ class Batch(NamedTuple):
 
 
 def count_batches(rows: int, batch_size: int) -> int:
-    """How many batches so many rows make: every one is full but the last."""
+    """How many batches so many rows make: every one is full but one."""
     return -(-rows // batch_size)
 
 
 def in_batches(
     groups: Iterable[Rows], batch_size: int, window: int, generator: np.random.Generator | None
 ) -> Iterator[Batch]:
-    """All rows, each once, in batches of batch_size; the last may be smaller.
+    """All rows, each once, in batches of batch_size, of which one may be smaller.
 
     A window has at least `window` rows, where so many are left. Without a generator nothing is shuffled.
     """
     left: Rows | None = None
-    for drawn in _windows(groups, window):
+    for drawn, is_last in _windows(groups, window):
         rows = drawn if left is None else Rows.concatenate([left, drawn])
         order = np.arange(len(rows)) if generator is None else generator.permutation(len(rows))
-        full, others = _deal(rows, order, batch_size)
-        for chosen in full if generator is None else _shuffled(full, generator):
-            yield _batch(rows, chosen)
+        batches, others = _deal(rows, order, batch_size)
+        if is_last:
+            # among the full ones: were they all learned at the end, weights would lean towards them
+            batches += [others[at : at + batch_size] for at in range(0, len(others), batch_size)]
+        numbers = range(len(batches)) if generator is None else generator.permutation(len(batches))
+        for number in numbers:
+            yield _batch(rows, batches[number])
         left = rows.take(others)
-    if left is not None and len(left):
-        others = np.arange(len(left))
-        last = [others[at : at + batch_size] for at in range(0, len(others), batch_size)]
-        for chosen in last if generator is None else _shuffled(last, generator):
-            yield _batch(left, chosen)
 
 
-def _windows(groups: Iterable[Rows], window: int) -> Iterator[Rows]:
+def _windows(groups: Iterable[Rows], window: int) -> Iterator[tuple[Rows, bool]]:
+    """At least so many rows at a time, each time with whether they are the last."""
     waiting: list[Rows] = []
     for rows in groups:
-        waiting.append(rows)
         if sum(map(len, waiting)) >= window:
-            yield Rows.concatenate(waiting)
+            yield Rows.concatenate(waiting), False
             waiting = []
+        waiting.append(rows)
     if waiting:
-        yield Rows.concatenate(waiting)
+        yield Rows.concatenate(waiting), True
 
 
 def _deal(rows: Rows, order: NDArray[np.int64], batch_size: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
@@ -83,10 +83,6 @@ def _deal(rows: Rows, order: NDArray[np.int64], batch_size: int) -> tuple[list[N
         full += [same[at : at + batch_size] for at in range(0, end, batch_size)]
         others.append(same[end:])
     return full, np.concatenate(others)
-
-
-def _shuffled(batches: list[NDArray[np.int64]], generator: np.random.Generator) -> list[NDArray[np.int64]]:
-    return [batches[number] for number in generator.permutation(len(batches))]
 
 
 def _batch(rows: Rows, chosen: NDArray[np.int64]) -> Batch:

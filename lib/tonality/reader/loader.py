@@ -1,12 +1,13 @@
 """A dataset's batches, epoch by epoch: from memory where the dataset fits, else read anew each time."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
+from tonality.reader import freed_memory
 from tonality.reader.batches import Batch, count_batches, in_batches
 from tonality.reader.prefetch import prefetched
 from tonality.reader.row_groups import RowGroups
@@ -53,15 +54,22 @@ class Loader:
 
     @contextmanager
     def epoch(self, number: int, skip: int = 0) -> Iterator[Iterator[Batch]]:
-        """The batches of one epoch, all full but the last, without the first `skip`.
+        """The batches of one epoch, all full but one, without the first `skip`.
 
         Threads have ended on the way out, however that is reached. Raises InputFault in the loop where the dataset
         cannot be read.
         """
-        with prefetched(islice(self._in_order(number), skip, None), self._ahead) as batches:
-            yield batches
+        try:
+            # closed here, once its thread has ended: an exception's traceback would keep it, and petastorm's threads
+            with (
+                closing(self._in_order(number)) as all_batches,
+                prefetched(islice(all_batches, skip, None), self._ahead) as batches,
+            ):
+                yield batches
+        finally:
+            freed_memory.give_back()
 
-    def _in_order(self, epoch: int) -> Iterator[Batch]:
+    def _in_order(self, epoch: int) -> Generator[Batch]:
         order, draws = self._generators(epoch) if self._window else (None, None)
         if self._fits:
             self._kept = self._kept or self._read_all()

@@ -27,6 +27,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 
@@ -106,18 +107,35 @@ class _Piece:
         self._open = open_file_func
 
     def get_metadata(self) -> pq.FileMetaData:
-        with self._open(self.path) as file:
+        with self._reading() as file:
             return pq.read_metadata(file)
 
     def read(self, columns: set[str], partitions: object) -> pa.Table:
         """The row group's columns. Partitions are not joined in: a training row has none."""
         del partitions
+        with self._reading() as file:
+            # petastorm passes a set, whose order changes with the process
+            table = pq.ParquetFile(file).read_row_group(self.row_group, columns=sorted(columns))
+        # petastorm would stack these into a matrix, fail and say neither where nor, of a null, why
+        for name in table.column_names:
+            if pa.types.is_list(table[name].type) and not _is_matrix(table[name]):
+                raise UnreadableFile(self.path, f"its column {name} holds lists of several lengths, or none at all")
+        return table
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """The open file; what goes wrong in reading it is named after it."""
         try:
             with self._open(self.path) as file:
-                # petastorm passes a set, whose order changes with the process
-                return pq.ParquetFile(file).read_row_group(self.row_group, columns=sorted(columns))
+                yield file
         except (OSError, pa.ArrowInvalid) as error:
             raise UnreadableFile(self.path, str(error).partition("\n")[0].rstrip(".")) from error
+
+
+def _is_matrix(lists: pa.ChunkedArray) -> bool:
+    """Whether there are lists only, and all of one length."""
+    bounds = pc.min_max(pc.list_value_length(lists), skip_nulls=False).as_py()
+    return lists.null_count == 0 and bool(bounds["min"] == bounds["max"])
 
 
 class _Dataset:

@@ -47,6 +47,8 @@ class RowGroups:
         system, path = locations.filesystem(location)
         self._location = location
         self._system = DirFileSystem(path, system)
+        # fsspec lists an object store's folder once a process; Spark may have written there since
+        self._system.invalidate_cache()
         self._vocabulary = vocabulary
         self.shard = shard
         self._shards = shards
@@ -78,7 +80,7 @@ class RowGroups:
         loop where a row group cannot be read, holds what is no training row, or where the files change meanwhile.
         """
         modern_arrow.adapt()
-        with ExitStack() as stack:
+        with ExitStack() as stack, self._named():
             readers = [stack.enter_context(closing(_Reader(self._open(i, seed)))) for i in range(self._readers)]
             yield self._counted(_in_turn([iter(reader) for reader in readers]))
 
@@ -100,19 +102,24 @@ class RowGroups:
 
     def _counted(self, groups: Iterator[Any]) -> Iterator[Rows]:
         count = 0
-        try:
-            for group in groups:
-                count += len(group.length)
-                yield self._checked(group)
-        except modern_arrow.UnreadableFile as broken:
-            raise InputFault(
-                f"{locations.join(self._location, broken.path)} cannot be read: {broken.why}; run `prepare` again"
-            ) from broken
+        for group in groups:
+            count += len(group.length)
+            yield self._checked(group)
         if count != self.rows:
             raise InputFault(
                 f"{self._location}: {count} rows came, {self.rows} were there at the start: "
                 f"something else writes to this dataset; train again when it has finished"
             )
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Inside, a file that cannot be read is named as the user knows it."""
+        try:
+            yield
+        except modern_arrow.UnreadableFile as broken:
+            raise InputFault(
+                f"{locations.join(self._location, broken.path)} cannot be read: {broken.why}; run `prepare` again"
+            ) from broken
 
     def _checked(self, group: Any) -> Rows:
         """The row group as Rows, once it holds nothing that no network can learn from."""
@@ -151,6 +158,9 @@ class _Reader:
         """Stop and join the reader's threads; petastorm's own `with` would also print to stdout."""
         self._reader.stop()
         self._reader.join()
+        # The pool, its workers and the ventilator hold each other in circles, with all that was read ahead: they would
+        # stay until Python's collector comes by, which may be epochs later.
+        vars(self._reader._workers_pool).clear()
 
 
 def _in_turn(readers: list[Iterator[Any]]) -> Iterator[Any]:

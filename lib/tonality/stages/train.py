@@ -27,6 +27,7 @@ from tonality.text.numbering import vocabulary_fingerprint
 from tonality.training.card import card
 from tonality.training.checkpoint import Checkpoint
 from tonality.training.group import ALONE, Group, joined
+from tonality.training.interruption import Interrupted
 from tonality.training.loop import Trained, train
 from tonality.training.progress import Progress
 from tonality.training.recipe import Recipe, choose_device
@@ -134,11 +135,15 @@ def _checkpoint(settings: Settings, data: _Data, shape: Shape, recipe: Recipe) -
     sides = [RowGroups(data.side(name), data.stems).fingerprint for name in ("train", "valid")]
     decisive = [asdict(shape), recipe.identity(), settings.train.processes, sides]
     identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
-    return Checkpoint(join(data.root, "checkpoint", "train.safetensors"), identity)
+    return Checkpoint(_checkpoint_place(data.root), identity)
+
+
+def _checkpoint_place(root: str) -> str:
+    return join(root, "checkpoint", "train.safetensors")
 
 
 def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
-    """Train in several processes. Raises the Fault that one of them has met."""
+    """Train in several processes. Raises the Fault that one of them has met, and Interrupted on Ctrl-C."""
     from tonality.distributor import run_in_processes
 
     asked = settings.train.processes
@@ -147,18 +152,24 @@ def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
     if isinstance(system, LocalFileSystem):  # executors work in folders of their own
         settings = settings.model_copy(update={"paths": settings.paths.model_copy(update={"root": root})})
     faults = join(settings.paths.root, "runs", f"{record.id}.faults")
-    run_in_processes(_train_in_group, (settings.model_dump_json(),), asked, settings.spark, faults)
+    try:
+        run_in_processes(_train_in_group, (settings.model_dump_json(),), asked, settings.spark, faults)
+    except KeyboardInterrupt as interruption:
+        place = _checkpoint_place(settings.paths.root)
+        if interruption.args or not system.exists(place):
+            raise
+        raise Interrupted(f"train again and it goes on from {place}") from interruption
 
 
 def _train_in_group(settings_json: str) -> None:
     """What each of several processes does."""
-    from tonality.distributor import Announcer
+    from tonality.distributor import announcer
 
     settings = Settings.model_validate_json(settings_json)
     with explained(settings):
         device = choose_device(settings.train.device, int(os.environ["LOCAL_RANK"]))
         with joined(device) as group:
-            progress = Progress(Announcer()) if group.rank == 0 else None
+            progress = Progress(announcer()) if group.rank == 0 else None
             _train(settings, _Data.read(settings.paths.root), device, progress, group)
 
 

@@ -48,9 +48,10 @@ class Learner:
         self._lanes.close()
 
     def step(self, batch: Batch, rows: int, rate: float, draw: tuple[int, int]) -> Tensor:
-        """One step on a batch at this learning rate; the batch's summed loss before it (), nats, on the device.
+        """One step on a batch at this learning rate; the summed loss before it (), nats, on the device.
 
-        `rows` are those of all processes' batches. `draw` names the step: the same name has the same dropout.
+        `rows` and the loss are those of all processes' batches. `draw` names the step: the same name has the same
+        dropout.
         """
         touched = self._embedding.touch(batch.stems)
         # of several processes, the network's gradients are averaged on the way; the embedding's are summed here
@@ -58,6 +59,7 @@ class Learner:
         loss, gradient = self._lanes.backward(touched.weight, batch, self._dropout(batch, draw), scale)
         if self._group.size > 1:
             gradient = self._group.sum(gradient).div_(self._group.size)
+            loss = self._group.sum(loss if batch.rows else torch.zeros_like(loss))
         if self._recipe.clip_norm:
             _clip([gradient, *_gradients(self._learned)], self._recipe.clip_norm)
         self._body.param_groups[0]["lr"] = rate

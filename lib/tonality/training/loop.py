@@ -77,7 +77,7 @@ class _Standing:
     rows: int = 0
     """Their rows, in all processes."""
     loss: float = 0.0
-    """Their cross-entropy, summed, of this process; nats."""
+    """Their cross-entropy, summed; nats."""
     seconds: float = 0.0
     """What they took."""
     epochs: tuple[Epoch, ...] = ()
@@ -202,7 +202,7 @@ class _Training:
                 draw = standing.epoch, standing.step
                 unseen.append((batch, self._learner.step(batch, rows, self._learning_rate(standing), draw)))
                 saves = standing.step % self._recipe.checkpoint_steps == 0
-                ends = self._interruption.asked  # asked once: a signal may come at any time
+                ends = self._is_asked_to_end  # asked once: a signal may come at any time
                 if saves or ends or len(unseen) == looks:
                     self._look(standing, unseen, time.monotonic() - started)
                 if saves or ends:
@@ -210,6 +210,11 @@ class _Training:
                 if ends:
                     raise Interrupted(self._way_on())
         self._look(standing, unseen, time.monotonic() - started)
+
+    @property
+    def _is_asked_to_end(self) -> bool:
+        """Of several processes the first decides, since it saves; the others end because it does."""
+        return self._interruption.asked and self._group.rank == 0
 
     def _look(self, standing: _Standing, unseen: list[tuple[Batch, Tensor]], seconds: float) -> None:
         """At the losses of the last steps, which a GPU is waited for."""
@@ -220,7 +225,7 @@ class _Training:
         standing.loss += sum(losses)
         standing.seconds = seconds
         if self._progress and standing.rows:
-            self._progress.step(standing.rows, standing.loss * self._group.size / standing.rows)
+            self._progress.step(standing.rows, standing.loss / standing.rows)
 
     def _validate(self, standing: _Standing) -> None:
         """The epoch ends with its measures; its weights are kept where they are the best so far."""
@@ -228,7 +233,7 @@ class _Training:
         self._learner.settle()
         valid = measure(*predict(self._learner, self._validation, self._group))
         _require_finite(valid.log_loss, f"the validation of epoch {standing.epoch}")
-        loss = self._group.sum(torch.tensor(standing.loss, dtype=torch.float64)).item() / standing.rows
+        loss = standing.loss / standing.rows
         epoch = Epoch(
             standing.epoch,
             loss,

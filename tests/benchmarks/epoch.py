@@ -1,0 +1,183 @@
+"""Seconds of each epoch of training, reading included, on this machine's GPU or processor: a table, and JSON.
+
+    python tests/benchmarks/epoch.py [--data ROOT] [--rows N] [--device auto|cuda|cpu] [--precision NAME]
+                                     [--batch-size N] [--epochs N] [--json FILE]
+
+ROOT is what `tonality prepare` made. Without it a dataset is written first, and its writing not counted: stems from a
+vocabulary of 100,000 that are as frequent as Zipf says, tweets of 13 stems on average, and labels that follow from the
+stems. Training is that of `tonality train`, with the defaults of [train] but for what is given here. It needs torch,
+pyarrow and Petastorm, and neither Spark nor Java.
+
+The first epoch reads the dataset, and on a GPU loads its kernels; the later ones show what an epoch costs. The figures
+are the machine's.
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from tonality import schema
+from tonality.corpus.note import read_note
+from tonality.faults import Fault
+from tonality.network.lstm import Shape
+from tonality.reader.row_groups import RowGroups
+from tonality.setting_types import in_bytes
+from tonality.settings import Settings
+from tonality.training.loop import Epoch, Trained, train
+from tonality.training.recipe import Recipe, choose_device
+
+VOCABULARY = 100_000
+WIDTH, LONGEST, MEAN_LENGTH = 100, 47, 13
+GROUP_ROWS, FILES = 8_192, 4
+VALID_SHARE = 5
+"""One validation row for so many training rows."""
+TELLING_SHARE = 0.3
+"""Of the stems, that lean to one label."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, metavar="ROOT", help="a root that `prepare` filled (a synthetic dataset)")
+    parser.add_argument("--rows", type=int, default=160_000, help="training rows of the synthetic dataset (160000)")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="where to train (auto)")
+    parser.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of numbers (auto)"
+    )
+    parser.add_argument("--batch-size", type=int, help="tweets of a step (that of [train])")
+    parser.add_argument("--epochs", type=int, default=3, help="passes over the training side (3)")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = options.data or write_dataset(Path(folder), options.rows)
+        try:
+            vocabulary = read_note(str(root)).stems + schema.FIRST_STEM_ID if options.data else VOCABULARY
+            report = measure(root, vocabulary, recipe(options), options.device)
+        except Fault as fault:
+            raise SystemExit(str(fault)) from fault
+    print(table(report))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def recipe(options: argparse.Namespace) -> Recipe:
+    """The defaults of [train] but for what is given; all epochs are gone through."""
+    defaults = Settings().train
+    asked = defaults.model_dump(include={field.name for field in fields(Recipe)})
+    given = {"precision": options.precision, "epochs": options.epochs, "patience": 0}
+    if options.batch_size:
+        given["batch_size"] = options.batch_size
+    return Recipe(**{**asked, "memory": in_bytes(defaults.memory), **given})
+
+
+def measure(root: Path, vocabulary: int, asked: Recipe, device: str) -> dict[str, Any]:
+    """Train, and what there is to tell of it."""
+    sides = {name: str(root / "dataset" / f"split={name}") for name in ("train", "valid")}
+    rows = {name: RowGroups(side, vocabulary).rows for name, side in sides.items()}
+    trained = train(Shape(vocabulary), sides["train"], sides["valid"], asked, choose_device(device))
+    epochs = [figures(epoch, rows["train"]) for epoch in trained.epochs]
+    return {
+        "machine": machine(trained),
+        "rows": rows,
+        "vocabulary": vocabulary,
+        "batch_size": asked.batch_size,
+        "first_epoch_seconds": epochs[0]["seconds"],
+        "best_later_epoch_seconds": min((epoch["seconds"] for epoch in epochs[1:]), default=None),
+        "accuracy": trained.best.valid.accuracy,
+        "epochs": epochs,
+    }
+
+
+def figures(epoch: Epoch, rows: int) -> dict[str, Any]:
+    seconds = rows / epoch.rows_per_second
+    return {
+        "number": epoch.number,
+        "seconds": seconds,
+        "rows_per_second": epoch.rows_per_second,
+        "validation_seconds": epoch.seconds - seconds,
+        "loss": epoch.loss,
+        "valid_log_loss": epoch.valid.log_loss,
+        "accuracy": epoch.valid.accuracy,
+    }
+
+
+def machine(trained: Trained) -> dict[str, Any]:
+    return {
+        "device": trained.device,
+        "precision": trained.precision,
+        "threads": trained.threads,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "python": platform.python_version(),
+        "cuda": torch.version.cuda,
+        "versions": {name: version(name) for name in ("torch", "numpy", "pyarrow", "petastorm")},
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    where, rows = report["machine"], report["rows"]
+    later = report["best_later_epoch_seconds"]
+    lines = [
+        f"{where['device']}, torch {where['versions']['torch']}, {where['precision']}, {where['threads']} threads; "
+        f"{rows['train']:,} tweets to learn from, {rows['valid']:,} to validate on, batches of {report['batch_size']}",
+        "",
+        f"{'epoch':>5}{'seconds':>10}{'rows/s':>12}{'validation s':>14}{'loss':>9}{'accuracy':>10}",
+    ]
+    lines += [
+        f"{epoch['number']:>5}{epoch['seconds']:>10.2f}{epoch['rows_per_second']:>12,.0f}"
+        f"{epoch['validation_seconds']:>14.2f}{epoch['loss']:>9.4f}{epoch['accuracy']:>10.4f}"
+        for epoch in report["epochs"]
+    ]
+    best = f"{later:.2f} s, {rows['train'] / later:,.0f} rows/s" if later else "there is none"
+    return "\n".join([*lines, "", f"first epoch {report['first_epoch_seconds']:.2f} s; best later epoch: {best}"])
+
+
+# The synthetic dataset
+
+
+def write_dataset(root: Path, rows: int) -> Path:
+    """Both sides, as `prepare` writes them. The root."""
+    draws = np.random.default_rng(2016)
+    ids = VOCABULARY - schema.FIRST_STEM_ID
+    chances = np.cumsum(1 / (np.arange(ids) + 2.7))  # Mandelbrot's form of Zipf's law
+    leanings = np.where(draws.random(ids) < TELLING_SHARE, draws.normal(size=ids), 0)
+    for name, count in (("train", rows), ("valid", max(1, rows // VALID_SHARE))):
+        side = root / "dataset" / f"split={name}"
+        side.mkdir(parents=True)
+        tweets = draw_tweets(count, chances / chances[-1], leanings, draws)
+        part_rows = -(-count // FILES)
+        for number, start in enumerate(range(0, count, part_rows)):
+            part = tweets[start : start + part_rows]
+            pq.write_table(part, side / f"part-{number:05}.parquet", row_group_size=GROUP_ROWS, compression="zstd")
+    return root
+
+
+def draw_tweets(
+    count: int, chances: NDArray[np.float64], leanings: NDArray[np.float64], draws: np.random.Generator
+) -> pa.Table:
+    """So many tweets: the more its stems lean to a label, the likelier is the tweet to have it."""
+    lengths = np.clip(np.rint(draws.gamma(3.0, MEAN_LENGTH / 3.0, count)), 1, LONGEST).astype(np.int32)
+    inside = np.arange(WIDTH) < lengths[:, None]
+    stems = np.minimum(np.searchsorted(chances, draws.random(lengths.sum())), len(chances) - 1)
+    tokens = np.full((count, WIDTH), schema.PADDING_ID, np.int32)
+    tokens[inside] = stems + schema.FIRST_STEM_ID
+    starts = np.cumsum(lengths) - lengths
+    lean = np.add.reduceat(leanings[stems], starts)
+    labels = draws.random(count) < 1 / (1 + np.exp(-2 * lean))
+    padded = pa.ListArray.from_arrays(np.arange(0, tokens.size + 1, WIDTH, dtype=np.int32), tokens.ravel())
+    columns = {"tokens": padded, "length": lengths, "label": labels.astype(np.float32), "stems": [""] * count}
+    return pa.table(columns, schema=schema.DATASET)
+
+
+if __name__ == "__main__":
+    main()

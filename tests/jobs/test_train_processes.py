@@ -1,0 +1,277 @@
+"""`train` in several processes, which pyspark's TorchDistributor starts: what its user sees, and what is left behind."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyspark
+import pytest
+from pyspark.sql import SparkSession
+
+from tonality import distributor, schema
+from tonality.config import load
+from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.network.storage import read
+from tonality.record import Run
+from tonality.stages import train
+from tonality.text.numbering import vocabulary_fingerprint
+
+KNOWN: Final = ("hsperfdata", "spark-", "blockmgr-", "torch")
+"""Temporary files of Java's, and what torchrun leaves beside an executor, whose folders Spark's cluster clears away."""
+STEMS: Final = [f"слово{number}" for number in range(100)]
+WIDTH: Final = 12
+PATIENCE_SECONDS: Final = 120
+"""A run that hangs fails its test."""
+SMALL: Final = ("network.hidden=16", "network.embedding=16", "train.batch_size=64", "train.device=cpu")
+
+
+def write_side(folder: Path, groups: list[int], seed: int) -> dict[str, int]:
+    """Row groups of these sizes, of tweets whose labels follow from their stems nine times in ten."""
+    random = np.random.default_rng(seed)
+    count = sum(groups)
+    labels, lengths = random.integers(0, 2, count), random.integers(4, 9, count)
+    half = np.where(random.random((count, WIDTH)) < 0.9, labels[:, None], 1 - labels[:, None])
+    tokens = schema.FIRST_STEM_ID + random.integers(0, 50, (count, WIDTH)) + 50 * half
+    tokens[np.arange(WIDTH) >= lengths[:, None]] = schema.PADDING_ID
+    table = pa.table({"tokens": tokens.tolist(), "length": lengths, "label": labels, "stems": [""] * count})
+    folder.mkdir(parents=True)
+    with pq.ParquetWriter(folder / "part.parquet", schema.DATASET) as writer:
+        for start, size in zip(np.cumsum([0, *groups]), groups, strict=False):
+            writer.write_table(table.slice(start, size).cast(schema.DATASET), row_group_size=size)
+    return {"rows": count, "positive": int(labels.sum())}
+
+
+def write_dataset(root: Path, groups: list[int]) -> Path:
+    """What `prepare` leaves."""
+    sides = {"train": (groups, 1), "valid": ([300, 300], 2)}
+    rows = {name: write_side(root / "dataset" / f"split={name}", *how) for name, how in sides.items()}
+    columns = {"id": range(schema.FIRST_STEM_ID, schema.FIRST_STEM_ID + len(STEMS)), "stem": STEMS}
+    numbered = pa.table({**columns, "count": [10] * len(STEMS)}).select(schema.VOCABULARY.names)
+    (root / "vocabulary").mkdir()
+    pq.write_table(numbered.cast(schema.VOCABULARY), root / "vocabulary" / "part.parquet")
+    note = {
+        "vocabulary": vocabulary_fingerprint(STEMS),
+        "stems": len(STEMS),
+        "rows": rows,
+        "dropped": {},
+        "max_length": WIDTH,
+        "unknown": "train",
+        "seed": 1,
+        "valid_fraction": 0.2,
+        "rules_fingerprint": "c0ffee",
+        "rules": {"name": "ru"},
+    }
+    (root / "dataset" / "dataset.json").write_text(json.dumps(note))
+    return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "out", [600, 200, 200])
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of temporary files, which nothing may be left in, nor any process that knows of it."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    yield folder
+    assert not training_processes(folder)
+    assert not [file for file in folder.iterdir() if not file.name.startswith(KNOWN)]
+
+
+def training_processes(scratch: Path) -> dict[str, psutil.Process]:
+    """Those that train, by rank: torchrun puts them into sessions of their own, where only their command tells."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if words[-1:] and words[-1].startswith(str(scratch)) and "-m" not in words:
+                found[process.environ()["RANK"]] = process
+        except (psutil.NoSuchProcess, psutil.AccessDenied, KeyError):
+            continue
+    return found
+
+
+def run_here(root: Path, *overrides: str, processes: int = 2) -> str:
+    """The stage in the session that is there."""
+    own = [f"paths.root={root}", f"train.processes={processes}"]
+    settings = load(overrides=[*SMALL, *own, *overrides])
+    with Run("train", settings) as record:
+        return train.run(settings, record)
+
+
+def test_the_command_says_what_it_says_with_one_process_and_leaves_nothing_but_the_model(
+    root: Path, scratch: Path
+) -> None:
+    options = [*SMALL, "train.processes=2", "spark.memory=1g", "train.learning_rate=0.01", f"paths.root={root}"]
+    command = [str(Path(sys.executable).parent / "tonality"), "train"]
+    command += [part for option in options for part in ("--set", option)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+    assert done.returncode == 0, done.stderr
+    [summary] = done.stdout.splitlines()
+    assert summary.startswith("model ")
+    assert "on 600 validation rows" in summary
+    [_java, *lines] = done.stderr.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"], "no noise, nothing twice"
+    assert not list(scratch.glob("torch*")), "nor what torchrun would leave"
+    model = read(str(root / "model"))
+    assert model.metrics["processes"] == 2
+    assert model.metrics["epochs"][-1]["valid"]["accuracy"] > 0.8
+    assert [file.suffix for file in (root / "runs").iterdir()] == [".json"]
+    assert not list((root / "checkpoint").iterdir())
+
+
+def test_the_session_that_is_there_is_used_and_stays(spark: SparkSession, root: Path, capsys: Any) -> None:
+    assert "on 600 validation rows" in run_here(root, "train.batch_size=66", processes=3)
+    assert spark.range(3).count() == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [line.partition(":")[0] for line in said.err.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
+
+
+def test_fewer_row_groups_than_processes_are_refused_before_anything_is_started(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributor, "run_in_processes", lambda *_: pytest.fail("was started"))
+    with pytest.raises(InputFault, match="3 row groups with rows for 4 processes"):
+        run_here(root, processes=4)
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused_at_once(root: Path) -> None:
+    with pytest.raises(SettingsFault, match=r"train\.batch_size is 64 and train\.processes 3"):
+        run_here(root, processes=3)
+
+
+def break_second_row_group(root: Path) -> None:
+    """The first is read by the first process; of two, this is the second's."""
+    file = root / "dataset" / "split=train" / "part.parquet"
+    place = pq.ParquetFile(file).metadata.row_group(1).column(0)
+    content = bytearray(file.read_bytes())
+    content[place.data_page_offset + 12 : place.data_page_offset + 60] = b"\xff" * 48
+    file.write_bytes(content)
+
+
+def test_what_one_process_meets_is_what_its_user_reads(spark: SparkSession, root: Path, capsys: Any) -> None:
+    break_second_row_group(root)
+    with pytest.raises(InputFault, match=r"split=train/part\.parquet cannot be read: .*`prepare`"):
+        run_here(root)
+    assert "Traceback" not in capsys.readouterr().err
+    [record] = (root / "runs").iterdir()
+    assert record.suffix == ".json", "no faults are left behind"
+
+
+def test_a_full_disk_is_told_though_the_fault_cannot_be_written_down(spark: SparkSession, root: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, before[1]))
+    try:
+        with pytest.raises(Fault, match=r"no checkpoint can be written to .*: File too large"):
+            run_here(root, "train.checkpoint_steps=3")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class Bystander(threading.Thread):
+    """Does something once processes train and have written a checkpoint."""
+
+    def __init__(self, root: Path, strike: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self._checkpoint, self._strike, self._born = root / "checkpoint" / "train.safetensors", strike, time.time()
+
+    def run(self) -> None:
+        while time.time() < self._born + PATIENCE_SECONDS:
+            if self._checkpoint.exists() and self._checkpoint.stat().st_mtime > self._born:
+                return self._strike()
+            time.sleep(0.02)
+        return None
+
+
+def kill_one(scratch: Path) -> None:
+    training_processes(scratch)["1"].kill()
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_training_that_lost_a_process_or_was_interrupted_goes_on_where_it_was(
+    spark: SparkSession, root: Path, scratch: Path, capsys: Any
+) -> None:
+    long = ("train.epochs=5000", "train.patience=0")
+    Bystander(root, lambda: kill_one(scratch)).start()
+    with pytest.raises(Fault, match=r"process 1 \(they count from 0\) was ended by SIGKILL.*goes on from the last"):
+        run_here(root, *long)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert not training_processes(scratch), "the other one was ended"
+
+    Bystander(root, interrupt).start()
+    with pytest.raises(KeyboardInterrupt, match=r"train again and it goes on from .*train\.safetensors"):
+        run_here(root, *long)
+    assert not training_processes(scratch), "they have saved and ended"
+    said = capsys.readouterr().err
+    assert f"going on from {root}/checkpoint/train.safetensors: epoch" in said
+    assert "Traceback" not in said
+    assert not list((root / "runs").glob("*.faults"))
+    assert spark.range(3).count() == 3
+
+
+CLUSTER: Final = """
+import os, sys
+from tonality import distributor
+from tonality.command import main
+from tonality.session import spark_session
+from tonality.settings import SparkSettings
+
+distributor._PATIENCE_SECONDS = 0.0
+with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memory="1g")) as spark:
+    while distributor._slots(spark) < 2:
+        pass
+    for more in (["train.processes=3", "train.batch_size=66"], ["train.processes=2"], ["train.device=cuda"]):
+        options = [*sys.argv[1:], "train.processes=2", *more]
+        status = main(["train", *(part for option in options for part in ("--set", option))])
+        print("exit status", status, flush=True)
+        print("", file=sys.stderr, flush=True)
+"""
+
+
+def test_on_a_cluster_a_process_runs_in_each_slot_and_too_few_slots_are_told(root: Path, tmp_path: Path) -> None:
+    home = tmp_path / "spark"  # executors write their logs below it
+    home.mkdir()
+    for part in Path(pyspark.__path__[0]).iterdir():
+        (home / part.name).symlink_to(part)
+    environment = {**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
+    command = [sys.executable, "-c", CLUSTER, *SMALL, "paths.root=out"]
+    done = subprocess.run(
+        command,
+        cwd=root.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2 * PATIENCE_SECONDS,
+    )
+    shutil.rmtree(home / "work")
+    statuses = [line for line in done.stdout.splitlines() if line.startswith("exit status")]
+    assert statuses == ["exit status 2", "exit status 0", "exit status 3"], done.stderr
+    refused, trained, failed = done.stderr.strip().split("\n\n")
+    assert "train.processes is 3, and the cluster runs 2 tasks at once: ask spark-submit for more" in refused
+    assert [line.partition(":")[0] for line in trained.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert failed.startswith("tonality train: train.device is cuda, and torch ")
+    assert "Traceback" not in done.stderr
+    assert read(str(root / "model")).metrics["processes"] == 2
