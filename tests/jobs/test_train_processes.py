@@ -242,7 +242,7 @@ distributor._PATIENCE_SECONDS = 0.0
 with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memory="1g")) as spark:
     while distributor._slots(spark) < 2:
         pass
-    for more in (["train.processes=3", "train.batch_size=66"], ["train.processes=2"], ["train.device=cuda"]):
+    for more in (["train.processes=3", "train.batch_size=66"], ["train.processes=2"]):
         options = [*sys.argv[1:], "train.processes=2", *more]
         status = main(["train", *(part for option in options for part in ("--set", option))])
         print("exit status", status, flush=True)
@@ -268,10 +268,9 @@ def test_on_a_cluster_a_process_runs_in_each_slot_and_too_few_slots_are_told(roo
     )
     shutil.rmtree(home / "work")
     statuses = [line for line in done.stdout.splitlines() if line.startswith("exit status")]
-    assert statuses == ["exit status 2", "exit status 0", "exit status 3"], done.stderr
-    refused, trained, failed = done.stderr.strip().split("\n\n")
+    assert statuses == ["exit status 2", "exit status 0"], done.stderr
+    refused, trained = done.stderr.strip().split("\n\n")
     assert "train.processes is 3, and the cluster runs 2 tasks at once: ask spark-submit for more" in refused
     assert [line.partition(":")[0] for line in trained.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
-    assert failed.startswith("tonality train: train.device is cuda, and torch ")
     assert "Traceback" not in done.stderr
     assert read(str(root / "model")).metrics["processes"] == 2

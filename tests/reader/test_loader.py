@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from small_datasets import GROUPS, VOCABULARY, as_pyarrow_reads
+from small_datasets import GROUP_ROWS, GROUPS, VOCABULARY, as_pyarrow_reads
 
 from tonality.faults import InputFault
 from tonality.reader import modern_arrow
@@ -158,6 +158,12 @@ def test_a_dataset_above_the_memory_is_streamed(dataset, columns_read):
         read(loader, 2)
         counts.append(len(columns_read))
     assert counts == [0, GROUPS]
+
+
+def test_streamed_the_row_groups_come_in_another_order_each_epoch(dataset):
+    loader = loader_of(dataset, batch_size=4, window=1)
+    firsts = [min(stems[0] for batch in batches_of(loader, number)[:4] for stems, *_ in batch) for number in range(4)]
+    assert len({first // GROUP_ROWS for first in firsts}) > 1
 
 
 def test_streamed_no_more_is_read_ahead_than_the_window_and_a_few_row_groups(dataset, columns_read):

@@ -60,7 +60,7 @@ class Loader:
         cannot be read.
         """
         try:
-            # closed here, once its thread has ended: an exception's traceback would keep it, and petastorm's threads
+            # closed here, once its thread has ended, and with it petastorm's: not whenever the last reference goes
             with (
                 closing(self._in_order(number)) as all_batches,
                 prefetched(islice(all_batches, skip, None), self._ahead) as batches,
