@@ -55,7 +55,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def explain(error: BaseException, settings: Settings) -> Fault | None:
     """The fault that an exception comes from, which the user can mend; None where it may be a fault of ours."""
-    for explainer in (_of_system, _of_memory, _of_java, _of_lost_java, _of_parquet, _of_output):
+    for explainer in (_of_system, _of_memory, _of_java, _of_lost_java, _of_object_store, _of_parquet, _of_output):
         for link in _chain(error):
             if fault := explainer(link, settings):
                 return fault
@@ -113,6 +113,22 @@ def _java_status() -> int | None:
     process = getattr(getattr(context, "_gateway", None), "proc", None)
     with suppress(subprocess.TimeoutExpired):
         return process.wait(timeout=5) if process else None
+    return None
+
+
+def _of_object_store(link: BaseException, settings: Settings) -> Fault | None:
+    """What Amazon's library, which s3fs stands on, says where it gets no answer."""
+    if not type(link).__module__.startswith("botocore"):
+        return None
+    root, what = settings.paths.root, _first_line(str(link))
+    match type(link).__name__:
+        case "NoCredentialsError" | "PartialCredentialsError":
+            return Fault(
+                f"{root}: no credentials for this object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+                f"AWS_PROFILE, or give this machine a role"
+            )
+        case "EndpointConnectionError" | "ConnectTimeoutError" | "ReadTimeoutError":
+            return Fault(f"{root}: the object store does not answer: {what}: look at AWS_ENDPOINT_URL and the network")
     return None
 
 
