@@ -232,15 +232,15 @@ class NetworkSettings(Section):
 class TrainSettings(Section):
     """The training loop."""
 
-    batch_size: int = Field(256, ge=1)
+    batch_size: int = Field(128, ge=1)
     """Tweets of a step, over all processes, whose number must divide it."""
     epochs: int = Field(2, ge=1)
     """Passes over the training side; the best by validation log loss is kept."""
-    learning_rate: float = Field(0.005, gt=0, le=100)
+    learning_rate: float = Field(0.0025, gt=0, le=100)
     """Adam's step size at the start."""
     decay: Literal["none", "linear", "cosine"] = "linear"
     """How the step size falls, to 0 at the end of the last epoch."""
-    clip_norm: float = Field(0.0, ge=0)
+    clip_norm: float = Field(0.5, ge=0)
     """The largest norm of a step's gradient, a longer one is shortened to it; 0: none is."""
     patience: int = Field(2, ge=0)
     """Epochs without a better validation log loss after which training ends; 0: it goes through all epochs."""
