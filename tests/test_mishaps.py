@@ -3,12 +3,14 @@
 import errno
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import botocore.exceptions
 import pytest
 import torch
 from pyspark.sql import functions as F  # noqa: N812
@@ -107,6 +109,22 @@ def test_a_file_system_that_is_read_only_is_said_to_be(said, mounted):
     place = mounted("ro")
     _, message = said(lambda: (place / "file").write_text("a"))
     assert message.startswith(f"{place}/file: read-only file system: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (botocore.exceptions.NoCredentialsError(), "no credentials for this object store: set AWS_ACCESS_KEY_ID"),
+        (botocore.exceptions.EndpointConnectionError(endpoint_url="http://store"), 'does not answer: .*"http://store"'),
+    ],
+)
+def test_an_object_store_that_lets_nobody_in_is_said_to_with_what_to_do(settings, said, error, what):
+    def refuse():
+        raise error
+
+    kind, message = said(refuse)
+    assert kind is Fault
+    assert re.match(f"{settings.paths.root}: .*{what}", message)
 
 
 def test_a_mishap_is_found_behind_what_failed_because_of_it(said):

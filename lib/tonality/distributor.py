@@ -1,54 +1,37 @@
 """Several processes that work together, started through Spark: on this machine, or one a task slot of the cluster.
 
-pyspark's TorchDistributor starts torchrun, and torchrun the processes. Both talk at length and neither hands on what a
-process raised. So a process writes its Fault into a folder that all of them and the driver see, and marks the lines
-that people are to read; the other lines are shown only where a failure has no better explanation.
+pyspark's TorchDistributor starts torchrun, and torchrun the processes; what these have to tell comes by way of
+tonality.processes.
 """
 
-import io
-import json
 import logging
 import os
-import re
 import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any, Final, TextIO, cast
+from typing import Any, Final
 
 import psutil
 from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 
-from tonality.documents import to_json
-from tonality.faults import Fault, InputFault, SettingsFault
-from tonality.locations import filesystem, join
+from tonality.faults import Fault, SettingsFault
+from tonality.processes import Faults, Heard
 from tonality.session import spark_session
 from tonality.settings import SparkSettings
 
-__all__ = ["announcer", "run_in_processes"]
+__all__ = ["run_in_processes"]
 
 _PATIENCE_SECONDS: Final = 60.0
 """How long executors may take to register before their slots are counted as lacking."""
 _GRACE_SECONDS: Final = 5.0
 """How long a process whose parent is gone may go on, to save what it has learned."""
 _POLL_SECONDS: Final = 0.5
-
-_MARK: Final = "tonality: "
-"""Before a line that a process has for people."""
-_MARK_OF_FAULT: Final = "tonality's fault: "
-_KEPT_LINES: Final = 1_000
-"""Of what else the processes say."""
-
-_ENDED_BY: Final = re.compile(r"rank\s*: (\d+) [^\n]*\n\s*exitcode\s*: -(\d+) ")
-"""torchrun's report of a process that a signal has ended."""
-_GOES_ON: Final = "it goes on from the last checkpoint"
-_KINDS: Final = {kind.__name__: kind for kind in (Fault, InputFault, SettingsFault, KeyboardInterrupt)}
 
 
 def run_in_processes(
@@ -62,8 +45,8 @@ def run_in_processes(
     Raises SettingsFault where the cluster has too few slots, the Fault that a process has met, Fault where a process
     was killed, and what Spark raises where there is no such explanation.
     """
-    with _session(settings) as spark, _Faults(faults) as told, _Interruption():
-        heard = _Heard(sys.stderr)
+    with _session(settings) as spark, Faults(faults) as told, _Interruption():
+        heard = Heard(sys.stderr)
         try:
             _run(spark, heard, processes, _in_process, function, arguments, faults)
         except Fault:
@@ -77,7 +60,7 @@ def run_in_processes(
             raise fault
 
 
-def _run(spark: SparkSession, heard: "_Heard", processes: int, *call: Any) -> None:
+def _run(spark: SparkSession, heard: Heard, processes: int, *call: Any) -> None:
     master = str(spark.sparkContext.master)
     local = master.startswith("local") and "cluster" not in master
     if not local:
@@ -143,115 +126,9 @@ def _slots(spark: SparkSession) -> int:
     return int(context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile()))
 
 
-class _Heard(io.TextIOBase):
-    """What the processes say: lines with the mark go on to people, the last others are kept."""
-
-    def __init__(self, people: TextIO) -> None:
-        self._people = people
-        self._begun = ""
-        self._others: deque[str] = deque(maxlen=_KEPT_LINES)
-        self.faults: list[str] = []
-
-    def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            self._hear(line)
-        return len(text)
-
-    def _hear(self, line: str) -> None:
-        _, fault, what = line.partition(_MARK_OF_FAULT)
-        _, news, told = line.partition(_MARK)
-        if fault:
-            self.faults.append(what)
-        elif news:
-            self._people.write(f"{told}\n")
-            self._people.flush()
-        else:
-            self._others.append(line)
-
-    def show(self) -> None:
-        """Let people read what was kept."""
-        self._people.write("".join(f"{line}\n" for line in self._others))
-        self._people.flush()
-
-    def explain(self) -> Fault | None:
-        """How a process was lost; None where a traceback tells more."""
-        text = "\n".join(self._others)
-        for rank, number in _ENDED_BY.findall(text):
-            if int(number) != signal.SIGTERM:  # which ends the others
-                name = signal.Signals(int(number)).name
-                return Fault(
-                    f"process {rank} (they count from 0) was ended by {name}, most often the system's doing when "
-                    f"memory runs out: free memory or lower train.processes, then train again: {_GOES_ON}"
-                )
-        if "Traceback" not in text:
-            return Fault(
-                f"the processes ended without a word, most often the system's doing when memory runs out: free memory "
-                f"or lower train.processes, then train again: {_GOES_ON}"
-            )
-        return None
-
-
-class _Announcer(io.TextIOBase):
-    def write(self, text: str) -> int:
-        sys.stderr.write(f"{_MARK}{text}")
-        return len(text)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-def announcer() -> TextIO:
-    """Where a process writes lines that people are to read."""
-    return cast(TextIO, _Announcer())
-
-
-class _Faults:
-    """The folder of the faults that processes have met. The driver opens it, and on the way out it is gone."""
-
-    def __init__(self, folder: str) -> None:
-        self._system, self._folder = filesystem(folder)
-
-    def __enter__(self) -> "_Faults":
-        self._system.makedirs(self._folder, exist_ok=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(FileNotFoundError):
-            self._system.rm(self._folder, recursive=True)
-
-    def tell(self, fault: BaseException) -> None:
-        """Write down what this process has met. On a full disk the driver may still hear it."""
-        told = to_json({"kind": _kind(fault), "message": str(fault)})
-        sys.stderr.write(f"{_MARK_OF_FAULT}{json.dumps(json.loads(told))}\n")
-        sys.stderr.flush()
-        with suppress(OSError):  # the folder may be gone: an interrupted driver does not wait for long
-            self._system.pipe_file(join(self._folder, f"{os.environ['RANK']}.json"), told.encode())
-
-    def read(self) -> list[str]:
-        """What was written down, in order of the processes."""
-        self._system.invalidate_cache()
-        with suppress(FileNotFoundError):
-            files = sorted(self._system.ls(self._folder, detail=False))
-            return [text for file in files if (text := self._system.cat_file(file).decode())]
-        return []
-
-    def first(self, heard: _Heard) -> BaseException | None:
-        """The first fault that a process met, as its own exception."""
-        for text in [*self.read(), *heard.faults]:
-            with suppress(ValueError):  # a full disk took half of it, or the line was cut
-                told = json.loads(text)
-                return _KINDS[told["kind"]](told["message"])
-        return None
-
-
-def _kind(fault: BaseException) -> str:
-    return next(kind.__name__ for kind in type(fault).__mro__ if kind.__name__ in _KINDS)
-
-
 def _in_process(function: Callable[..., None], arguments: tuple[str, ...], faults: str) -> None:
     """What each process does."""
-    told = _Faults(faults)
+    told = Faults(faults)
     if told.read():
         return  # Spark tries again, and the fault is still there
     _end_with_parent()

@@ -1,26 +1,31 @@
-"""Seconds of each epoch of training, reading included, on this machine's GPU or processor: a table, and JSON.
+"""Seconds and memory of each epoch of training, reading included, on this machine's GPU or processor.
 
     python tests/benchmarks/epoch.py [--data ROOT] [--rows N] [--device auto|cuda|cpu] [--precision NAME]
-                                     [--batch-size N] [--epochs N] [--json FILE]
+                                     [--batch-size N] [--epochs N] [--memory SIZE] [--json FILE]
 
 ROOT is what `tonality prepare` made. Without it a dataset is written first, and its writing not counted: stems from a
 vocabulary of 100,000 that are as frequent as Zipf says, tweets of 13 stems on average, and labels that follow from the
 stems. Training is that of `tonality train`, with the defaults of [train] but for what is given here. It needs torch,
 pyarrow and Petastorm, and neither Spark nor Java.
 
-The first epoch reads the dataset, and on a GPU loads its kernels; the later ones show what an epoch costs. The figures
-are the machine's.
+The first epoch reads the dataset, and on a GPU loads its kernels; the later ones show what an epoch costs. Memory is
+the most that the process has taken from the system by the epoch's end, the writing of a dataset included: with --data
+it is training's alone. `--epochs 10 --memory 1k` shows whether reading anew each epoch lets it grow. The figures are
+the machine's, and printed as a table and as JSON.
 """
 
 import argparse
+import io
 import json
 import os
 import platform
+import resource
+import sys
 import tempfile
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -32,10 +37,12 @@ from tonality import schema
 from tonality.corpus.note import read_note
 from tonality.faults import Fault
 from tonality.network.lstm import Shape
+from tonality.network.measures import Metrics
 from tonality.reader.row_groups import RowGroups
 from tonality.setting_types import in_bytes
 from tonality.settings import Settings
 from tonality.training.loop import Epoch, Trained, train
+from tonality.training.progress import Progress
 from tonality.training.recipe import Recipe, choose_device
 
 VOCABULARY = 100_000
@@ -57,6 +64,7 @@ def main() -> None:
     )
     parser.add_argument("--batch-size", type=int, help="tweets of a step (that of [train])")
     parser.add_argument("--epochs", type=int, default=3, help="passes over the training side (3)")
+    parser.add_argument("--memory", help="rows that take more are read anew each epoch: 1g, 1k (that of [train])")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -78,15 +86,16 @@ def recipe(options: argparse.Namespace) -> Recipe:
     given = {"precision": options.precision, "epochs": options.epochs, "patience": 0}
     if options.batch_size:
         given["batch_size"] = options.batch_size
-    return Recipe(**{**asked, "memory": in_bytes(defaults.memory), **given})
+    return Recipe(**{**asked, "memory": in_bytes(options.memory or defaults.memory), **given})
 
 
 def measure(root: Path, vocabulary: int, asked: Recipe, device: str) -> dict[str, Any]:
     """Train, and what there is to tell of it."""
     sides = {name: str(root / "dataset" / f"split={name}") for name in ("train", "valid")}
     rows = {name: RowGroups(side, vocabulary).rows for name, side in sides.items()}
-    trained = train(Shape(vocabulary), sides["train"], sides["valid"], asked, choose_device(device))
-    epochs = [figures(epoch, rows["train"]) for epoch in trained.epochs]
+    watch = Watch(io.StringIO())
+    trained = train(Shape(vocabulary), sides["train"], sides["valid"], asked, choose_device(device), progress=watch)
+    epochs = [figures(epoch, rows["train"], peak) for epoch, peak in zip(trained.epochs, watch.peaks, strict=True)]
     return {
         "machine": machine(trained),
         "rows": rows,
@@ -99,7 +108,20 @@ def measure(root: Path, vocabulary: int, asked: Recipe, device: str) -> dict[str
     }
 
 
-def figures(epoch: Epoch, rows: int) -> dict[str, Any]:
+class Watch(Progress):
+    """The process' largest size by the end of each epoch, in MiB."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.peaks: list[float] = []
+
+    def epoch(self, loss: float, valid: Metrics) -> None:
+        self.peaks.append(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform == "linux" else 2**20)
+        )
+
+
+def figures(epoch: Epoch, rows: int, peak: float) -> dict[str, Any]:
     seconds = rows / epoch.rows_per_second
     return {
         "number": epoch.number,
@@ -109,6 +131,7 @@ def figures(epoch: Epoch, rows: int) -> dict[str, Any]:
         "loss": epoch.loss,
         "valid_log_loss": epoch.valid.log_loss,
         "accuracy": epoch.valid.accuracy,
+        "peak_mib": peak,
     }
 
 
@@ -131,11 +154,11 @@ def table(report: dict[str, Any]) -> str:
         f"{where['device']}, torch {where['versions']['torch']}, {where['precision']}, {where['threads']} threads; "
         f"{rows['train']:,} tweets to learn from, {rows['valid']:,} to validate on, batches of {report['batch_size']}",
         "",
-        f"{'epoch':>5}{'seconds':>10}{'rows/s':>12}{'validation s':>14}{'loss':>9}{'accuracy':>10}",
+        f"{'epoch':>5}{'seconds':>10}{'rows/s':>12}{'validation s':>14}{'loss':>9}{'accuracy':>10}{'MiB':>7}",
     ]
     lines += [
         f"{epoch['number']:>5}{epoch['seconds']:>10.2f}{epoch['rows_per_second']:>12,.0f}"
-        f"{epoch['validation_seconds']:>14.2f}{epoch['loss']:>9.4f}{epoch['accuracy']:>10.4f}"
+        f"{epoch['validation_seconds']:>14.2f}{epoch['loss']:>9.4f}{epoch['accuracy']:>10.4f}{epoch['peak_mib']:>7,.0f}"
         for epoch in report["epochs"]
     ]
     best = f"{later:.2f} s, {rows['train'] / later:,.0f} rows/s" if later else "there is none"

@@ -49,7 +49,7 @@ def test_auto_takes_the_gpu_where_there_is_one(gpus):
 def test_each_process_of_a_machine_has_a_gpu_of_its_own_or_is_refused(gpus):
     gpus(2)
     assert [choose_device("auto", rank).index for rank in (0, 1)] == [0, 1]
-    with pytest.raises(InputFault, match="3 processes on a machine with 2 GPUs.*lower train.processes"):
+    with pytest.raises(InputFault, match=r"3 processes on a machine with 2 GPUs.*lower train\.processes"):
         choose_device("cuda", 2)
 
 

@@ -18,6 +18,7 @@ from tonality.mishaps import explained
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape
 from tonality.network.storage import check_place, read, write
+from tonality.processes import announcer
 from tonality.reader.row_groups import RowGroups
 from tonality.record import Run
 from tonality.schema import FIRST_STEM_ID, VOCABULARY
@@ -163,8 +164,6 @@ def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
 
 def _train_in_group(settings_json: str) -> None:
     """What each of several processes does."""
-    from tonality.distributor import announcer
-
     settings = Settings.model_validate_json(settings_json)
     with explained(settings):
         device = choose_device(settings.train.device, int(os.environ["LOCAL_RANK"]))

@@ -41,6 +41,8 @@ ALONE: Final = Group()
 @contextmanager
 def joined(device: torch.device) -> Iterator[Group]:
     """This process' group, as the environment variables of torchrun describe it. All leave it together."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL and barriers would take the first GPU in every process
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield Group(dist.get_rank(), dist.get_world_size())
