@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, Final
@@ -63,14 +63,14 @@ def run_in_processes(
 def _run(spark: SparkSession, heard: Heard, processes: int, *call: Any) -> None:
     master = str(spark.sparkContext.master)
     local = master.startswith("local") and "cluster" not in master
+    gpus = 0 if local else _gpus_of_a_task(spark, processes)
     if not local:
-        _require_slots(spark, processes)
-    gpus = not local and float(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0") or 0) >= 1
+        _require_slots(spark, processes // max(1, gpus))
     with ExitStack() as stack:
         stack.enter_context(_environment())
         stack.enter_context(redirect_stdout(heard))  # TorchDistributor prints there what local processes say
         stack.enter_context(redirect_stderr(heard))  # and there what those of executors say
-        distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=gpus)
+        distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=gpus > 0)
         distributor.logger.setLevel(logging.WARNING)
         distributor.run(*call)
 
@@ -103,18 +103,30 @@ def _session(settings: SparkSettings) -> Iterator[SparkSession]:
             yield spark
 
 
-def _require_slots(spark: SparkSession, processes: int) -> None:
+def _gpus_of_a_task(spark: SparkSession, processes: int) -> int:
+    """How many processes, each on a GPU of its own, a task of the cluster starts; 0: one, on a processor."""
+    key = "spark.task.resource.gpu.amount"
+    amount = spark.sparkContext.getConf().get(key) or "0"
+    if not amount.isdecimal() or (int(amount) and processes % int(amount)):
+        raise SettingsFault(
+            f"{key} is {amount}: wanted a whole number, of which train.processes, {processes}, is a multiple: "
+            f"each process has a GPU of its own"
+        )
+    return int(amount)
+
+
+def _require_slots(spark: SparkSession, tasks: int) -> None:
     """All processes must run at once: Spark would wait for ever, or for long, for slots that are not there."""
     if spark.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
         raise SettingsFault(
-            f"train.processes is {processes}, which needs executors that stay: submit with "
-            f"spark.dynamicAllocation.enabled=false and a number of executors"
+            "train.processes above 1 needs executors that stay: submit with spark.dynamicAllocation.enabled=false "
+            "and a number of executors"
         )
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while (slots := _slots(spark)) < processes:
+    while (slots := _slots(spark)) < tasks:
         if time.monotonic() > deadline:
             raise SettingsFault(
-                f"train.processes is {processes}, and the cluster runs {slots} tasks at once: "
+                f"train.processes takes {tasks} tasks, and the cluster runs {slots} tasks at once: "
                 f"ask spark-submit for more executors or cores, or lower train.processes"
             )
         time.sleep(_POLL_SECONDS)
@@ -174,8 +186,9 @@ class _Interruption:
         psutil.wait_procs(self._running, timeout=2 * _GRACE_SECONDS)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        started = [child for child in psutil.Process().children() if child.name() != "java"]
-        self._running = [process for child in started for process in (child, *child.children(recursive=True))]
+        with suppress(psutil.Error):  # they may be ending by themselves
+            started = [child for child in psutil.Process().children() if child.name() != "java"]
+            self._running = [process for child in started for process in (child, *child.children(recursive=True))]
         if callable(handler := self._before[signal.SIGINT]):  # Spark's, which cancels jobs, or Python's
             handler(number, frame)
         raise KeyboardInterrupt

@@ -119,7 +119,7 @@ class Faults:
             self._system.pipe_file(join(self._folder, f"{os.environ['RANK']}.json"), told.encode())
 
     def read(self) -> list[str]:
-        """What was written down, in order of the processes."""
+        """What was written down."""
         self._system.invalidate_cache()
         with suppress(FileNotFoundError):
             files = sorted(self._system.ls(self._folder, detail=False))
@@ -127,12 +127,13 @@ class Faults:
         return []
 
     def first(self, heard: Heard) -> BaseException | None:
-        """The first fault that a process met, as its own exception."""
+        """A fault that a process met, as its own exception; an interruption, which may be its echo, comes last."""
+        found: list[BaseException] = []
         for text in [*self.read(), *heard.faults]:
             with suppress(ValueError):  # a full disk took half of it, or the line was cut
                 told = json.loads(text)
-                return _KINDS[told["kind"]](told["message"])
-        return None
+                found.append(_KINDS[told["kind"]](told["message"]))
+        return min(found, key=lambda fault: isinstance(fault, KeyboardInterrupt), default=None)
 
 
 def _kind(fault: BaseException) -> str:

@@ -246,20 +246,21 @@ class TrainSettings(Section):
     """Epochs without a better validation log loss after which training ends; 0: it goes through all epochs."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU where there is one."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """The numbers that the network computes in, its weights being float32; auto: bfloat16 on GPUs that have it."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """The numbers that the network computes in, its weights being float32 always; a GPU multiplies float32 as TF32."""
     processes: int = Field(1, ge=1)
     """Processes that train together: on this machine, or one a task slot of the cluster. More than one need Spark."""
-    threads: int = Field(0, ge=0)
-    """Threads that share a step on a processor; 0: as many as there are cores and the batch feeds."""
+    threads: int = Field(0, ge=0, le=256)
+    """Threads that share a step of a single process on a processor; 0: one a core, and 16 tweets or more for each."""
     seed: int = 2016
     """Decides initial weights, dropout and the order of batches."""
     shuffle_rows: int = Field(1_000_000, ge=0)
     """Rows of the window that batches are drawn from where the rows do not fit in memory; 0: nothing is shuffled."""
     memory: Memory = "1g"
-    """Training rows, and validation rows, that take no more than this are read once and kept; some 60 bytes each."""
-    readers: int = Field(1, ge=1)
-    """Petastorm's threads, each up to four row groups ahead."""
+    """Rows of a side that take no more than this, some 60 bytes each, are read once and kept, in each process.
+    Shuffling takes as much again for a while."""
+    readers: int = Field(1, ge=1, le=64)
+    """Petastorm's threads, each of which reads up to four row groups ahead."""
     batches_ahead: int = Field(8, ge=1)
     """Batches made ready while others are learned."""
     checkpoint_steps: int = Field(5_000, ge=1)

@@ -41,9 +41,10 @@ from tonality.network.measures import Metrics
 from tonality.reader.row_groups import RowGroups
 from tonality.setting_types import in_bytes
 from tonality.settings import Settings
-from tonality.training.loop import Epoch, Trained, train
+from tonality.training.loop import train
 from tonality.training.progress import Progress
 from tonality.training.recipe import Recipe, choose_device
+from tonality.training.standing import Epoch, Trained
 
 VOCABULARY = 100_000
 WIDTH, LONGEST, MEAN_LENGTH = 100, 47, 13
@@ -59,9 +60,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="ROOT", help="a root that `prepare` filled (a synthetic dataset)")
     parser.add_argument("--rows", type=int, default=160_000, help="training rows of the synthetic dataset (160000)")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="where to train (auto)")
-    parser.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of numbers (auto)"
-    )
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of numbers (float32)")
     parser.add_argument("--batch-size", type=int, help="tweets of a step (that of [train])")
     parser.add_argument("--epochs", type=int, default=3, help="passes over the training side (3)")
     parser.add_argument("--memory", help="rows that take more are read anew each epoch: 1g, 1k (that of [train])")
@@ -137,9 +136,7 @@ def figures(epoch: Epoch, rows: int, peak: float) -> dict[str, Any]:
 
 def machine(trained: Trained) -> dict[str, Any]:
     return {
-        "device": trained.device,
-        "precision": trained.precision,
-        "threads": trained.threads,
+        "computed": trained.computed,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),
         "cuda": torch.version.cuda,
@@ -151,7 +148,7 @@ def table(report: dict[str, Any]) -> str:
     where, rows = report["machine"], report["rows"]
     later = report["best_later_epoch_seconds"]
     lines = [
-        f"{where['device']}, torch {where['versions']['torch']}, {where['precision']}, {where['threads']} threads; "
+        f"{where['computed']}, torch {where['versions']['torch']}; "
         f"{rows['train']:,} tweets to learn from, {rows['valid']:,} to validate on, batches of {report['batch_size']}",
         "",
         f"{'epoch':>5}{'seconds':>10}{'rows/s':>12}{'validation s':>14}{'loss':>9}{'accuracy':>10}{'MiB':>7}",

@@ -12,9 +12,7 @@ dataset/split=train, on the same cores, and are measured on split=valid:
   A slice of an epoch, for its speed alone;
 - this, as in 2016: tonality.training with conf/seed.toml, batches of 32, one epoch;
 - this, the defaults: tonality.training with conf/default.toml;
-- the limit: the network forward and backward on batches of one length that lie in memory, the lengths spread as in the
-  dataset; no reading, no optimiser. The best of several batch sizes, shared by torch's own threads or, without ever
-  waiting for each other, by a thread a core that has its own network.
+- the limit: tests/benchmarks/bare_network.py, the network forward and backward on batches that lie in memory.
 
 They take turns, seed by seed, each in a process of its own, and the first of a seed is the second of the one before: so
 a machine that slows down does so for all, and ratios and differences are those of the same seed. Speeds count reading
@@ -33,9 +31,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
 from importlib.metadata import version
@@ -47,14 +44,15 @@ import numpy as np
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import torch
+from bare_network import CORES, best_speed
 from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, embedding
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tonality.config import conf_directory, load
 from tonality.corpus.note import read_note
-from tonality.network.lstm import LSTM, Shape, build
+from tonality.network.lstm import Shape
 from tonality.network.measures import Metrics
 from tonality.reader.row_groups import RowGroups
 from tonality.reader.rows import Rows
@@ -64,17 +62,12 @@ from tonality.training.loop import train
 from tonality.training.progress import Progress
 from tonality.training.recipe import Recipe
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 KERAS, BY_LENGTH, PLAIN = "Keras 2016, padded", "Keras 2016, by length", "plain PyTorch, padded"
 AS_IN_2016, DEFAULTS, LIMIT = "this, as in 2016", "this, the defaults", "limit: the bare network"
 WANTED_SHARE = 0.7
 """Of the limit, that training should reach."""
 SIDES = ("train", "valid")
 PLAIN_BATCH = 32
-LIMIT_BATCHES = (32, 64, 128, 256, 512, 1024)
-LIMIT_LENGTHS = 16
-"""Batches that are held for a size: so many lengths, evenly spread over the tweets."""
-LIMIT_SECONDS = 1.0
 
 Turn = dict[str, Any]
 """What a contestant's run gave, by name, in values that JSON knows."""
@@ -190,6 +183,11 @@ def contestants(data: Data, keras: str | None, plain_rows: int, folder: Path) ->
     }
 
 
+def limit_turn(data: Data, seed: int) -> Turn:
+    """The speed that is left when nothing but the network is computed."""
+    return {**best_speed(data.read("train"), seed), "epochs": []}
+
+
 def race(racers: dict[str, Contestant], seeds: int) -> dict[str, list[Turn]]:
     """The contestants' turns, one a seed."""
     names = list(racers)
@@ -266,7 +264,7 @@ def our_turn(data: Data, files: list[str], seed: int) -> Turn:
         "training_seconds": sum(seconds),
         "rows_per_second": rows * len(seconds) / sum(seconds),
         "batch": recipe.batch_size,
-        "threads": trained.threads,
+        "computed": trained.computed,
         "best_epoch": trained.best.number,
         "epochs": [
             {
@@ -325,102 +323,6 @@ def padded_in_front(side: Rows, rows: NDArray[np.int64], width: int) -> NDArray[
         length = side.lengths[row]
         tokens[place, width - length :] = side.stems[side.starts[row] :][:length]
     return tokens
-
-
-# The limit
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """B tweets of T stems in memory."""
-
-    places: Tensor
-    """Rows of the weights: (B, T)."""
-    weight: Tensor
-    """Of the stems that occur: (U, D)."""
-    labels: Tensor
-    """(B,)"""
-
-
-def limit_turn(data: Data, seed: int) -> Turn:
-    """The best speed of the bare network, over batch sizes and ways to share the cores."""
-    side = data.read("train")
-    torch.manual_seed(seed)
-    speeds = {}
-    for size in LIMIT_BATCHES:
-        chosen = held_rows(side, size, np.random.default_rng(seed))
-        speeds[f"batch {size}, torch's {CORES} threads"] = speed_of_torch(side, chosen)
-        speeds[f"batch {size}, a thread on each of {CORES} cores"] = speed_of_lanes(side, chosen)
-    best = max(speeds, key=speeds.__getitem__)
-    mean = float(np.mean([side.lengths[rows[0]] for rows in held_rows(side, 1, np.random.default_rng(seed))]))
-    return {"rows_per_second": speeds[best], "best": best, "mean_stems": mean, "trials": speeds, "epochs": []}
-
-
-def held_rows(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Rows of each batch, all of one length: the lengths of evenly spread tweets in the order of lengths."""
-    spread = ((np.arange(LIMIT_LENGTHS) + 0.5) / LIMIT_LENGTHS * len(side)).astype(int)
-    return [
-        draws.choice(same, size, replace=len(same) < size)
-        for length in np.sort(side.lengths)[spread]
-        for same in [np.flatnonzero(side.lengths == length)]
-    ]
-
-
-def hold(side: Rows, chosen: NDArray[np.int64]) -> Held:
-    tokens = side.tokens(chosen, int(side.lengths[chosen[0]]))
-    stems, places = np.unique(tokens, return_inverse=True)
-    weight = torch.empty(len(stems), Shape(1).embedding).uniform_(-0.05, 0.05)
-    return Held(torch.from_numpy(places.reshape(tokens.shape)), weight, torch.from_numpy(side.labels[chosen]))
-
-
-def go_through(network: LSTM, batches: list[Held], times: int) -> None:
-    """Forward and backward through all batches, so many times."""
-    for _ in range(times):
-        for batch in batches:
-            weight = batch.weight.detach().requires_grad_()
-            last = network.dropout(network.read(embedding(batch.places, weight)))
-            binary_cross_entropy_with_logits(network.classify(last), batch.labels).backward()
-            network.zero_grad()
-
-
-def speed_of_torch(side: Rows, chosen: list[NDArray[np.int64]]) -> float:
-    """Rows a second where torch's threads share each sum."""
-    with threads(CORES):
-        network, batches = build(Shape(1)), [hold(side, rows) for rows in chosen]
-        return speed(sum(map(len, chosen)), partial(go_through, network, batches))
-
-
-def speed_of_lanes(side: Rows, chosen: list[NDArray[np.int64]]) -> float:
-    """Rows a second where a thread a core goes through its share of each batch."""
-    with threads(1), ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        shares = [[hold(side, np.array_split(rows, CORES)[lane]) for rows in chosen] for lane in range(CORES)]
-        networks = [build(Shape(1)) for _ in shares]
-
-        def run(times: int) -> None:
-            list(pool.map(go_through, networks, shares, [times] * CORES))
-
-        return speed(sum(map(len, chosen)), run)
-
-
-def speed(rows: int, run: Callable[[int], None]) -> float:
-    """Rows a second of a run that lasts about LIMIT_SECONDS, after a warm-up."""
-    started = time.perf_counter()
-    run(1)
-    times = max(1, round(LIMIT_SECONDS / (time.perf_counter() - started)))
-    started = time.perf_counter()
-    run(times)
-    return rows * times / (time.perf_counter() - started)
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """torch computes in so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # The figures

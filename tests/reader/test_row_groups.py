@@ -301,15 +301,28 @@ def test_the_fingerprint_stays_when_the_dataset_is_only_read(dataset):
     assert len(before.fingerprint) == 12
 
 
-def test_the_fingerprint_differs_when_the_dataset_is_prepared_again(dataset, tmp_path, rows):
-    found = {of(dataset).fingerprint}
+def test_the_fingerprint_stays_when_the_same_dataset_is_prepared_again(dataset):
+    before = of(dataset).fingerprint
     for file in dataset.glob("*.parquet"):
-        file.rename(file.with_name(file.name.replace("part", "again")))  # Spark's names are new ones each time
-    found.add(of(dataset).fingerprint)
+        file.rename(file.with_name(file.name.replace("part", "part-again")))  # Spark's names are new ones each time
+    assert of(dataset).fingerprint == before
+
+
+def test_the_fingerprint_of_another_dataset_differs_even_under_the_same_names(dataset, tmp_path, rows):
+    found = {of(dataset).fingerprint}
     found.add(of(write_files(tmp_path / "other", make_rows(1_001))).fingerprint)
     found.add(of(write_files(tmp_path / "files", rows, files=2)).fingerprint)
     found.add(of(write_files(tmp_path / "same names", make_rows(1_000, seed=2))).fingerprint)
-    assert len(found) == 5
+    assert len(found) == 4
+
+
+def test_a_file_whose_footer_is_broken_is_named(dataset):
+    broken = dataset / "part-00001.snappy.parquet"
+    content = bytearray(broken.read_bytes())
+    content[-60:-40] = b"\xff" * 20
+    broken.write_bytes(content)
+    with pytest.raises(InputFault, match=rf"^{broken}: no Parquet file: "):
+        of(dataset)
 
 
 def test_the_bytes_that_rows_take_are_estimated_without_their_padding(dataset):

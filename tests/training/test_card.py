@@ -26,7 +26,7 @@ def test_the_card_tells_data_split_settings_measures_and_limits_as_they_were(sha
     assert "100 stems have a number; any other is left out. Of a tweet the first 12 stems are read." in text
     assert "vocabulary 102, embedding 16, hidden 16, layers 2" in text
     assert "batch_size 64" in text and "clip_norm 0.5" in text
-    assert "Computed in float32 on cpu, 2 thread(s) a process." in text
+    assert "Computed in float32 on a processor, by 2 threads." in text
     for epoch in trained.epochs:
         assert (
             f"| {epoch.number} | {epoch.loss:.4f} | {epoch.valid.log_loss:.4f} | {epoch.valid.accuracy:.4f} |" in text

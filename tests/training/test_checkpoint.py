@@ -1,6 +1,7 @@
 import dataclasses
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -8,9 +9,11 @@ import threading
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from tonality.faults import Fault, InputFault
+from tonality.locations import replace_file
 from tonality.training.checkpoint import Checkpoint
 from tonality.training.interruption import Interrupted, Interruption
 from tonality.training.loop import train as train_on
@@ -90,6 +93,12 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before_it_whole(place, monkey
     assert [file.name for file in Path(place.location).parent.iterdir()] == ["train.safetensors"]
 
 
+def test_a_file_of_another_kind_in_the_checkpoints_place_is_refused(place):
+    replace_file(place.location, safetensors.torch.save(STATE, {"training": json.dumps({"format": 1})}))
+    with pytest.raises(InputFault, match=r"train\.safetensors cannot be read: "):
+        place.read()
+
+
 @pytest.mark.parametrize("cut", [0, 4, 40, -1])
 def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do(place, cut):
     place.write({}, STATE)
@@ -139,6 +148,49 @@ def test_ctrl_c_ends_after_the_step_with_a_checkpoint_and_its_path(shape, sides,
     assert saved.position["rows"] in (640, 704), "the signal is heard at this step or the next"
     straight = train(shape, sides, recipe)
     assert equal(train(shape, sides, recipe, checkpoint=place).weights, straight.weights)
+
+
+def test_ctrl_c_in_the_last_validation_is_heard_too(shape, sides, recipe, place):
+    class Late(Progress):
+        def epoch(self, loss, valid):
+            if self._epoch == recipe.epochs:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="train again"):
+        train(shape, sides, recipe, checkpoint=place, progress=Late(io.StringIO()))
+    again = train(shape, sides, recipe, checkpoint=place)
+    assert equal(again.weights, train(shape, sides, recipe).weights)
+
+
+def test_a_checkpoint_at_an_epochs_last_step_is_gone_on_from(shape, sides, recipe, place):
+    recipe = dataclasses.replace(recipe, checkpoint_steps=32)
+    Failing.left = 1
+    with pytest.raises(Stop):
+        train(shape, sides, recipe, checkpoint=Failing(place.location, place.identity))
+    assert place.read().position["step"] == 32
+    again = train(shape, sides, recipe, checkpoint=place, progress=Progress(io.StringIO(), seconds=0))
+    assert equal(again.weights, train(shape, sides, recipe).weights)
+
+
+def test_a_checkpoint_that_may_not_be_gone_on_from_is_left_until_it_is_replaced(shape, sides, recipe, place):
+    Failing.left = 1
+    with pytest.raises(Stop):
+        train(shape, sides, recipe, checkpoint=Failing(place.location, place.identity))
+    told = io.StringIO()
+    train(shape, sides, recipe, checkpoint=dataclasses.replace(place, resume=False), progress=Progress(told))
+    assert "going on" not in told.getvalue()
+
+
+def test_going_on_with_other_threads_is_said_to_round_otherwise(shape, sides, recipe, place):
+    Failing.left = 1
+    with pytest.raises(Stop):
+        train(shape, sides, recipe, checkpoint=Failing(place.location, place.identity))
+    told = io.StringIO()
+    train(shape, sides, dataclasses.replace(recipe, threads=1), checkpoint=place, progress=Progress(told))
+    assert (
+        "computed in float32 on a processor, by 2 threads, and is now in float32 on a processor, by 1 thread"
+        in told.getvalue()
+    )
 
 
 def test_ctrl_c_without_a_checkpoint_says_that_nothing_is_kept(shape, sides, recipe):

@@ -21,8 +21,9 @@ from tonality.training import group as groups
 from tonality.training.checkpoint import Checkpoint
 from tonality.training.group import ALONE, Group, in_step, joined
 from tonality.training.learner import Learner
-from tonality.training.loop import Trained, train
+from tonality.training.loop import train
 from tonality.training.recipe import Recipe
+from tonality.training.standing import Trained
 
 CPU: Final = torch.device("cpu")
 PATIENCE_SECONDS: Final = 90

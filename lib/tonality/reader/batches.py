@@ -70,7 +70,7 @@ def _windows(groups: Iterable[Rows], window: int) -> Iterator[tuple[Rows, bool]]
             waiting = []
         waiting.append(rows)
     if waiting:
-        yield Rows.concatenate(waiting), True
+        yield Rows.concatenate(waiting) if len(waiting) > 1 else waiting[0], True
 
 
 def _deal(rows: Rows, order: NDArray[np.int64], batch_size: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from tonality.reader import freed_memory
-from tonality.reader.batches import Batch, count_batches, in_batches
+from tonality.reader.batches import Batch, in_batches
 from tonality.reader.prefetch import prefetched
 from tonality.reader.row_groups import RowGroups
 from tonality.reader.rows import Rows
@@ -49,8 +49,6 @@ class Loader:
         self._kept: Rows | None = None
         self.rows = groups.rows
         """Rows an epoch yields."""
-        self.batches = count_batches(groups.rows, batch_size)
-        """Batches an epoch yields."""
 
     @contextmanager
     def epoch(self, number: int, skip: int = 0) -> Iterator[Iterator[Batch]]:

@@ -8,7 +8,7 @@ the end too early.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Final
@@ -62,9 +62,8 @@ class RowGroups:
         """Rows of the largest shard."""
         self.all_rows = sum(by_shard)
         """Rows of all shards."""
-        told = [(file, footer.num_rows, footer.serialized_size) for file, footer in files.items()]
-        self.fingerprint = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
-        """12 hex digits that another dataset, or the same one prepared again, does not have."""
+        self.fingerprint = _fingerprint(files.values())
+        """12 hex digits that another dataset does not have; the same one prepared again has them too."""
 
     def estimate_bytes(self) -> int:
         """About how many bytes the shard takes as Rows, by the first row group: `prepare` mixed the rows."""
@@ -185,6 +184,15 @@ def _rows_by_shard(sizes: list[int], location: str, shards: int) -> list[int]:
     return rows
 
 
+def _fingerprint(footers: Iterable[pq.FileMetaData]) -> str:
+    """From the bytes that every column of every row group takes, which other values would change."""
+    groups = [footer.row_group(i) for footer in footers for i in range(footer.num_row_groups)]
+    sizes = [
+        [group.num_rows, *(group.column(i).total_compressed_size for i in range(group.num_columns))] for group in groups
+    ]
+    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:12]
+
+
 def _footers(system: AbstractFileSystem, location: str) -> dict[str, pq.FileMetaData]:
     """The footer of every file, in order of their names."""
     files = modern_arrow.parquet_files(system, "") if system.isdir("") else []
@@ -205,7 +213,9 @@ def _read_footer(system: AbstractFileSystem, location: str, file: str) -> pq.Fil
     try:
         with system.open(file) as opened:
             footer = pq.read_metadata(opened)
-    except pa.ArrowInvalid as error:
+    except (OSError, pa.ArrowInvalid) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's, not the file's
+            raise
         raise InputFault(f"{locations.join(location, file)}: no Parquet file: {error}; run `prepare` again") from error
     columns = footer.schema.to_arrow_schema()
     for name in _COLUMNS:

@@ -29,9 +29,10 @@ from tonality.training.card import card
 from tonality.training.checkpoint import Checkpoint
 from tonality.training.group import ALONE, Group, joined
 from tonality.training.interruption import Interrupted
-from tonality.training.loop import Trained, train
+from tonality.training.loop import train
 from tonality.training.progress import Progress
 from tonality.training.recipe import Recipe, choose_device
+from tonality.training.standing import Trained
 
 
 def check(settings: Settings) -> None:
@@ -109,8 +110,6 @@ def _train(
     shape = Shape(vocabulary=data.stems, **settings.network.model_dump())
     recipe = _recipe(settings)
     checkpoint = _checkpoint(settings, data, shape, recipe)
-    if not settings.train.resume and group.rank == 0:
-        checkpoint.remove()
     trained = train(
         shape,
         data.side("train"),
@@ -134,9 +133,9 @@ def _recipe(settings: Settings) -> Recipe:
 def _checkpoint(settings: Settings, data: _Data, shape: Shape, recipe: Recipe) -> Checkpoint:
     """The checkpoint of this training: with another shape, recipe, dataset or number of processes it is another."""
     sides = [RowGroups(data.side(name), data.stems).fingerprint for name in ("train", "valid")]
-    decisive = [asdict(shape), recipe.identity(), settings.train.processes, sides]
+    decisive = [asdict(shape), recipe.identity(), settings.train.processes, sides, data.note.vocabulary]
     identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
-    return Checkpoint(_checkpoint_place(data.root), identity)
+    return Checkpoint(_checkpoint_place(data.root), identity, settings.train.resume)
 
 
 def _checkpoint_place(root: str) -> str:
@@ -188,9 +187,7 @@ def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, proce
             "rows": rows,
             "best_epoch": trained.best.number,
             "epochs": [asdict(epoch) for epoch in trained.epochs],
-            "device": trained.device,
-            "precision": trained.precision,
-            "threads": trained.threads,
+            "computed": trained.computed,
             "processes": processes,
         },
         card=card(

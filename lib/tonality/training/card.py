@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from tonality.network.lstm import Shape
-from tonality.training.loop import Epoch, Trained
 from tonality.training.recipe import Recipe
+from tonality.training.standing import Epoch, Trained
 
 __all__ = ["card"]
 
@@ -51,7 +51,7 @@ def card(
             "",
             "Network: " + ", ".join(f"{name} {value}" for name, value in asdict(shape).items()) + ".",
             "Recipe: " + ", ".join(f"{name} {value}" for name, value in asdict(recipe).items()) + ".",
-            f"Computed in {trained.precision} on {trained.device}, {trained.threads} thread(s) a process.",
+            f"Computed in {trained.computed}.",
             "",
             *_table(
                 ("epoch", "training loss", "validation loss", "accuracy", "F1", "macro F1", "AUC", "seconds", "rows/s"),

@@ -41,6 +41,8 @@ class Checkpoint:
     location: str
     identity: str
     """Names what decides the training's result: one of another name is not gone on from."""
+    resume: bool = True
+    """Whether one that is there is gone on from at all."""
 
     def write(self, position: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
         """Put this in the place of what was there. Raises OSError, with what was there still whole."""
@@ -62,12 +64,12 @@ class Checkpoint:
             note, tensors = _note(content), safetensors.torch.load(content)
             if note["format"] != _FORMAT:
                 raise ValueError(f"format {note['format']} found, {_FORMAT} wanted")
+            return Saved(note["identity"], note["position"], tensors)
         except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
             raise InputFault(
                 f"the checkpoint {self.location} cannot be read: {error}: remove it, or set train.resume to false, "
                 f"and training begins anew"
             ) from error
-        return Saved(note["identity"], note["position"], tensors)
 
     def remove(self) -> None:
         """Nothing is left of it."""

@@ -12,7 +12,7 @@ from tonality.reader.batches import Batch
 from tonality.training.embedding_adam import EmbeddingAdam
 from tonality.training.group import ALONE, Group
 from tonality.training.lanes import Lanes
-from tonality.training.recipe import Recipe, choose_precision, choose_threads
+from tonality.training.recipe import PRECISIONS, Recipe, choose_threads
 from tonality.training.transfer import on_device
 
 __all__ = ["Learner"]
@@ -29,16 +29,16 @@ class Learner:
         self._recipe = recipe
         self._group = group
         self._device = device
-        self.precision = choose_precision(recipe.precision, device)
+        precision = PRECISIONS[recipe.precision]
         self.threads = 1 if group.size > 1 else choose_threads(recipe.threads, recipe.batch_size, device)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(recipe.seed)
             self._network = build(shape).to(device)
         body = {name: weight for name, weight in self._network.named_parameters() if name != "embedding.weight"}
         self._learned = [weight for weight in body.values() if weight.requires_grad]
         self._body = torch.optim.Adam(self._learned, fused=True)
         self._embedding = EmbeddingAdam(self._network.embedding.weight)
-        self._lanes = Lanes(shape, self._network, self.threads, self.precision, parallel=group.size > 1)
+        self._lanes = Lanes(shape, self._network, self.threads, precision, parallel=group.size > 1)
         self._draws = torch.Generator(device)
 
     def __enter__(self) -> Self:

@@ -2,10 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,93 +13,23 @@ from torch import Tensor
 
 from tonality.faults import Fault
 from tonality.network.lstm import Shape
-from tonality.network.measures import Metrics, measure
+from tonality.network.measures import measure
 from tonality.reader.batches import Batch, count_batches
 from tonality.reader.loader import Loader
 from tonality.reader.row_groups import RowGroups
-from tonality.training.checkpoint import Checkpoint, Saved
+from tonality.training.checkpoint import Checkpoint
 from tonality.training.group import ALONE, Group, in_step
 from tonality.training.interruption import Interrupted, Interruption
 from tonality.training.learner import Learner
 from tonality.training.progress import Progress
 from tonality.training.recipe import Recipe, learning_rate
+from tonality.training.standing import Epoch, Standing, Trained
 
-__all__ = ["Epoch", "Trained", "predict", "train"]
+__all__ = ["predict", "train"]
 
 _VALIDATION_BATCH: Final = 1_024
 _STEPS_UNSEEN: Final = 50
 """Steps that a GPU takes between two looks at their losses, each of which it waits for."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass gave."""
-
-    number: int
-    """From 1."""
-    loss: float
-    """Mean cross-entropy of the training rows while they were learned, dropout included; nats a row."""
-    learning_rate: float
-    """Of the last step."""
-    valid: Metrics
-    """The validation side, after the pass."""
-    rows_per_second: float
-    """Rows learned, of all processes together; validation not counted."""
-    seconds: float
-    """Of the pass, validation included."""
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """What training gave."""
-
-    weights: Mapping[str, Tensor]
-    """The state_dict of the best epoch, on the CPU."""
-    epochs: tuple[Epoch, ...]
-    best: Epoch
-    """The epoch of the lowest validation log loss; the earlier of equals."""
-    device: str
-    """Where it was computed, by its name."""
-    precision: str
-    """The numbers that it was computed in."""
-    threads: int
-    """Threads of the processor that shared a step."""
-
-
-@dataclass(eq=False)
-class _Standing:
-    """Where a training stands: at a step of an epoch, after other epochs."""
-
-    epoch: int = 1
-    step: int = 0
-    """The epoch's steps that are done."""
-    rows: int = 0
-    """Their rows, in all processes."""
-    loss: float = 0.0
-    """Their cross-entropy, summed; nats."""
-    seconds: float = 0.0
-    """What they took."""
-    epochs: tuple[Epoch, ...] = ()
-    """The epochs that are done."""
-    weights: Mapping[str, Tensor] = field(default_factory=dict)
-    """The weights of the best of them."""
-
-    @property
-    def best(self) -> Epoch:
-        return min(self.epochs, key=lambda epoch: epoch.valid.log_loss)
-
-    def save(self, checkpoint: Checkpoint, learner: Learner) -> None:
-        position = {name: getattr(self, name) for name in ("epoch", "step", "rows", "loss", "seconds")}
-        best = {f"best.{name}": weight for name, weight in self.weights.items()}
-        told = [asdict(epoch) for epoch in self.epochs]
-        checkpoint.write({**position, "epochs": told}, {**learner.state(), **best})
-
-    @classmethod
-    def restored(cls, saved: Saved, learner: Learner) -> Self:
-        learner.restore(saved.tensors)
-        epochs = tuple(Epoch(**{**told, "valid": Metrics(**told["valid"])}) for told in saved.position["epochs"])
-        best = {name.removeprefix("best."): part for name, part in saved.tensors.items() if name.startswith("best.")}
-        return cls(**{**saved.position, "epochs": epochs}, weights=best)
 
 
 def train(
@@ -158,7 +87,10 @@ class _Training:
         )
         # nothing is learned from these batches, so they can be larger
         self._validation = Loader(
-            RowGroups(valid_location, shape.vocabulary), batch_size=_VALIDATION_BATCH, memory=recipe.memory
+            RowGroups(valid_location, shape.vocabulary, readers=recipe.readers),
+            batch_size=_VALIDATION_BATCH,
+            memory=recipe.memory,
+            ahead=recipe.batches_ahead,
         )
         self._rows = rows.all_rows
         self._steps = count_batches(rows.most_rows, share)
@@ -170,25 +102,34 @@ class _Training:
             Learner(self._shape, self._recipe, self._device, self._group) as self._learner,
             Interruption() as self._interruption,
         ):
-            standing = self._resumed() or _Standing()
+            standing = self._resumed() or Standing(computed=self._computed())
+            self._require_agreement(standing)
             while not self._has_ended(standing):
                 self._learn(standing)
                 self._validate(standing)
                 self._save(standing)
+                if self._is_asked_to_end:
+                    raise Interrupted(self._way_on())
             return Trained(
                 standing.weights,
                 standing.epochs,
                 standing.best,
-                device=torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu",
-                precision=str(self._learner.precision).removeprefix("torch."),
-                threads=self._learner.threads,
+                computed=self._computed(),
             )
 
-    def _has_ended(self, standing: _Standing) -> bool:
+    def _computed(self) -> str:
+        """In what and on what this process computes, in words."""
+        precision, threads = self._recipe.precision, self._learner.threads
+        if self._device.type == "cpu":
+            return f"{precision} on a processor, by {threads} thread{'s' if threads > 1 else ''}"
+        in_tf32 = precision == "float32" and torch.backends.cudnn.allow_tf32
+        return f"{precision}{', multiplied as TF32,' if in_tf32 else ''} on {torch.cuda.get_device_name(self._device)}"
+
+    def _has_ended(self, standing: Standing) -> bool:
         in_vain = len(standing.epochs) - standing.best.number if standing.epochs else 0
         return standing.epoch > self._recipe.epochs or 0 < self._recipe.patience <= in_vain
 
-    def _learn(self, standing: _Standing) -> None:
+    def _learn(self, standing: Standing) -> None:
         """The rest of the epoch's steps."""
         looks = _STEPS_UNSEEN if self._device.type == "cuda" else 1
         unseen: list[tuple[Batch, Tensor]] = []
@@ -216,7 +157,7 @@ class _Training:
         """Of several processes the first decides, since it saves; the others end because it does."""
         return self._interruption.asked and self._group.rank == 0
 
-    def _look(self, standing: _Standing, unseen: list[tuple[Batch, Tensor]], seconds: float) -> None:
+    def _look(self, standing: Standing, unseen: list[tuple[Batch, Tensor]], seconds: float) -> None:
         """At the losses of the last steps, which a GPU is waited for."""
         losses = torch.stack([loss for _, loss in unseen]).tolist() if unseen else []
         for step, ((batch, _), loss) in enumerate(zip(unseen, losses, strict=True), standing.step - len(losses) + 1):
@@ -227,7 +168,7 @@ class _Training:
         if self._progress and standing.rows:
             self._progress.step(standing.rows, standing.loss / standing.rows)
 
-    def _validate(self, standing: _Standing) -> None:
+    def _validate(self, standing: Standing) -> None:
         """The epoch ends with its measures; its weights are kept where they are the best so far."""
         started = time.monotonic()
         self._learner.settle()
@@ -249,28 +190,38 @@ class _Training:
             standing.weights = self._learner.weights()
         standing.epoch, standing.step, standing.rows, standing.loss, standing.seconds = epoch.number + 1, 0, 0, 0.0, 0.0
 
-    def _learning_rate(self, standing: _Standing) -> float:
+    def _learning_rate(self, standing: Standing) -> float:
         step = (standing.epoch - 1) * self._steps + standing.step
         return learning_rate(self._recipe, step, self._recipe.epochs * self._steps)
 
-    def _resumed(self) -> _Standing | None:
+    def _resumed(self) -> Standing | None:
         """Where the checkpoint stands, and the learner with it; None where there is none of this training."""
-        saved = self._checkpoint.read() if self._checkpoint else None
-        if self._checkpoint is None or saved is None:
+        if self._checkpoint is None or not self._checkpoint.resume:
+            return None
+        saved = self._checkpoint.read()
+        if saved is None:
             return None
         place = self._checkpoint.location
         if saved.identity != self._checkpoint.identity:
             self._tell(f"{place} is of other settings or another dataset: training begins anew and will replace it")
             return None
-        standing = _Standing.restored(saved, self._learner)
+        standing = Standing.restored(saved, self._learner)
         self._tell(f"going on from {place}: epoch {standing.epoch}, after step {standing.step:,}")
+        if standing.computed != (now := self._computed()):
+            self._tell(f"it was computed in {standing.computed}, and is now in {now}: what comes will round otherwise")
+            standing.computed = now
         return standing
+
+    def _require_agreement(self, standing: Standing) -> None:
+        """All processes must have found the same checkpoint: on a shared disk one may see it later than another."""
+        if not self._group.agrees([standing.epoch, standing.step]):
+            raise Fault("the processes have found several checkpoints, or one of them none: train again")
 
     def _tell(self, text: str) -> None:
         if self._progress:
             self._progress.tell(text)
 
-    def _save(self, standing: _Standing) -> None:
+    def _save(self, standing: Standing) -> None:
         if self._checkpoint is None or self._group.rank > 0:
             return
         try:

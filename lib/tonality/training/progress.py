@@ -31,7 +31,7 @@ class Progress:
     def step(self, rows: int, loss: float) -> None:
         """So many of the epoch's rows are done, at this mean loss in nats a row."""
         now = self._clock()
-        if now - self._told < self._seconds:
+        if now - self._told < self._seconds or rows == self._before:
             return
         self._told = now
         speed = (rows - self._before) / (now - self._started)

@@ -7,14 +7,16 @@ from typing import Any, Final, Literal
 
 import torch
 
-from tonality.faults import InputFault
+from tonality.faults import SettingsFault
 
-__all__ = ["Recipe", "choose_device", "choose_precision", "choose_threads", "learning_rate"]
+__all__ = ["PRECISIONS", "Recipe", "choose_device", "choose_threads", "learning_rate"]
 
 _LEAST_SHARE: Final = 16
 """Rows of a batch below which a thread more costs more than it brings."""
-_BFLOAT16_GPU: Final = (8, 0)
-"""The CUDA compute capability from which matrices of bfloat16 are multiplied in hardware."""
+
+
+PRECISIONS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""The numbers to compute in, by their setting."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,7 @@ class Recipe:
     decay: Literal["none", "linear", "cosine"]
     clip_norm: float
     patience: int
-    precision: Literal["auto", "float32", "bfloat16"]
+    precision: Literal["float32", "bfloat16"]
     threads: int
     seed: int
     shuffle_rows: int
@@ -38,10 +40,9 @@ class Recipe:
     checkpoint_steps: int
 
     def identity(self) -> dict[str, Any]:
-        """What decides the result of training: all but how often it is saved and what is made ready."""
-        return {
-            name: value for name, value in asdict(self).items() if name not in ("checkpoint_steps", "batches_ahead")
-        }
+        """What decides the result of training, but for rounding: how many threads add up is not in it."""
+        changes_nothing = ("checkpoint_steps", "batches_ahead", "threads")
+        return {name: value for name, value in asdict(self).items() if name not in changes_nothing}
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -58,29 +59,22 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 def choose_device(name: Literal["auto", "cpu", "cuda"], rank: int = 0) -> torch.device:
     """The device that a process trains on, by its rank among those of this machine.
 
-    Raises InputFault where a GPU is asked for and there is none, or fewer than processes.
+    Raises SettingsFault where a GPU is asked for and there is none, or fewer than processes.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "cuda" and not count:
-        raise InputFault(
+        raise SettingsFault(
             f"train.device is cuda, and torch {torch.__version__} finds no GPU here: "
-            f'set train.device to "auto" or "cpu", or install a torch built for this machine\'s GPU'
+            f'set train.device to "auto" or "cpu", install a torch built for this machine\'s GPU, '
+            f"or ask a Spark cluster for spark.task.resource.gpu.amount=1"
         )
     if name == "cpu" or not count:
         return torch.device("cpu")
     if rank >= count:
-        raise InputFault(
+        raise SettingsFault(
             f"{rank + 1} processes on a machine with {count} GPUs, and each needs its own: lower train.processes"
         )
     return torch.device("cuda", rank)
-
-
-def choose_precision(name: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
-    """The numbers to compute in; auto: bfloat16 on a GPU that multiplies it in hardware, else float32."""
-    if name == "auto":
-        fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= _BFLOAT16_GPU
-        return torch.bfloat16 if fast else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
 def choose_threads(asked: int, rows: int, device: torch.device) -> int:

@@ -1,0 +1,121 @@
+"""How fast the network itself is: forward and backward on batches of one length that lie in memory.
+
+No reading and no optimiser; the lengths are spread as in the dataset. The best of several batch sizes counts, shared by
+torch's own threads or, without ever waiting for each other, by a thread a core that has its own network.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, embedding
+
+from tonality.network.lstm import LSTM, Shape, build
+from tonality.reader.rows import Rows
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+BATCHES = (32, 64, 128, 256, 512, 1024)
+LENGTHS = 16
+"""Batches that are held for a size: so many lengths, evenly spread over the tweets."""
+SECONDS = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """B tweets of T stems in memory."""
+
+    places: Tensor
+    """Rows of the weights: (B, T)."""
+    weight: Tensor
+    """Of the stems that occur: (U, D)."""
+    labels: Tensor
+    """(B,)"""
+
+
+def best_speed(side: Rows, seed: int) -> dict[str, Any]:
+    """The best speed over batch sizes and ways to share the cores, in values that JSON knows."""
+    torch.manual_seed(seed)
+    speeds = {}
+    for size in BATCHES:
+        chosen = held_rows(side, size, np.random.default_rng(seed))
+        speeds[f"batch {size}, torch's {CORES} threads"] = speed_of_torch(side, chosen)
+        speeds[f"batch {size}, a thread on each of {CORES} cores"] = speed_of_lanes(side, chosen)
+    best = max(speeds, key=speeds.__getitem__)
+    mean = float(np.mean([side.lengths[rows[0]] for rows in held_rows(side, 1, np.random.default_rng(seed))]))
+    return {"rows_per_second": speeds[best], "best": best, "mean_stems": mean, "trials": speeds, "epochs": []}
+
+
+def held_rows(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Rows of each batch, all of one length: the lengths of evenly spread tweets in the order of lengths."""
+    spread = ((np.arange(LENGTHS) + 0.5) / LENGTHS * len(side)).astype(int)
+    return [
+        draws.choice(same, size, replace=len(same) < size)
+        for length in np.sort(side.lengths)[spread]
+        for same in [np.flatnonzero(side.lengths == length)]
+    ]
+
+
+def hold(side: Rows, chosen: NDArray[np.int64]) -> Held:
+    tokens = side.tokens(chosen, int(side.lengths[chosen[0]]))
+    stems, places = np.unique(tokens, return_inverse=True)
+    weight = torch.empty(len(stems), Shape(1).embedding).uniform_(-0.05, 0.05)
+    return Held(torch.from_numpy(places.reshape(tokens.shape)), weight, torch.from_numpy(side.labels[chosen]))
+
+
+def go_through(network: LSTM, batches: list[Held], times: int) -> None:
+    """Forward and backward through all batches, so many times."""
+    for _ in range(times):
+        for batch in batches:
+            weight = batch.weight.detach().requires_grad_()
+            last = network.dropout(network.read(embedding(batch.places, weight)))
+            binary_cross_entropy_with_logits(network.classify(last), batch.labels).backward()
+            network.zero_grad()
+
+
+def speed_of_torch(side: Rows, chosen: list[NDArray[np.int64]]) -> float:
+    """Rows a second where torch's threads share each sum."""
+    with threads(CORES):
+        network, batches = build(Shape(1)), [hold(side, rows) for rows in chosen]
+        return speed(sum(map(len, chosen)), partial(go_through, network, batches))
+
+
+def speed_of_lanes(side: Rows, chosen: list[NDArray[np.int64]]) -> float:
+    """Rows a second where a thread a core goes through its share of each batch."""
+    with threads(1), ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        shares = [[hold(side, np.array_split(rows, CORES)[lane]) for rows in chosen] for lane in range(CORES)]
+        networks = [build(Shape(1)) for _ in shares]
+
+        def run(times: int) -> None:
+            list(pool.map(go_through, networks, shares, [times] * CORES))
+
+        return speed(sum(map(len, chosen)), run)
+
+
+def speed(rows: int, run: Callable[[int], None]) -> float:
+    """Rows a second of a run that lasts about SECONDS, after a warm-up."""
+    started = time.perf_counter()
+    run(1)
+    times = max(1, round(SECONDS / (time.perf_counter() - started)))
+    started = time.perf_counter()
+    run(times)
+    return rows * times / (time.perf_counter() - started)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """torch computes in so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
