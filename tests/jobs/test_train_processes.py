@@ -242,7 +242,7 @@ distributor._PATIENCE_SECONDS = 0.0
 with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memory="1g")) as spark:
     while distributor._slots(spark) < 2:
         pass
-    for more in (["train.processes=3", "train.batch_size=66"], ["train.processes=2"]):
+    for more in (["train.processes=3", "train.batch_size=66"], ["train.device=cuda"], ["train.processes=2"]):
         options = [*sys.argv[1:], "train.processes=2", *more]
         status = main(["train", *(part for option in options for part in ("--set", option))])
         print("exit status", status, flush=True)
@@ -250,7 +250,9 @@ with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memo
 """
 
 
-def test_on_a_cluster_a_process_runs_in_each_slot_and_too_few_slots_are_told(root: Path, tmp_path: Path) -> None:
+def test_on_a_cluster_a_process_runs_in_each_slot_and_what_is_missing_is_told(
+    root: Path, tmp_path: Path, scratch: Path
+) -> None:
     home = tmp_path / "spark"  # executors write their logs below it
     home.mkdir()
     for part in Path(pyspark.__path__[0]).iterdir():
@@ -267,10 +269,13 @@ def test_on_a_cluster_a_process_runs_in_each_slot_and_too_few_slots_are_told(roo
         timeout=2 * PATIENCE_SECONDS,
     )
     shutil.rmtree(home / "work")
+    for script in scratch.glob("tmp*/train.py"):  # where one rank fails, Spark ends the other's worker uncleared
+        shutil.rmtree(script.parent)
     statuses = [line for line in done.stdout.splitlines() if line.startswith("exit status")]
-    assert statuses == ["exit status 2", "exit status 0"], done.stderr
-    refused, trained = done.stderr.strip().split("\n\n")
-    assert "train.processes is 3, and the cluster runs 2 tasks at once: ask spark-submit for more" in refused
+    assert statuses == ["exit status 2", "exit status 2", "exit status 0"], done.stderr
+    refused, without_gpu, trained = done.stderr.strip().split("\n\n")
+    assert "train.processes takes 3 tasks, and the cluster runs 2 tasks at once: ask spark-submit for more" in refused
+    assert "train.device is cuda, and torch" in without_gpu
     assert [line.partition(":")[0] for line in trained.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
     assert "Traceback" not in done.stderr
     assert read(str(root / "model")).metrics["processes"] == 2

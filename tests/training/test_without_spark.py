@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -49,7 +50,8 @@ def test_the_benchmark_of_an_epoch_learns_and_prints_its_figures(spark_less, tmp
     finished = run(spark_less, "tests/benchmarks/epoch.py", *options)
     assert finished.returncode == 0, finished.stderr
     first, *_, last = finished.stdout.splitlines()
-    assert first.startswith("cpu, torch ")
+    assert first.startswith("float32 on a processor, by ")
+    assert f"torch {torch.__version__}" in first
     assert "600 tweets to learn from, 120 to validate on, batches of 64" in first
     assert "rows/s" in last
     report = json.loads(figures.read_text())
