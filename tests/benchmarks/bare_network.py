@@ -21,12 +21,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits, embedding
 
 from tonality.network.lstm import LSTM, Shape, build
 from tonality.reader.rows import Rows
+from tonality.settings import Settings
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 BATCHES = (32, 64, 128, 256, 512, 1024)
 LENGTHS = 16
 """Batches that are held for a size: so many lengths, evenly spread over the tweets."""
 SECONDS = 1.0
+SHAPE = Shape(1, **Settings().network.model_dump())
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ def held_rows(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray
 def hold(side: Rows, chosen: NDArray[np.int64]) -> Held:
     tokens = side.tokens(chosen, int(side.lengths[chosen[0]]))
     stems, places = np.unique(tokens, return_inverse=True)
-    weight = torch.empty(len(stems), Shape(1).embedding).uniform_(-0.05, 0.05)
+    weight = torch.empty(len(stems), SHAPE.embedding).uniform_(-0.05, 0.05)
     return Held(torch.from_numpy(places.reshape(tokens.shape)), weight, torch.from_numpy(side.labels[chosen]))
 
 
@@ -76,7 +78,7 @@ def go_through(network: LSTM, batches: list[Held], times: int) -> None:
     for _ in range(times):
         for batch in batches:
             weight = batch.weight.detach().requires_grad_()
-            last = network.dropout(network.read(embedding(batch.places, weight)))
+            last = network.dropout(network.read(embedding(batch.places, weight), network.start()))
             binary_cross_entropy_with_logits(network.classify(last), batch.labels).backward()
             network.zero_grad()
 
@@ -84,7 +86,7 @@ def go_through(network: LSTM, batches: list[Held], times: int) -> None:
 def speed_of_torch(side: Rows, chosen: list[NDArray[np.int64]]) -> float:
     """Rows a second where torch's threads share each sum."""
     with threads(CORES):
-        network, batches = build(Shape(1)), [hold(side, rows) for rows in chosen]
+        network, batches = build(SHAPE), [hold(side, rows) for rows in chosen]
         return speed(sum(map(len, chosen)), partial(go_through, network, batches))
 
 
@@ -92,7 +94,7 @@ def speed_of_lanes(side: Rows, chosen: list[NDArray[np.int64]]) -> float:
     """Rows a second where a thread a core goes through its share of each batch."""
     with threads(1), ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         shares = [[hold(side, np.array_split(rows, CORES)[lane]) for rows in chosen] for lane in range(CORES)]
-        networks = [build(Shape(1)) for _ in shares]
+        networks = [build(SHAPE) for _ in shares]
 
         def run(times: int) -> None:
             list(pool.map(go_through, networks, shares, [times] * CORES))

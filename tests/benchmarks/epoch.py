@@ -93,7 +93,8 @@ def measure(root: Path, vocabulary: int, asked: Recipe, device: str) -> dict[str
     sides = {name: str(root / "dataset" / f"split={name}") for name in ("train", "valid")}
     rows = {name: RowGroups(side, vocabulary).rows for name, side in sides.items()}
     watch = Watch(io.StringIO())
-    trained = train(Shape(vocabulary), sides["train"], sides["valid"], asked, choose_device(device), progress=watch)
+    shape = Shape(vocabulary, **Settings().network.model_dump())
+    trained = train(shape, sides["train"], sides["valid"], asked, choose_device(device), progress=watch)
     epochs = [figures(epoch, rows["train"], peak) for epoch, peak in zip(trained.epochs, watch.peaks, strict=True)]
     return {
         "machine": machine(trained),

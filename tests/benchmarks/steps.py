@@ -26,7 +26,7 @@ from tonality.network.lstm import Shape, build
 from tonality.sample.files import write_sample
 from tonality.schema import FIRST_STEM_ID, VOCABULARY
 from tonality.scoring.scorer import Scorer
-from tonality.settings import TextSettings
+from tonality.settings import Settings, TextSettings
 from tonality.text.cleaning import Cleaner
 from tonality.text.rules import Rules
 
@@ -114,7 +114,7 @@ def artifact(stems: pa.Array, rules: Rules) -> Artifact:
         "stem": distinct,
         "count": [1] * len(distinct),
     }
-    shape = Shape(len(distinct) + FIRST_STEM_ID)
+    shape = Shape(len(distinct) + FIRST_STEM_ID, **Settings().network.model_dump())
     return Artifact(
         shape=shape,
         weights=build(shape).state_dict(),

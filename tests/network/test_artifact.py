@@ -141,6 +141,13 @@ def test_a_config_that_is_no_json_object_is_refused(artifact, content):
         Artifact.from_files({**artifact.files(), CONFIG: content})
 
 
+def test_a_model_from_before_the_lead_in_has_none(artifact):
+    network = {name: value for name, value in dataclasses.asdict(artifact.shape).items() if name != "lead_in"}
+    read = Artifact.from_files(changed(artifact.files(), {"network": network}))
+    assert read.shape.lead_in == 0
+    assert "padding" not in read.network().state_dict()
+
+
 def test_weights_of_another_network_are_refused(artifact):
     network = {**dataclasses.asdict(artifact.shape), "hidden": 5}
     with pytest.raises(InputFault, match=r"model\.safetensors: dense\.weight: .*\(1, 3\)\) found, .*\(1, 5\)\)"):

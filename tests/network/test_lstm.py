@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tonality.network.lstm import LSTM, Shape, build
+from tonality.settings import Settings
 
 SHAPE = Shape(vocabulary=50, embedding=12, hidden=7, layers=2)
 
@@ -36,7 +37,8 @@ def published_lstm(inputs, kernel, recurrent, bias):
 
 def published_logit(network, tokens):
     weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
-    states = weights["embedding.weight"][tokens]
+    padding = np.repeat(weights["padding"][None], network.lead_in, 0) if network.lead_in else []
+    states = np.array([*padding, *weights["embedding.weight"][tokens]])
     for layer in range(network.lstm.num_layers):
         kernel, recurrent = weights[f"lstm.weight_ih_l{layer}"], weights[f"lstm.weight_hh_l{layer}"]
         bias = weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"]
@@ -64,9 +66,9 @@ def tweets_of_lengths(*lengths):
     return [rng.integers(1, SHAPE.vocabulary, length).tolist() for length in lengths]
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_logits_are_those_of_the_published_equations(layers):
-    network = trained_looking(dataclasses.replace(SHAPE, layers=layers))
+@pytest.mark.parametrize(("layers", "lead_in"), [(1, 0), (2, 0), (3, 0), (1, 4), (2, 4), (2, 1), (3, 9)])
+def test_logits_are_those_of_the_published_equations_with_the_padding_read_before_each_tweet(layers, lead_in):
+    network = trained_looking(dataclasses.replace(SHAPE, layers=layers, lead_in=lead_in))
     tweets = tweets_of_lengths(1, 2, 5, 9, 30, 30, 4)
     with torch.no_grad():
         logits = network(*padded(tweets, width=33))
@@ -74,8 +76,9 @@ def test_logits_are_those_of_the_published_equations(layers):
     np.testing.assert_allclose(logits, [published_logit(network, tweet) for tweet in tweets], rtol=0, atol=1e-6)
 
 
-def test_padding_and_neighbours_do_not_change_a_logit():
-    network = trained_looking()
+@pytest.mark.parametrize("lead_in", [0, 3])
+def test_padding_behind_and_neighbours_do_not_change_a_logit(lead_in):
+    network = trained_looking(dataclasses.replace(SHAPE, lead_in=lead_in))
     tweets = tweets_of_lengths(6, 1, 20)
     with torch.no_grad():
         together = network(*padded(tweets, width=25))
@@ -138,11 +141,19 @@ def test_the_two_biases_of_a_gate_learn_as_one_as_in_keras():
         assert network.lstm.get_parameter(f"bias_hh_l{layer}").grad is None
 
 
+def test_the_padding_read_before_a_tweet_is_learned():
+    network = build(dataclasses.replace(SHAPE, lead_in=4))
+    assert 0.02 < network.padding.abs().max() <= 0.05
+    network(*padded(tweets_of_lengths(5), width=5)).sum().backward()
+    assert network.padding.grad.abs().min() > 0
+
+
 def test_the_network_of_2016_is_the_default():
-    network = build(Shape(vocabulary=100))
+    network = build(Shape(vocabulary=100, **Settings().network.model_dump()))
     assert isinstance(network, LSTM)
     assert network.embedding.weight.shape == (100, 128)
     assert (network.lstm.num_layers, network.lstm.hidden_size, network.dropout.p) == (2, 64, 0.5)
+    assert network.padding.shape == (128,)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +163,7 @@ def test_the_network_of_2016_is_the_default():
         ({"hidden": 0}, "hidden is 0"),
         ({"layers": 1.5}, "layers is 1.5"),
         ({"dropout": 1}, "dropout is 1"),
+        ({"lead_in": -1}, "lead_in is -1"),
     ],
 )
 def test_an_impossible_shape_is_refused(wrong, message):

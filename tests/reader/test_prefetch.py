@@ -34,7 +34,7 @@ def test_no_items_are_no_items(threads):
     assert not threads()
 
 
-def test_they_are_made_in_another_thread_no_more_than_wanted_ahead(threads):
+def test_they_are_made_in_another_thread_no_more_than_wanted_ahead_and_in_bursts(threads):
     made = []
 
     def items():
@@ -48,7 +48,10 @@ def test_they_are_made_in_another_thread_no_more_than_wanted_ahead(threads):
         assert len(made) == 4
         assert set(made) == threads()
         assert next(ready) == 0
-        wait_until(lambda: len(made) == 5)
+        time.sleep(0.25)  # time for more: but half of them are still there
+        assert len(made) == 4
+        assert next(ready) == 1
+        wait_until(lambda: len(made) == 6)  # all that lay ready are there again
 
 
 def test_what_their_making_raises_comes_after_the_items_before_it(threads):

@@ -11,7 +11,7 @@ from tonality.reader.batches import Batch, Segment
 from tonality.training.learner import Learner
 
 CPU = torch.device("cpu")
-SMALL = Shape(vocabulary=40, embedding=6, hidden=5, layers=2, dropout=0.0)
+SMALL = Shape(vocabulary=40, embedding=6, hidden=5, layers=2, dropout=0.0, lead_in=3)
 
 
 def batch_of(*segments):

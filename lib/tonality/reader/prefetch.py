@@ -1,57 +1,66 @@
 """What an iterator yields, made ready in a thread while the one before is used."""
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TypeVar
 
 __all__ = ["prefetched"]
 
 _Item = TypeVar("_Item")
-_LOOK_SECONDS = 0.1
-"""How often a thread that waits looks whether it is still wanted."""
 
 
 @contextmanager
 def prefetched(items: Iterator[_Item], ahead: int) -> Iterator[Iterator[_Item]]:
     """The items, up to `ahead` of them ready; what their making raises is raised where they are used.
 
-    The thread has ended on the way out, however that is reached.
+    They are made in bursts, whenever half of them are used: a thread that made each one as soon as another was taken
+    would want Python's lock just when the taker needs it, step after step. The thread has ended on the way out,
+    however that is reached.
     """
-    ready: queue.Queue[tuple[_Item | None, BaseException | None]] = queue.Queue(ahead)
-    unwanted = threading.Event()
-
-    def put(item: _Item | None, error: BaseException | None = None) -> bool:
-        while not unwanted.is_set():
-            with suppress(queue.Full):
-                ready.put((item, error), timeout=_LOOK_SECONDS)
-                return True
-        return False
+    ready: deque[_Item] = deque()
+    changed = threading.Condition()
+    ended = unwanted = False
+    fault: BaseException | None = None
 
     def make() -> None:
+        nonlocal ended, fault
         try:
             for item in items:
-                if not put(item):
-                    return
+                with changed:
+                    if len(ready) >= ahead:
+                        changed.wait_for(lambda: len(ready) <= ahead // 2 or unwanted)
+                    if unwanted:
+                        return
+                    ready.append(item)
+                    changed.notify()
         except BaseException as error:  # it is the user's of the items, not this thread's
-            put(None, error)
-        else:
-            put(None)
+            fault = error
+        finally:
+            with changed:
+                ended = True
+                changed.notify()
 
     def take() -> Iterator[_Item]:
         while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is None:
-                return
+            with changed:
+                changed.wait_for(lambda: ready or ended)
+                if not ready:
+                    break
+                item = ready.popleft()
+                if len(ready) <= ahead // 2:
+                    changed.notify()
             yield item
+        if fault is not None:
+            raise fault
 
     thread = threading.Thread(target=make, name="tonality-prefetch", daemon=True)
     thread.start()
     try:
         yield take()
     finally:
-        unwanted.set()
+        with changed:
+            unwanted = True
+            changed.notify()
         thread.join()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, embedding
 from torch.nn.parallel import DistributedDataParallel
 
-from tonality.network.lstm import LSTM, Shape, build
+from tonality.network.lstm import LSTM, Shape, State, build
 from tonality.reader.batches import Batch
 from tonality.training.transfer import on_device
 
@@ -44,7 +45,7 @@ class _Replica(nn.Module):
     def __init__(self, shape: Shape, network: LSTM, precision: torch.dtype) -> None:
         super().__init__()
         with torch.device("meta"):  # its weights are the network's, so none are drawn
-            self.network = build(Shape(1, shape.embedding, shape.hidden, shape.layers, 0.0, shape.kind))
+            self.network = build(replace(shape, vocabulary=1, dropout=0.0))
         self.network.to_empty(device=network.embedding.weight.device).to(precision)
         self.network.embedding.requires_grad_(False)
         self._masters = [p for name, p in network.named_parameters() if not name.startswith("embedding.")]
@@ -72,11 +73,12 @@ class _Replica(nn.Module):
 
     def forward(self, weight: Tensor, pieces: Sequence[_Piece], keep: Tensor) -> Tensor:
         """The sum of the pieces' cross-entropies, nats, by the weights of the batch's stems (U, D)."""
-        return torch.stack([self._loss(weight, piece, keep) for piece in pieces]).sum()
+        start = self.network.start()
+        return torch.stack([self._loss(weight, piece, keep, start) for piece in pieces]).sum()
 
-    def _loss(self, weight: Tensor, piece: _Piece, keep: Tensor) -> Tensor:
+    def _loss(self, weight: Tensor, piece: _Piece, keep: Tensor, start: State) -> Tensor:
         embedded = embedding(piece.places, weight).to(self._own[0].dtype)  # (B, T, D)
-        last = self.network.read(embedded) * keep[piece.first : piece.first + len(piece.labels)]
+        last = self.network.read(embedded, start) * keep[piece.first : piece.first + len(piece.labels)]
         logits = self.network.classify(last.to(self._own[0].dtype)).float()
         return binary_cross_entropy_with_logits(logits, piece.labels, reduction="sum")
 
@@ -135,7 +137,11 @@ class Lanes:
 
         @torch.inference_mode()
         def run(lane: int, pieces: list[_Piece]) -> Tensor:  # noqa: ARG001
-            return torch.cat([self._network.classify(self._network.read(embedding(p.places, weight))) for p in pieces])
+            network = self._network
+            return torch.cat([network.classify(network.read(embedding(p.places, weight), start)) for p in pieces])
+
+        with torch.inference_mode():
+            start = self._network.start()
 
         return torch.cat(self._each(batch, run))
 
