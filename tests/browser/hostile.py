@@ -35,8 +35,9 @@ embedding = 8
 hidden = 8
 [train]
 batch_size = 16
-epochs = 8
-learning_rate = 0.01
+epochs = 12
+learning_rate = 0.02
+clip_norm = 0
 [survey]
 positive = 0.75
 negative = 0.25

@@ -77,6 +77,7 @@ def test_the_chart_draws_and_tells_its_numbers_under_the_mouse(visit):
 def test_a_click_on_a_tone_leaves_its_examples(visit, tone):
     seen = visit()
     before = Counter(seen.shown_rows())
+    assert before[tone] > 0
     seen.page.click(f"#filters button[data-tone={tone}]")
     assert Counter(seen.shown_rows()) == {tone: before[tone]}
     assert seen.count() == f"{before[tone]} of {before.total()} shown"
