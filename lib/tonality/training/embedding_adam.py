@@ -28,7 +28,7 @@ __all__ = ["EmbeddingAdam", "Touched"]
 
 _FORGOTTEN: Final = 1e-10
 """Of a momentum that has decayed to this share, nothing is left."""
-_CHUNK: Final = 16_384
+_CHUNK: Final = 4_096
 """Rows that are brought up to date at once."""
 
 
