@@ -72,7 +72,7 @@ def totals(frame: DataFrame, **counts: Column) -> dict[str, int]:
     """Counts over all rows of a frame, by name; a sum over no rows is 0."""
     row = frame.agg(*(F.coalesce(count, F.lit(0)).alias(name) for name, count in counts.items())).first()
     assert row is not None, "an aggregate has one row"
-    return dict(row.asDict())
+    return {name: int(count) for name, count in row.asDict().items()}
 
 
 def days(spark: SparkSession, root: str, table: str) -> list[str]:

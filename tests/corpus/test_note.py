@@ -8,7 +8,7 @@ from tonality.faults import InputFault
 NOTE = DatasetNote(
     vocabulary="c0ffee",
     stems=2,
-    rows={"train": Side(rows=3, positive=1), "valid": Side(rows=2, positive=1)},
+    rows={"train": Side(rows=3, positive=1, content="ab12"), "valid": Side(rows=2, positive=1, content="cd34")},
     dropped={"no stems": 1},
     max_length=100,
     unknown="drop",
@@ -28,6 +28,15 @@ def test_what_was_noted_is_read_back(tmp_path):
     write(tmp_path, json.dumps(NOTE.model_dump(mode="json")))
     assert read_note(str(tmp_path)) == NOTE
     assert NOTE.numbering == ("c0ffee", "drop", 100)
+    assert NOTE.counts == {"train": {"rows": 3, "positive": 1}, "valid": {"rows": 2, "positive": 1}}
+
+
+def test_a_note_of_a_version_that_wrote_no_content_is_read(tmp_path):
+    note = NOTE.model_dump(mode="json")
+    for side in note["rows"].values():
+        del side["content"]
+    write(tmp_path, json.dumps(note))
+    assert {side.content for side in read_note(str(tmp_path)).rows.values()} == {""}
 
 
 def test_a_dataset_that_was_never_made_says_what_to_run(tmp_path):

@@ -18,6 +18,8 @@ class Side(BaseModel):
 
     rows: int
     positive: int
+    content: str = ""
+    """A hash of the rows' texts and labels, in whatever order; empty where an earlier version wrote the note."""
 
 
 class DatasetNote(BaseModel):
@@ -40,6 +42,11 @@ class DatasetNote(BaseModel):
     rules_fingerprint: str
     rules: dict[str, Any]
     """The text rules."""
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Rows of each side, and how many of them are positive."""
+        return {name: {"rows": side.rows, "positive": side.positive} for name, side in self.rows.items()}
 
     @property
     def numbering(self) -> tuple[str, str, int]:

@@ -63,7 +63,8 @@ class RowGroups:
         self.all_rows = sum(by_shard)
         """Rows of all shards."""
         self.fingerprint = _fingerprint(files.values())
-        """12 hex digits that another dataset does not have; the same one prepared again has them too."""
+        """12 hex digits of how the rows lie in files and row groups, and of what these take: the same dataset prepared
+        again has them too. Of another one they are nearly always others, but not where only labels differ."""
 
     def estimate_bytes(self) -> int:
         """About how many bytes the shard takes as Rows, by the first row group: `prepare` mixed the rows."""
@@ -185,7 +186,7 @@ def _rows_by_shard(sizes: list[int], location: str, shards: int) -> list[int]:
 
 
 def _fingerprint(footers: Iterable[pq.FileMetaData]) -> str:
-    """From the bytes that every column of every row group takes, which other values would change."""
+    """From the bytes that every column of every row group takes, which other stems would change."""
     groups = [footer.row_group(i) for footer in footers for i in range(footer.num_row_groups)]
     sizes = [
         [group.num_rows, *(group.column(i).total_compressed_size for i in range(group.num_columns))] for group in groups

@@ -53,10 +53,9 @@ def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
             f"dataset/ was numbered by (vocabulary, unknown, max_length) {note.numbering}, the model "
             f"{artifact.fingerprint} by {wanted}: run `train` again, or `prepare` as it was when the model was trained"
         )
-    rows = {side: count.model_dump() for side, count in note.rows.items()}
-    if (learned := artifact.metrics.get("rows")) != rows:
+    if (learned := artifact.metrics.get("rows")) != note.counts:
         raise InputFault(
-            f"dataset/ is split into {rows}, the model {artifact.fingerprint} was trained on {learned}: it may have "
+            f"dataset/ is split into {note.counts}, the model {artifact.fingerprint} was trained on {learned}: it may have "
             "learned from what is held out now. Run `train` again"
         )
 

@@ -45,7 +45,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         stems = _stage_vocabulary(publication, sides[TRAIN], settings)
         read = {side: rows.count() for side, rows in sides.items()}
         counts = _stage_dataset(publication, sides, read, stems, settings)
-        dropped["no known stem"] += sum(read.values()) - sum(count["rows"] for count in counts.values())
+        dropped["no known stem"] += sum(read.values()) - sum(count.rows for count in counts.values())
         note = _note(stems, counts, dropped, settings, rules)
         publication.note("dataset", note.model_dump(mode="json"))
         publication.commit()
@@ -102,8 +102,8 @@ def _stage_dataset(
     read: dict[str, int],
     stems: list[str],
     settings: Settings,
-) -> dict[str, dict[str, int]]:
-    """Rows of each side as they were written, in all and positive; `read` is how many there were to write."""
+) -> dict[str, Side]:
+    """Each side as it was written; `read` is how many rows there were to write."""
     dataset = settings.dataset
     parts = {}
     for side, rows in sides.items():
@@ -117,26 +117,29 @@ def _stage_dataset(
     return counts
 
 
-def _count(rows: DataFrame) -> dict[str, int]:
-    return tables.totals(rows, rows=F.count("*"), positive=F.count_if(F.col("label") == 1))
+def _count(rows: DataFrame) -> Side:
+    # added up as decimals, which do not overflow; by exclusive or, repeated tweets would cancel each other
+    hashes = F.sum(F.xxhash64("stems", "label").cast("decimal(20, 0)"))
+    found = tables.totals(rows, rows=F.count("*"), positive=F.count_if(F.col("label") == 1), content=hashes)
+    return Side(rows=found["rows"], positive=found["positive"], content=f"{found['content'] % 2**64:016x}")
 
 
-def _refuse_one_class(side: str, count: dict[str, int]) -> None:
-    negative = count["rows"] - count["positive"]
-    if not count["positive"] or not negative:
+def _refuse_one_class(side: str, count: Side) -> None:
+    negative = count.rows - count.positive
+    if not count.positive or not negative:
         raise InputFault(
-            f"the {side} side has {count['positive']:,} positive and {negative:,} negative rows, and needs both. "
+            f"the {side} side has {count.positive:,} positive and {negative:,} negative rows, and needs both. "
             "Do corpus.positive and corpus.negative name the labels of this corpus?"
         )
 
 
 def _note(
-    stems: list[str], counts: dict[str, dict[str, int]], dropped: Counter[str], settings: Settings, rules: Rules
+    stems: list[str], counts: dict[str, Side], dropped: Counter[str], settings: Settings, rules: Rules
 ) -> DatasetNote:
     return DatasetNote(
         vocabulary=vocabulary_fingerprint(stems),
         stems=len(stems),
-        rows={side: Side(**count) for side, count in counts.items()},
+        rows=counts,
         dropped=dict(dropped),
         max_length=settings.dataset.max_length,
         unknown=settings.vocabulary.unknown,
@@ -147,9 +150,9 @@ def _note(
     )
 
 
-def _summary(counts: dict[str, dict[str, int]], dropped: Counter[str], stems: int) -> str:
+def _summary(counts: dict[str, Side], dropped: Counter[str], stems: int) -> str:
     lines = [
-        f"{side:>8}: {count['rows']:>10,} rows, {count['positive'] / count['rows']:.1%} positive"
+        f"{side:>8}: {count.rows:>10,} rows, {count.positive / count.rows:.1%} positive"
         for side, count in counts.items()
     ]
     lines += [f" dropped: {count:>10,} {reason}" for reason, count in sorted(dropped.items()) if count]

@@ -133,7 +133,7 @@ def _recipe(settings: Settings) -> Recipe:
 def _checkpoint(settings: Settings, data: _Data, shape: Shape, recipe: Recipe) -> Checkpoint:
     """The checkpoint of this training: with another shape, recipe, dataset or number of processes it is another."""
     sides = [RowGroups(data.side(name), data.stems).fingerprint for name in ("train", "valid")]
-    decisive = [asdict(shape), recipe.identity(), settings.train.processes, sides, data.note.vocabulary]
+    decisive = [asdict(shape), recipe.identity(), settings.train.processes, sides, data.note.model_dump(mode="json")]
     identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
     return Checkpoint(_checkpoint_place(data.root), identity, settings.train.resume)
 
@@ -173,7 +173,6 @@ def _train_in_group(settings_json: str) -> None:
 
 def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, processes: int) -> Artifact:
     note = data.note
-    rows = {side: count.model_dump() for side, count in note.rows.items()}
     return Artifact(
         shape=shape,
         weights=trained.weights,
@@ -184,7 +183,7 @@ def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, proce
         max_length=note.max_length,
         unknown=note.unknown,
         metrics={
-            "rows": rows,
+            "rows": note.counts,
             "best_epoch": trained.best.number,
             "epochs": [asdict(epoch) for epoch in trained.epochs],
             "computed": trained.computed,
@@ -194,7 +193,7 @@ def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, proce
             shape=shape,
             recipe=recipe,
             trained=trained,
-            rows=rows,
+            rows=note.counts,
             dropped=note.dropped,
             rules=note.rules,
             stems=note.stems,

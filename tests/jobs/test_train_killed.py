@@ -1,0 +1,79 @@
+"""`train` in one process, killed with SIGKILL and run again: it goes on, and ends where an undisturbed one does."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+from prepared import SMALL, write_dataset
+
+from tonality.network.storage import read
+
+CHECKOUT: Final = Path(__file__).parents[2]
+LONG: Final = ("train.epochs=150", "train.patience=0", "train.checkpoint_steps=7")
+"""Some seconds, and a checkpoint every few hundredths of one."""
+PATIENCE_SECONDS: Final = 120
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "out", [600, 200, 200])
+
+
+def checkpoint_of(root: Path) -> Path:
+    return root / "checkpoint" / "train.safetensors"
+
+
+def start(root: Path) -> subprocess.Popen[str]:
+    options = [*SMALL, *LONG, f"paths.root={root}"]
+    command = [sys.executable, CHECKOUT / "jobs" / "train.py"]
+    command += [part for option in options for part in ("--set", option)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finish(root: Path) -> str:
+    """What a training says that nobody disturbs."""
+    with start(root) as training:
+        _, said = training.communicate(timeout=PATIENCE_SECONDS)
+    assert training.returncode == 0, said
+    return said
+
+
+def kill_after_a_checkpoint(root: Path) -> None:
+    """Kill a training once it has written a checkpoint that was not there before."""
+    place = checkpoint_of(root)
+    before = place.stat().st_mtime_ns if place.exists() else 0
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with start(root) as training:
+        while not place.exists() or place.stat().st_mtime_ns == before:
+            assert training.poll() is None, training.communicate()[1]
+            assert time.monotonic() < deadline, "no checkpoint came"
+            time.sleep(0.01)
+        training.kill()
+        training.communicate()
+    assert training.returncode == -9, "it was killed before its end"
+    assert not (root / "model").exists()
+
+
+def test_a_training_that_was_killed_twice_ends_in_the_model_of_an_undisturbed_one(root: Path, tmp_path: Path) -> None:
+    kill_after_a_checkpoint(root)
+    kill_after_a_checkpoint(root)
+    assert f"going on from {checkpoint_of(root)}: epoch " in finish(root)
+    assert not checkpoint_of(root).exists()
+    undisturbed = write_dataset(tmp_path / "undisturbed", [600, 200, 200])
+    finish(undisturbed)
+    assert read(str(root / "model")).fingerprint == read(str(undisturbed / "model")).fingerprint
+
+
+def test_a_checkpoint_of_a_dataset_whose_labels_have_been_mended_is_not_gone_on_from(root: Path) -> None:
+    kill_after_a_checkpoint(root)
+    place = root / "dataset" / "dataset.json"
+    note = json.loads(place.read_text())
+    note["rows"]["train"]["content"] = "of other labels"
+    place.write_text(json.dumps(note))
+    said = finish(root)
+    assert f"{checkpoint_of(root)} is of other settings or another dataset: training begins anew" in said
+    assert "going on" not in said
