@@ -141,11 +141,11 @@ def test_a_config_that_is_no_json_object_is_refused(artifact, content):
         Artifact.from_files({**artifact.files(), CONFIG: content})
 
 
-def test_a_model_from_before_the_lead_in_has_none(artifact):
-    network = {name: value for name, value in dataclasses.asdict(artifact.shape).items() if name != "lead_in"}
+def test_a_model_from_before_the_learned_start_begins_at_zero(artifact):
+    network = {name: value for name, value in dataclasses.asdict(artifact.shape).items() if name != "learned_start"}
     read = Artifact.from_files(changed(artifact.files(), {"network": network}))
-    assert read.shape.lead_in == 0
-    assert "padding" not in read.network().state_dict()
+    assert not read.shape.learned_start
+    assert "initial" not in read.network().state_dict()
 
 
 def test_weights_of_another_network_are_refused(artifact):

@@ -15,16 +15,16 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def published_lstm(inputs, kernel, recurrent, bias):
+def published_lstm(inputs, kernel, recurrent, bias, output, cell):
     """Outputs (T, H) of inputs (T, E), as Gers, Schmidhuber and Cummins (2000) write the cell, gate by gate.
 
-    kernel (4H, E), recurrent (4H, H) and bias (4H,) hold the input gate, forget gate, cell and output gate in turn.
+    kernel (4H, E), recurrent (4H, H) and bias (4H,) hold the input gate, forget gate, cell and output gate in turn; output and cell
+    (H,) are those before the first input.
     """
-    hidden = recurrent.shape[1]
     w_in, w_forget, w_cell, w_out = np.split(kernel, 4)
     u_in, u_forget, u_cell, u_out = np.split(recurrent, 4)
     b_in, b_forget, b_cell, b_out = np.split(bias, 4)
-    output, cell, outputs = np.zeros(hidden), np.zeros(hidden), []
+    outputs = []
     for x in inputs:
         input_gate = sigmoid(w_in @ x + u_in @ output + b_in)
         forget_gate = sigmoid(w_forget @ x + u_forget @ output + b_forget)
@@ -37,12 +37,12 @@ def published_lstm(inputs, kernel, recurrent, bias):
 
 def published_logit(network, tokens):
     weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
-    padding = np.repeat(weights["padding"][None], network.lead_in, 0) if network.lead_in else []
-    states = np.array([*padding, *weights["embedding.weight"][tokens]])
+    states = weights["embedding.weight"][tokens]
+    initial = weights.get("initial", np.zeros((2, network.lstm.num_layers, 1, network.lstm.hidden_size)))
     for layer in range(network.lstm.num_layers):
         kernel, recurrent = weights[f"lstm.weight_ih_l{layer}"], weights[f"lstm.weight_hh_l{layer}"]
         bias = weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"]
-        states = published_lstm(states, kernel, recurrent, bias)
+        states = published_lstm(states, kernel, recurrent, bias, *initial[:, layer, 0])
     return weights["dense.weight"][0] @ states[-1] + weights["dense.bias"][0]
 
 
@@ -66,9 +66,10 @@ def tweets_of_lengths(*lengths):
     return [rng.integers(1, SHAPE.vocabulary, length).tolist() for length in lengths]
 
 
-@pytest.mark.parametrize(("layers", "lead_in"), [(1, 0), (2, 0), (3, 0), (1, 4), (2, 4), (2, 1), (3, 9)])
-def test_logits_are_those_of_the_published_equations_with_the_padding_read_before_each_tweet(layers, lead_in):
-    network = trained_looking(dataclasses.replace(SHAPE, layers=layers, lead_in=lead_in))
+@pytest.mark.parametrize("learned_start", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_logits_are_those_of_the_published_equations(layers, learned_start):
+    network = trained_looking(dataclasses.replace(SHAPE, layers=layers, learned_start=learned_start))
     tweets = tweets_of_lengths(1, 2, 5, 9, 30, 30, 4)
     with torch.no_grad():
         logits = network(*padded(tweets, width=33))
@@ -76,9 +77,9 @@ def test_logits_are_those_of_the_published_equations_with_the_padding_read_befor
     np.testing.assert_allclose(logits, [published_logit(network, tweet) for tweet in tweets], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("lead_in", [0, 3])
-def test_padding_behind_and_neighbours_do_not_change_a_logit(lead_in):
-    network = trained_looking(dataclasses.replace(SHAPE, lead_in=lead_in))
+@pytest.mark.parametrize("learned_start", [False, True])
+def test_padding_behind_and_neighbours_do_not_change_a_logit(learned_start):
+    network = trained_looking(dataclasses.replace(SHAPE, learned_start=learned_start))
     tweets = tweets_of_lengths(6, 1, 20)
     with torch.no_grad():
         together = network(*padded(tweets, width=25))
@@ -141,11 +142,11 @@ def test_the_two_biases_of_a_gate_learn_as_one_as_in_keras():
         assert network.lstm.get_parameter(f"bias_hh_l{layer}").grad is None
 
 
-def test_the_padding_read_before_a_tweet_is_learned():
-    network = build(dataclasses.replace(SHAPE, lead_in=4))
-    assert 0.02 < network.padding.abs().max() <= 0.05
+def test_what_a_tweet_finds_before_its_first_stem_begins_at_zero_and_is_learned():
+    network = build(dataclasses.replace(SHAPE, learned_start=True))
+    assert network.initial.abs().max() == 0
     network(*padded(tweets_of_lengths(5), width=5)).sum().backward()
-    assert network.padding.grad.abs().min() > 0
+    assert network.initial.grad.abs().min() > 0
 
 
 def test_the_network_of_2016_is_the_default():
@@ -153,7 +154,7 @@ def test_the_network_of_2016_is_the_default():
     assert isinstance(network, LSTM)
     assert network.embedding.weight.shape == (100, 128)
     assert (network.lstm.num_layers, network.lstm.hidden_size, network.dropout.p) == (2, 64, 0.5)
-    assert network.padding.shape == (128,)
+    assert network.initial.shape == (2, 2, 1, 64)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_the_network_of_2016_is_the_default():
         ({"hidden": 0}, "hidden is 0"),
         ({"layers": 1.5}, "layers is 1.5"),
         ({"dropout": 1}, "dropout is 1"),
-        ({"lead_in": -1}, "lead_in is -1"),
+        ({"learned_start": 1}, "learned_start is 1"),
     ],
 )
 def test_an_impossible_shape_is_refused(wrong, message):

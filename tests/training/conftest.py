@@ -82,4 +82,4 @@ def recipe() -> Recipe:
 
 @pytest.fixture
 def shape() -> Shape:
-    return Shape(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, lead_in=2)
+    return Shape(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, learned_start=True)

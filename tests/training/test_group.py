@@ -29,7 +29,7 @@ CPU: Final = torch.device("cpu")
 PATIENCE_SECONDS: Final = 90
 """A group that hangs fails its test."""
 VOCABULARY: Final = 102
-SHAPE: Final = Shape(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, dropout=0.0, lead_in=2)
+SHAPE: Final = Shape(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, dropout=0.0, learned_start=True)
 
 Together = Callable[..., list[Any]]
 

@@ -8,11 +8,12 @@ k steps after a row's last one, t0, add up to
     f(t) = rate(t) sqrt(1 - b2^t) / (1 - b1^t),   q = b1 / sqrt(b2),   e(t, j) = eps sqrt(1 - b2^t) b2^(-j/2)
 
 with m, v as they stood after t0 (D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, 2015, algorithm 1).
-Only e depends on j and stands beside v, and it hardly varies. So the sum is taken around the mean of e under the
-weights f q^j, to the second order: with three numbers that depend on t0 alone, the weights' sum and e's mean and
-variance, a row is brought up to date in one stroke when its stem comes next, and before it is read for anything else.
-The error is below 1 % of such a sum where sqrt(v) is below 1e-8 in the first hundred steps, below 0.02 % in later ones,
-and nothing that float32 shows where sqrt(v) is above 1e-6.
+Only e depends on j and stands beside v. So the sum is an integral of m / (sqrt(v) + e) over e, under the weights f q^j,
+and is taken at two values of e by Gauss's quadrature (G. Golub and J. Welsch, Calculation of Gauss Quadrature Rules,
+1969), which has the weights' first four moments right. They depend on t0 alone: with four numbers for each step a row is
+brought up to date in one stroke when its stem comes next, and before it is read for anything else. At the very first
+steps e grows fastest, and two values are too few where sqrt(v) is about 1e-8; there no row is left behind. Later the
+error of such a sum is below 2e-6 at a rate of 0.001, and falls from step to step.
 """
 
 from typing import Final, NamedTuple
@@ -22,12 +23,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tonality.training.transfer import on_device
+from tonality.training.adam import Constants, adam_step
+from tonality.training.transfer import on_device, put_rows
 
 __all__ = ["EmbeddingAdam", "Touched"]
 
 _FORGOTTEN: Final = 1e-10
 """Of a momentum that has decayed to this share, nothing is left."""
+_FIRST_STEPS: Final = 8
+"""Steps after each of which all rows are brought up to date."""
 _CHUNK: Final = 4_096
 """Rows that are brought up to date at once."""
 
@@ -52,20 +56,20 @@ class EmbeddingAdam:
     the embedding is read as a whole.
     """
 
-    def __init__(self, weight: Tensor, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8) -> None:
+    def __init__(self, weight: Tensor, constants: Constants = Constants()) -> None:
         self._weight = weight.detach()
         self._mean = torch.zeros_like(self._weight)
         self._square = torch.zeros_like(self._weight)
         self._last = np.zeros(len(weight), np.int64)  # the step of the row's last gradient or settling; 0: none
-        self._betas = betas
-        self._epsilon = epsilon
+        self._constants = constants
         self._time = 0
-        # for a row of each last step, by now: the weights' sum, and their sums with e and e^2
-        self._sums = np.zeros((3, 1024))
-        self._horizon = int(np.log(_FORGOTTEN) / np.log(betas[0])) + 1
+        # for a row of each last step, by now: the weights' sum, and their sums with e / eps to the powers 1, 2 and 3
+        self._sums = np.zeros((4, 1024))
+        b1, b2, _ = constants
+        self._horizon = int(np.log(_FORGOTTEN) / np.log(b1)) + 1
         back = np.arange(self._horizon, 0, -1)  # steps since, the oldest first
-        decay = (betas[0] / betas[1] ** 0.5) ** back
-        self._decays = np.stack([decay * (epsilon * betas[1] ** (-back / 2)) ** power for power in range(3)])
+        decay = (b1 / b2**0.5) ** back
+        self._decays = np.stack([decay * b2 ** (-back / 2 * power) for power in range(4)])
 
     def touch(self, ids: NDArray[np.int64]) -> Touched:
         """These rows (U,), each once, brought up to date."""
@@ -78,12 +82,10 @@ class EmbeddingAdam:
     def step(self, touched: Touched, ids: NDArray[np.int64], gradient: Tensor, rate: float) -> None:
         """One step of Adam with the gradient (U, D) of the touched rows, at this learning rate."""
         self._advance(rate)
-        (b1, b2), t = self._betas, self._time
-        mean = touched.mean.lerp_(gradient, 1 - b1)
-        square = touched.square.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
-        root = square.sqrt().mul_((1 - b2**t) ** -0.5).add_(self._epsilon)
-        touched.weight.addcdiv_(mean, root, value=-rate / (1 - b1**t))
+        adam_step(touched.weight, touched.mean, touched.square, gradient, rate, self._time, self._constants)
         self._put_back(touched, ids)
+        if self._time <= _FIRST_STEPS:
+            self.settle()
 
     @torch.no_grad()
     def settle(self) -> None:
@@ -111,29 +113,27 @@ class EmbeddingAdam:
         self._time = self._sums.shape[1] - 1
 
     def _catch_up(self, weight: Tensor, mean: Tensor, square: Tensor, last: NDArray[np.int64]) -> None:
-        (b1, b2), behind = self._betas, self._time - last
-        total, first, second = self._sums[:, last]
-        safe = np.where(total > 0, total, 1)
-        shift = np.where(total > 0, first / safe, self._epsilon)
-        spread = np.maximum(second / safe - shift**2, 0)
-        numbers = np.stack([total, shift, spread, b1**behind, b2**behind]).astype(np.float32)
-        scale, shift, spread, fade, fade_square = on_device(numbers, weight.device).unsqueeze(2)  # (U, 1)
-        slope = square.sqrt().add_(shift).reciprocal_()
-        moves = slope.square().mul_(spread).add_(1).mul_(slope).mul_(mean)
-        weight.addcmul_(moves, scale, value=-1)
+        (b1, b2, epsilon), behind = self._constants, self._time - last
+        numbers = np.stack([*_quadrature(self._sums[:, last], epsilon), b1**behind, b2**behind])
+        low, low_share, high, high_share, fade, fade_square = on_device(
+            numbers.astype(np.float32), weight.device
+        ).unsqueeze(2)  # (U, 1)
+        root = square.sqrt()
+        weight.addcdiv_(mean * low_share, root + low, value=-1)
+        weight.addcdiv_(mean * high_share, root.add_(high), value=-1)
         mean.mul_(fade)
         square.mul_(fade_square)
 
     def _put_back(self, touched: Touched, ids: NDArray[np.int64]) -> None:
         """The rows are as they stand now."""
-        self._weight.index_copy_(0, touched.ids, touched.weight)
-        self._mean.index_copy_(0, touched.ids, touched.mean)
-        self._square.index_copy_(0, touched.ids, touched.square)
+        put_rows(self._weight, touched.ids, touched.weight)
+        put_rows(self._mean, touched.ids, touched.mean)
+        put_rows(self._square, touched.ids, touched.square)
         self._last[ids] = self._time
 
     def _advance(self, rate: float) -> None:
         """One more step for all rows to be behind by."""
-        (b1, b2), now = self._betas, self._time
+        (b1, b2, _), now = self._constants, self._time
         self._time = t = now + 1
         if t >= self._sums.shape[1]:
             self._sums = np.pad(self._sums, ((0, 0), (0, self._sums.shape[1])))
@@ -141,4 +141,18 @@ class EmbeddingAdam:
         weight = rate * root / (1 - b1**t)
         first = max(0, t - self._horizon)
         recent = self._decays[:, self._horizon - (t - first) :]
-        self._sums[:, first:t] += recent * (weight * root ** np.arange(3))[:, None]
+        self._sums[:, first:t] += recent * (weight * root ** np.arange(4))[:, None]
+
+
+def _quadrature(sums: NDArray[np.float64], epsilon: float) -> tuple[NDArray[np.float64], ...]:
+    """Two values of e and their weights, each (U,), by the weights' sums with e / eps to the powers 0 to 3: (4, U)."""
+    total = sums[0]
+    first, second, third = sums[1:] / np.where(total > 0, total, 1)
+    variance = second - first**2
+    # one step alone has one e, and what rounding makes of its variance is nothing
+    deviation = np.sqrt(np.where(variance > 1e-12 * second, variance, 0))
+    skew = (third - 3 * first * second + 2 * first**3) / np.where(deviation > 0, 2 * deviation**3, 1)  # half of it
+    reach = np.sqrt(1 + skew**2)
+    low, high = first + deviation * (skew - reach), first + deviation * (skew + reach)
+    share = total / 2 * (1 + skew / reach)
+    return np.where(total > 0, low, 1) * epsilon, share, np.where(total > 0, high, 1) * epsilon, total - share

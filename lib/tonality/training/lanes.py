@@ -21,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tonality.network.lstm import LSTM, Shape, State, build
 from tonality.reader.batches import Batch
+from tonality.training.body import learned_body, parts_like
 from tonality.training.transfer import on_device
 
 __all__ = ["Lanes"]
@@ -48,13 +49,18 @@ class _Replica(nn.Module):
             self.network = build(replace(shape, vocabulary=1, dropout=0.0))
         self.network.to_empty(device=network.embedding.weight.device).to(precision)
         self.network.embedding.requires_grad_(False)
-        self._masters = [p for name, p in network.named_parameters() if not name.startswith("embedding.")]
-        self._own = [p for name, p in self.network.named_parameters() if not name.startswith("embedding.")]
+        self._masters = [weight for name, weight in network.named_parameters() if name != "embedding.weight"]
+        self._own = [weight for name, weight in self.network.named_parameters() if name != "embedding.weight"]
         self._shares = precision == torch.float32
         for own, master in zip(self._own, self._masters, strict=True):
             own.requires_grad_(master.requires_grad)
             if self._shares:
                 own.data = master.data
+        learned = learned_body(self.network)
+        self.gradient = torch.zeros(sum(weight.numel() for weight in learned), dtype=precision, device=self._own[0].device)
+        """That of the learned body (P,), which a backward pass adds to."""
+        for weight, part in zip(learned, parts_like(self.gradient, learned), strict=True):
+            weight.grad = part
         self.refresh()
 
     def refresh(self) -> None:
@@ -62,14 +68,6 @@ class _Replica(nn.Module):
         if not self._shares:
             for own, master in zip(self._own, self._masters, strict=True):
                 own.data.copy_(master.data)
-
-    def hand_over(self) -> None:
-        """Add the gradients to the master's."""
-        for own, master in zip(self._own, self._masters, strict=True):
-            if own.grad is not None:
-                grad = own.grad.to(master.dtype)
-                master.grad = grad if master.grad is None else master.grad.add_(grad)
-                own.grad = None
 
     def forward(self, weight: Tensor, pieces: Sequence[_Piece], keep: Tensor) -> Tensor:
         """The sum of the pieces' cross-entropies, nats, by the weights of the batch's stems (U, D)."""
@@ -108,12 +106,14 @@ class Lanes:
         """End the threads."""
         self._pool.shutdown()
 
-    def backward(self, weight: Tensor, batch: Batch, keep: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-        """The batch's summed cross-entropy (), and scale times its gradient by `weight` (U, D), the stems' rows.
+    def backward(self, weight: Tensor, batch: Batch, keep: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The batch's summed cross-entropy (), and scale times its gradients: by `weight` (U, D), the stems' rows, and
+        by the learned body (P,).
 
-        The network's parameters have theirs in `grad`. `keep` (B, width) is what dropout leaves of each row, and by
-        how much it raises that.
+        `keep` (B, width) is what dropout leaves of each row, and by how much it raises that.
         """
+        for replica in self._replicas:
+            replica.gradient.zero_()
 
         def run(lane: int, pieces: list[_Piece]) -> tuple[Tensor, Tensor]:
             leaf = weight.detach().requires_grad_()
@@ -123,9 +123,8 @@ class Lanes:
             return loss.detach(), leaf.grad
 
         done = self._each(batch, run)
-        for replica in self._replicas:
-            replica.hand_over()
-        return _total([loss for loss, _ in done]), _total([gradient for _, gradient in done])
+        losses, gradients = zip(*done, strict=True)
+        return _total(losses), _total(gradients), _total([replica.gradient.float() for replica in self._replicas])
 
     def refresh(self) -> None:
         """To be called when the network's weights have changed."""

@@ -1,14 +1,15 @@
 """A network that learns: its weights, their optimisers, and what one step does to them."""
 
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Mapping
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tonality.network.lstm import Shape, build
 from tonality.reader.batches import Batch
+from tonality.training.body import Body
 from tonality.training.embedding_adam import EmbeddingAdam
 from tonality.training.group import ALONE, Group
 from tonality.training.lanes import Lanes
@@ -34,9 +35,7 @@ class Learner:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(recipe.seed)
             self._network = build(shape).to(device)
-        body = {name: weight for name, weight in self._network.named_parameters() if name != "embedding.weight"}
-        self._learned = [weight for weight in body.values() if weight.requires_grad]
-        self._body = torch.optim.Adam(self._learned, fused=True)
+        self._body = Body(self._network)
         self._embedding = EmbeddingAdam(self._network.embedding.weight)
         self._lanes = Lanes(shape, self._network, self.threads, precision, parallel=group.size > 1)
         self._draws = torch.Generator(device)
@@ -56,15 +55,13 @@ class Learner:
         touched = self._embedding.touch(batch.stems)
         # of several processes, the network's gradients are averaged on the way; the embedding's are summed here
         scale = self._group.size / rows if batch.rows else 0.0
-        loss, gradient = self._lanes.backward(touched.weight, batch, self._dropout(batch, draw), scale)
+        loss, gradient, body = self._lanes.backward(touched.weight, batch, self._dropout(batch, draw), scale)
         if self._group.size > 1:
             gradient = self._group.sum(gradient).div_(self._group.size)
             loss = self._group.sum(loss if batch.rows else torch.zeros_like(loss))
         if self._recipe.clip_norm:
-            _clip([gradient, *_gradients(self._learned)], self._recipe.clip_norm)
-        self._body.param_groups[0]["lr"] = rate
-        self._body.step()
-        self._body.zero_grad()
+            _clip([gradient, body], self._recipe.clip_norm)
+        self._body.step(body, rate)
         self._embedding.step(touched, batch.stems, gradient, rate)
         self._lanes.refresh()
         return loss
@@ -86,30 +83,22 @@ class Learner:
         """All that the steps to come depend on."""
         tensors = {f"network.{name}": weight for name, weight in self._network.state_dict().items()}
         tensors |= {f"embedding.{name}": part for name, part in self._embedding.state().items()}
-        for number, parts in self._body.state_dict()["state"].items():
-            tensors |= {f"body.{number}.{name}": part for name, part in parts.items()}
+        tensors |= {f"body.{name}": part for name, part in self._body.state().items()}
         return tensors
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a state."""
         self._network.load_state_dict(_below(state, "network."))
         self._embedding.restore(_below(state, "embedding."))
-        body = self._body.state_dict()
-        body["state"] = {number: _below(state, f"body.{number}.") for number in range(len(self._learned))}
-        self._body.load_state_dict(body)
+        self._body.restore(_below(state, "body."))
         self._lanes.refresh()
 
     def _dropout(self, batch: Batch, draw: tuple[int, int]) -> Tensor:
         """What dropout leaves of each row's width, and by how much it raises that: (B, width)."""
         share = self._network.dropout.p
-        name = np.random.SeedSequence([self._recipe.seed % 2**64, *draw, self._group.rank])
-        self._draws.manual_seed(int(name.generate_state(1)[0]))
+        self._draws.manual_seed(zlib.crc32(repr((self._recipe.seed, *draw, self._group.rank)).encode()))
         chances = torch.rand(max(1, batch.rows), self._network.width, generator=self._draws, device=self._device)
         return (chances >= share).float().div_(1 - share)
-
-
-def _gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
-    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def _clip(gradients: list[Tensor], limit: float) -> None:
