@@ -79,7 +79,8 @@ def write_files(folder: str, files: Mapping[str, bytes]) -> None:
 def replace_file(location: str, content: bytes) -> None:
     """Put a file in the place of the one that was there, in one stroke: nobody finds half of it, nor a crash.
 
-    In an object store a file appears whole anyway. Raises OSError, with what was there still there.
+    In an object store a file appears whole anyway; on HDFS and the like it does not, and what was there is gone while
+    it is written. Raises OSError, with what was there, on a local disk, still there.
     """
     system, path = filesystem(location)
     if not isinstance(system, LocalFileSystem):

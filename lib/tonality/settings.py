@@ -248,8 +248,9 @@ class TrainSettings(Section):
     """Epochs without a better validation log loss after which training ends; 0: it goes through all epochs."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU where there is one."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """The numbers that the network computes in, its weights being float32 always; a GPU multiplies float32 as TF32."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """The numbers that the network computes in, its weights being float32 always. auto: bfloat16 on processors that
+    multiply it faster (AVX-512 BF16, AMX), else float32, which newer GPUs multiply as TF32."""
     processes: int = Field(1, ge=1)
     """Processes that train together: on this machine, or one a task slot of the cluster. More than one need Spark."""
     threads: int = Field(0, ge=0, le=256)

@@ -86,6 +86,7 @@ def test_the_command_says_what_it_says_with_one_process_and_leaves_nothing_but_t
     assert not list(scratch.glob("torch*")), "nor what torchrun would leave"
     model = read(str(root / "model"))
     assert model.metrics["processes"] == 2
+    assert "by 1 thread in each of 2 processes." in model.card
     assert model.metrics["epochs"][-1]["valid"]["accuracy"] > 0.8
     assert [file.suffix for file in (root / "runs").iterdir()] == [".json"]
     assert not list((root / "checkpoint").iterdir())
@@ -183,6 +184,34 @@ def test_a_training_that_lost_a_process_or_was_interrupted_goes_on_where_it_was(
     assert "Traceback" not in said
     assert not list((root / "runs").glob("*.faults"))
     assert spark.range(3).count() == 3
+
+
+def test_ctrl_c_at_a_terminal_reaches_every_process_at_once_and_still_leaves_a_checkpoint(
+    root: Path, scratch: Path
+) -> None:
+    options = [*SMALL, "train.epochs=5000", "train.patience=0", "train.checkpoint_steps=3", "train.processes=2"]
+    options += ["spark.memory=1g", f"paths.root={root}"]
+    command = [str(Path(sys.executable).parent / "tonality"), "train"]
+    command += [part for option in options for part in ("--set", option)]
+    checkpoint = root / "checkpoint" / "train.safetensors"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as training:
+        wait_for(checkpoint.exists)
+        struck = time.time()
+        os.killpg(training.pid, signal.SIGINT)
+        _, said = training.communicate(timeout=PATIENCE_SECONDS)
+    assert training.returncode == 130
+    assert said.splitlines()[-1].startswith(
+        f"tonality train: interrupted: train again and it goes on from {checkpoint}"
+    )
+    assert "Traceback" not in said
+    assert checkpoint.stat().st_mtime > struck, "it was saved after Ctrl-C"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 CLUSTER: Final = """

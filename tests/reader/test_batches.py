@@ -1,4 +1,5 @@
 import itertools
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -163,3 +164,17 @@ def test_no_more_rows_wait_than_a_window_and_a_group_by_which_its_end_is_known()
 
     next(in_batches(groups(), 4, 20, np.random.default_rng(1)))
     assert drawn == [0, 1, 2]
+
+
+def test_a_window_is_let_go_before_the_next_one_is_read():
+    read = []
+
+    def groups():
+        for number in range(6):
+            assert not any(seen() for seen in read[:-2]), "but for the last group, by which a window's end is known"
+            rows = many_rows(50, first=50 * number, seed=number)
+            read.append(weakref.ref(rows))
+            yield rows
+            del rows
+
+    assert sum(batch.rows for batch in in_batches(groups(), 8, 50, np.random.default_rng(1))) == 300

@@ -16,6 +16,7 @@ from tonality.faults import Fault, InputFault
 from tonality.locations import replace_file
 from tonality.training.checkpoint import Checkpoint
 from tonality.training.interruption import Interrupted, Interruption
+from tonality.training.learner import Learner
 from tonality.training.loop import train as train_on
 from tonality.training.progress import Progress
 
@@ -162,6 +163,27 @@ def test_ctrl_c_in_the_last_validation_is_heard_too(shape, sides, recipe, place)
     assert equal(again.weights, train(shape, sides, recipe).weights)
 
 
+def test_ctrl_c_in_the_middle_of_a_validation_keeps_the_epochs_steps(shape, sides, recipe, place, monkeypatch):
+    measured = Learner.logits
+
+    def interrupted(self, batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        return measured(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "logits", interrupted)
+        with pytest.raises(Interrupted, match="train again"):
+            train(shape, sides, recipe, checkpoint=place)
+    assert (place.read().position["epoch"], place.read().position["step"]) == (1, 32)
+    assert equal(train(shape, sides, recipe, checkpoint=place).weights, train(shape, sides, recipe).weights)
+
+
+def test_the_way_on_after_ctrl_c_is_one_that_goes_on(shape, sides, recipe, place):
+    fresh = dataclasses.replace(place, resume=False)
+    with pytest.raises(Interrupted, match=r"train again with train\.resume = true and it goes on from "):
+        train(shape, sides, recipe, checkpoint=fresh, progress=Signalling(640))
+
+
 def test_a_checkpoint_at_an_epochs_last_step_is_gone_on_from(shape, sides, recipe, place):
     recipe = dataclasses.replace(recipe, checkpoint_steps=32)
     Failing.left = 1
@@ -205,6 +227,13 @@ def test_a_second_ctrl_c_ends_at_once_and_the_handlers_are_put_back():
         assert interruption.asked
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_process_of_several_hears_one_ctrl_c_as_one_however_many_signals_it_comes_as():
+    with Interruption(patient=True) as interruption:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interruption.asked
 
 
 def test_training_in_another_thread_leaves_signals_alone(shape, sides, recipe):

@@ -15,12 +15,13 @@ import pytest
 import torch
 
 from tonality import schema
+from tonality.faults import Fault
 from tonality.network.lstm import Shape
 from tonality.reader.batches import Batch, Segment
 from tonality.training import group as groups
 from tonality.training.checkpoint import Checkpoint
 from tonality.training.group import ALONE, Group, in_step, joined
-from tonality.training.learner import Learner
+from tonality.training.learner import Learner, Losses
 from tonality.training.loop import train
 from tonality.training.recipe import Recipe
 from tonality.training.standing import Trained
@@ -116,7 +117,7 @@ def learn(group: Group, recipe: Recipe, batches: list[list[Batch]]) -> tuple[dic
     """The weights after steps with these batches, and the losses on the way."""
     with Learner(SHAPE, recipe, CPU, group) as learner:
         steps = in_step(iter(batches[group.rank]), group)
-        losses = [learner.step(batch, rows, 0.01, (1, n)).item() for n, (batch, rows) in enumerate(steps)]
+        losses = [learner.step(batch, rows, 0.01, (1, n)).whole.item() for n, (batch, rows) in enumerate(steps)]
         learner.settle()
         return learner.weights(), losses
 
@@ -188,6 +189,29 @@ def test_two_processes_learn_as_well_as_one(together: Together, sides: tuple[str
         assert both.loss == pytest.approx(one.loss, abs=0.05)
         assert both.valid.log_loss == pytest.approx(one.valid.log_loss, abs=0.05)
         assert both.valid.accuracy == pytest.approx(one.valid.accuracy, abs=0.02)
+
+
+def with_stems_of_no_number(group: Group, sides: tuple[str, str], recipe: Recipe) -> Trained:
+    """Train, where the second process' every batch gives a loss that is no number."""
+    step = Learner.step
+
+    def broken(self: Learner, batch: Batch, *others: Any) -> Losses:
+        labels = [part._replace(labels=part.labels * np.nan) for part in batch.segments]
+        return step(self, batch._replace(segments=tuple(labels)) if group.rank == 1 else batch, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "step", broken)
+        return train(SHAPE, *sides, recipe, CPU, group=group)
+
+
+def test_of_a_loss_that_is_not_finite_the_process_tells_whose_batch_it_was(
+    together: Together, sides: tuple[str, str], recipe: Recipe
+) -> None:
+    innocent, guilty = together(with_stems_of_no_number, 2, sides, recipe)
+    assert isinstance(guilty, Fault)
+    assert "the loss is nan in epoch 1, step 1, a batch of 32 tweets" in str(guilty)
+    assert not isinstance(innocent, Fault)
+    assert "the loss of another process is not finite" in str(innocent)
 
 
 class CutOff(Exception):

@@ -59,19 +59,19 @@ def largest_difference(weights, others):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_weights_after_steps_are_those_of_the_padded_network_under_torchs_adam(recipe, threads):
+def test_weights_after_300_steps_are_those_of_the_padded_network_under_torchs_adam(recipe, threads):
     """Equal lengths, shared rows, deferred updates and lanes change the speed and nothing else."""
     torch.manual_seed(recipe.seed)
     plain = build(SMALL)
-    optimizer = torch.optim.Adam([weight for weight in plain.parameters() if weight.requires_grad], lr=0.01)
-    for batch in random_batches(60):
+    optimizer = torch.optim.Adam([weight for weight in plain.parameters() if weight.requires_grad], lr=0.001)
+    for batch in random_batches(300):
         tokens, lengths, labels = padded(batch)
         optimizer.zero_grad()
         binary_cross_entropy_with_logits(plain(tokens, lengths), labels).backward()
         optimizer.step()
     with Learner(SMALL, dataclasses.replace(recipe, threads=threads), CPU) as learner:
-        weights = learn(learner, random_batches(60))
-    assert largest_difference(weights, plain.state_dict()) < 2e-5
+        weights = learn(learner, random_batches(300), rate=0.001)
+    assert largest_difference(weights, plain.state_dict()) < 1e-5
 
 
 def test_the_loss_of_a_step_is_the_sum_over_its_rows_before_the_step(recipe):
@@ -81,7 +81,7 @@ def test_the_loss_of_a_step_is_the_sum_over_its_rows_before_the_step(recipe):
     tokens, lengths, labels = padded(batch)
     wanted = binary_cross_entropy_with_logits(plain(tokens, lengths), labels, reduction="sum")
     with Learner(SMALL, recipe, CPU) as learner:
-        torch.testing.assert_close(learner.step(batch, batch.rows, 0.01, (1, 1)), wanted.detach())
+        torch.testing.assert_close(learner.step(batch, batch.rows, 0.01, (1, 1)).whole, wanted.detach())
 
 
 def test_logits_are_the_networks_own(recipe):
@@ -101,7 +101,7 @@ def test_dropout_is_the_steps_own_whatever_was_drawn_before(recipe):
     for draw in ((1, 1), (1, 1), (1, 2), (2, 1)):
         torch.rand(3)
         with Learner(shape, recipe, CPU) as learner:
-            losses.append(learner.step(batch, batch.rows, 0.01, draw).item())
+            losses.append(learner.step(batch, batch.rows, 0.01, draw).whole.item())
     assert losses[0] == losses[1]
     assert len(set(losses[1:])) == 3
 

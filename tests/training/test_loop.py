@@ -85,9 +85,9 @@ def test_bfloat16_learns_what_float32_learns(shape, sides, recipe):
 def test_the_weights_kept_are_those_of_the_best_epoch(shape, sides, recipe, monkeypatch):
     seen = []
 
-    def watch(learner, loader, group):
+    def watch(learner, *others):
         seen.append(learner.weights())
-        return predict(learner, loader, group)
+        return predict(learner, *others)
 
     with_validation_losses(monkeypatch, 0.5, 0.3, 0.4)
     monkeypatch.setattr(loop, "predict", watch)

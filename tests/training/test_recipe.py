@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tonality.faults import SettingsFault
-from tonality.training.recipe import choose_device, choose_threads, learning_rate
+from tonality.training.recipe import choose_device, choose_precision, choose_threads, learning_rate
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda", 0)
@@ -50,6 +50,28 @@ def test_each_process_of_a_machine_has_a_gpu_of_its_own_or_is_refused(gpus):
     assert [choose_device("auto", rank).index for rank in (0, 1)] == [0, 1]
     with pytest.raises(SettingsFault, match=r"3 processes on a machine with 2 GPUs.*lower train\.processes"):
         choose_device("cuda", 2)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ({"avx512_f": True, "avx512_bf16": False}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_auto_takes_bfloat16_on_processors_that_multiply_it_faster(monkeypatch, capabilities, precision):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities, raising=False)
+    assert choose_precision("auto", CPU) == precision
+    assert choose_precision("auto", GPU) == torch.float32
+    assert choose_precision("float32", CPU) == torch.float32
+    assert choose_precision("bfloat16", GPU) == torch.bfloat16
+
+
+def test_auto_takes_float32_where_torch_cannot_tell_what_the_processor_multiplies(monkeypatch):
+    monkeypatch.delattr("torch.cpu.get_capabilities", raising=False)
+    assert choose_precision("auto", CPU) == torch.float32
 
 
 def test_a_step_is_shared_by_as_many_threads_as_it_feeds(monkeypatch):

@@ -50,6 +50,7 @@ def in_batches(
     left: Rows | None = None
     for drawn, is_last in _windows(groups, window):
         rows = drawn if left is None else Rows.concatenate([left, drawn])
+        del drawn  # a window is large
         order = np.arange(len(rows)) if generator is None else generator.permutation(len(rows))
         batches, others = _deal(rows, order, batch_size)
         if is_last:
@@ -59,6 +60,7 @@ def in_batches(
         for number in numbers:
             yield _batch(rows, batches[number])
         left = rows.take(others)
+        del rows  # before the next window is read
 
 
 def _windows(groups: Iterable[Rows], window: int) -> Iterator[tuple[Rows, bool]]:
@@ -66,11 +68,17 @@ def _windows(groups: Iterable[Rows], window: int) -> Iterator[tuple[Rows, bool]]
     waiting: list[Rows] = []
     for rows in groups:
         if sum(map(len, waiting)) >= window:
-            yield Rows.concatenate(waiting), False
-            waiting = []
+            yield _drained(waiting), False
         waiting.append(rows)
     if waiting:
-        yield Rows.concatenate(waiting) if len(waiting) > 1 else waiting[0], True
+        yield _drained(waiting), True
+
+
+def _drained(waiting: list[Rows]) -> Rows:
+    """All that waits as one; nothing waits then, nor takes memory."""
+    whole = Rows.concatenate(waiting) if len(waiting) > 1 else waiting[0]
+    waiting.clear()
+    return whole
 
 
 def _deal(rows: Rows, order: NDArray[np.int64], batch_size: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:

@@ -44,6 +44,7 @@ class RowGroups:
     def __init__(self, location: str, vocabulary: int, *, shard: int = 0, shards: int = 1, readers: int = 1) -> None:
         if not 0 <= shard < shards:
             raise ValueError(f"shard is {shard}: with {shards} shards it must be from 0 to {shards - 1}")
+        modern_arrow.adapt()
         system, path = locations.filesystem(location)
         self._location = location
         self._system = DirFileSystem(path, system)
@@ -79,7 +80,6 @@ class RowGroups:
         Petastorm's threads are stopped and joined on the way out, however that is reached. Raises InputFault in the
         loop where a row group cannot be read, holds what is no training row, or where the files change meanwhile.
         """
-        modern_arrow.adapt()
         with ExitStack() as stack, self._named():
             readers = [stack.enter_context(closing(_Reader(self._open(i, seed)))) for i in range(self._readers)]
             yield self._counted(_in_turn([iter(reader) for reader in readers]))

@@ -55,8 +55,8 @@ def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
         )
     if (learned := artifact.metrics.get("rows")) != note.counts:
         raise InputFault(
-            f"dataset/ is split into {note.counts}, the model {artifact.fingerprint} was trained on {learned}: it may have "
-            "learned from what is held out now. Run `train` again"
+            f"dataset/ is split into {note.counts}, the model {artifact.fingerprint} was trained on {learned}: it may "
+            "have learned from what is held out now. Run `train` again"
         )
 
 

@@ -4,24 +4,28 @@ D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, 2015, algorithm
 scales the step instead of both moments.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Constants", "adam_step"]
+__all__ = ["STANDARD", "Constants", "adam_step"]
 
 
 class Constants(NamedTuple):
-    """Adam's, as its authors and Keras have them."""
+    """What a step leaves of the first and the second moment, and what is added to the second's root."""
 
-    b1: float = 0.9
-    b2: float = 0.999
-    epsilon: float = 1e-8
+    b1: float
+    b2: float
+    epsilon: float
+
+
+STANDARD: Final = Constants(b1=0.9, b2=0.999, epsilon=1e-8)
+"""Those of Adam's authors."""
 
 
 @torch.no_grad()
-def adam_step(  # noqa: PLR0917
+def adam_step(
     weight: Tensor, mean: Tensor, square: Tensor, gradient: Tensor, rate: float, time: int, constants: Constants
 ) -> None:
     """Change weight and its moments, all of one shape, by the step of this number, from 1, at this learning rate."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tonality.network.lstm import LSTM
-from tonality.training.adam import Constants, adam_step
+from tonality.training.adam import STANDARD, adam_step
 
 __all__ = ["Body", "learned_body", "parts_like"]
 
@@ -21,8 +21,10 @@ def learned_body(network: LSTM) -> list[nn.Parameter]:
 
 def parts_like(flat: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
     """The numbers (P,) as parts of the shapes of these weights, in the same memory."""
-    for part, weight in zip(flat.split([weight.numel() for weight in weights]), weights, strict=True):
-        yield part.view(weight.shape)
+    end = 0
+    for weight in weights:
+        start, end = end, end + weight.numel()
+        yield flat[start:end].view(weight.shape)
 
 
 class Body:
@@ -44,7 +46,7 @@ class Body:
     def step(self, gradient: Tensor, rate: float) -> None:
         """One step with this gradient (P,) at this learning rate."""
         self._time += 1
-        adam_step(self._flat, self._mean, self._square, gradient, rate, self._time, Constants())
+        adam_step(self._flat, self._mean, self._square, gradient, rate, self._time, STANDARD)
         if not self._is_shared:
             for weight, part in zip(self._weights, self._parts, strict=True):
                 weight.copy_(part)

@@ -10,10 +10,10 @@ k steps after a row's last one, t0, add up to
 with m, v as they stood after t0 (D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, 2015, algorithm 1).
 Only e depends on j and stands beside v. So the sum is an integral of m / (sqrt(v) + e) over e, under the weights f q^j,
 and is taken at two values of e by Gauss's quadrature (G. Golub and J. Welsch, Calculation of Gauss Quadrature Rules,
-1969), which has the weights' first four moments right. They depend on t0 alone: with four numbers for each step a row is
-brought up to date in one stroke when its stem comes next, and before it is read for anything else. At the very first
+1969), which has the weights' first four moments right. They depend on t0 alone: with four numbers for each step a row
+is brought up to date in one stroke when its stem comes next, and before it is read for anything else. At the very first
 steps e grows fastest, and two values are too few where sqrt(v) is about 1e-8; there no row is left behind. Later the
-error of such a sum is below 2e-6 at a rate of 0.001, and falls from step to step.
+error of such a sum is below 3e-6 at a rate of 0.001, and falls from step to step.
 """
 
 from typing import Final, NamedTuple
@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tonality.training.adam import Constants, adam_step
+from tonality.training.adam import STANDARD, Constants, adam_step
 from tonality.training.transfer import on_device, put_rows
 
 __all__ = ["EmbeddingAdam", "Touched"]
@@ -56,7 +56,7 @@ class EmbeddingAdam:
     the embedding is read as a whole.
     """
 
-    def __init__(self, weight: Tensor, constants: Constants = Constants()) -> None:
+    def __init__(self, weight: Tensor, constants: Constants = STANDARD) -> None:
         self._weight = weight.detach()
         self._mean = torch.zeros_like(self._weight)
         self._square = torch.zeros_like(self._weight)

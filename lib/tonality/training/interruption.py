@@ -15,13 +15,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """While open, the first request to end is only noted; a second one ends at once.
+    """While open, the first request to end is only noted; a second one ends at once, unless `patient`.
 
+    A process of several is to be patient: one Ctrl-C reaches it by several ways, as several signals.
     Signals are heard by the main thread alone: opened in another one, this notes nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
         self.asked = False
+        self._patient = patient
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -34,6 +36,6 @@ class Interruption:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a handler's signature
-        if self.asked:
+        if self.asked and not self._patient:
             raise KeyboardInterrupt
         self.asked = True

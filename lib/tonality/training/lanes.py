@@ -57,7 +57,7 @@ class _Replica(nn.Module):
             if self._shares:
                 own.data = master.data
         learned = learned_body(self.network)
-        self.gradient = torch.zeros(sum(weight.numel() for weight in learned), dtype=precision, device=self._own[0].device)
+        self.gradient = torch.cat([torch.zeros_like(weight).flatten() for weight in learned])
         """That of the learned body (P,), which a backward pass adds to."""
         for weight, part in zip(learned, parts_like(self.gradient, learned), strict=True):
             weight.grad = part

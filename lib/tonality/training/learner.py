@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -13,10 +13,19 @@ from tonality.training.body import Body
 from tonality.training.embedding_adam import EmbeddingAdam
 from tonality.training.group import ALONE, Group
 from tonality.training.lanes import Lanes
-from tonality.training.recipe import PRECISIONS, Recipe, choose_threads
+from tonality.training.recipe import Recipe, choose_precision, choose_threads
 from tonality.training.transfer import on_device
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "Losses"]
+
+
+class Losses(NamedTuple):
+    """The cross-entropy of a step before it, summed, in nats: each () on the device."""
+
+    whole: Tensor
+    """That of all processes' batches."""
+    own: Tensor
+    """That of this process' batch."""
 
 
 class Learner:
@@ -30,7 +39,10 @@ class Learner:
         self._recipe = recipe
         self._group = group
         self._device = device
-        precision = PRECISIONS[recipe.precision]
+        precision = choose_precision(recipe.precision, device)
+        if not group.agrees([precision == torch.bfloat16]):  # processors of several kinds
+            precision = torch.float32
+        self.precision = str(precision).removeprefix("torch.")
         self.threads = 1 if group.size > 1 else choose_threads(recipe.threads, recipe.batch_size, device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(recipe.seed)
@@ -46,25 +58,26 @@ class Learner:
     def __exit__(self, *_: object) -> None:
         self._lanes.close()
 
-    def step(self, batch: Batch, rows: int, rate: float, draw: tuple[int, int]) -> Tensor:
-        """One step on a batch at this learning rate; the summed loss before it (), nats, on the device.
+    def step(self, batch: Batch, rows: int, rate: float, draw: tuple[int, int]) -> Losses:
+        """One step on a batch at this learning rate.
 
-        `rows` and the loss are those of all processes' batches. `draw` names the step: the same name has the same
-        dropout.
+        `rows` are those of all processes' batches. `draw` names the step: the same name has the same dropout.
         """
         touched = self._embedding.touch(batch.stems)
         # of several processes, the network's gradients are averaged on the way; the embedding's are summed here
         scale = self._group.size / rows if batch.rows else 0.0
         loss, gradient, body = self._lanes.backward(touched.weight, batch, self._dropout(batch, draw), scale)
+        losses = Losses(loss, loss)
         if self._group.size > 1:
             gradient = self._group.sum(gradient).div_(self._group.size)
-            loss = self._group.sum(loss if batch.rows else torch.zeros_like(loss))
+            own = loss if batch.rows else torch.zeros_like(loss)
+            losses = Losses(self._group.sum(own.clone()), own)
         if self._recipe.clip_norm:
             _clip([gradient, body], self._recipe.clip_norm)
         self._body.step(body, rate)
         self._embedding.step(touched, batch.stems, gradient, rate)
         self._lanes.refresh()
-        return loss
+        return losses
 
     def settle(self) -> None:
         """Bring all weights up to date, before anything but a step reads them."""

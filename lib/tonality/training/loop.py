@@ -2,14 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tonality.faults import Fault
 from tonality.network.lstm import Shape
@@ -20,7 +19,7 @@ from tonality.reader.row_groups import RowGroups
 from tonality.training.checkpoint import Checkpoint
 from tonality.training.group import ALONE, Group, in_step
 from tonality.training.interruption import Interrupted, Interruption
-from tonality.training.learner import Learner
+from tonality.training.learner import Learner, Losses
 from tonality.training.progress import Progress
 from tonality.training.recipe import Recipe, learning_rate
 from tonality.training.standing import Epoch, Standing, Trained
@@ -100,7 +99,7 @@ class _Training:
         with (
             _one_thread(),
             Learner(self._shape, self._recipe, self._device, self._group) as self._learner,
-            Interruption() as self._interruption,
+            Interruption(patient=self._group.size > 1) as self._interruption,
         ):
             standing = self._resumed() or Standing(computed=self._computed())
             self._require_agreement(standing)
@@ -108,8 +107,7 @@ class _Training:
                 self._learn(standing)
                 self._validate(standing)
                 self._save(standing)
-                if self._is_asked_to_end:
-                    raise Interrupted(self._way_on())
+                self._end_if_asked()
             return Trained(
                 standing.weights,
                 standing.epochs,
@@ -119,11 +117,13 @@ class _Training:
 
     def _computed(self) -> str:
         """In what and on what this process computes, in words."""
-        precision, threads = self._recipe.precision, self._learner.threads
+        precision, threads, processes = self._learner.precision, self._learner.threads, self._group.size
+        each = f" in each of {processes} processes" if processes > 1 else ""
         if self._device.type == "cpu":
-            return f"{precision} on a processor, by {threads} thread{'s' if threads > 1 else ''}"
-        in_tf32 = precision == "float32" and torch.backends.cudnn.allow_tf32
-        return f"{precision}{', multiplied as TF32,' if in_tf32 else ''} on {torch.cuda.get_device_name(self._device)}"
+            return f"{precision} on a processor, by {threads} thread{'s' if threads > 1 else ''}{each}"
+        has_tf32 = torch.backends.cudnn.allow_tf32 and torch.cuda.get_device_capability(self._device) >= (8, 0)
+        in_tf32 = ", multiplied as TF32," if precision == "float32" and has_tf32 else ""
+        return f"{precision}{in_tf32} on {torch.cuda.get_device_name(self._device)}{each}"
 
     def _has_ended(self, standing: Standing) -> bool:
         in_vain = len(standing.epochs) - standing.best.number if standing.epochs else 0
@@ -132,7 +132,7 @@ class _Training:
     def _learn(self, standing: Standing) -> None:
         """The rest of the epoch's steps."""
         looks = _STEPS_UNSEEN if self._device.type == "cuda" else 1
-        unseen: list[tuple[Batch, Tensor]] = []
+        unseen: list[tuple[Batch, Losses]] = []
         started = time.monotonic() - standing.seconds
         if self._progress:
             self._progress.start(standing.epoch, self._recipe.epochs, self._rows, standing.rows)
@@ -145,26 +145,37 @@ class _Training:
                 saves = standing.step % self._recipe.checkpoint_steps == 0
                 ends = self._is_asked_to_end  # asked once: a signal may come at any time
                 if saves or ends or len(unseen) == looks:
-                    self._look(standing, unseen, time.monotonic() - started)
+                    self._look(standing, unseen, started)
                 if saves or ends:
                     self._save(standing)
                 if ends:
                     raise Interrupted(self._way_on())
-        self._look(standing, unseen, time.monotonic() - started)
+        self._look(standing, unseen, started)
 
     @property
     def _is_asked_to_end(self) -> bool:
         """Of several processes the first decides, since it saves; the others end because it does."""
         return self._interruption.asked and self._group.rank == 0
 
-    def _look(self, standing: Standing, unseen: list[tuple[Batch, Tensor]], seconds: float) -> None:
+    def _end_if_asked(self, standing: Standing | None = None) -> None:
+        """With a checkpoint of where training stands, if that is given."""
+        if self._is_asked_to_end:
+            if standing:
+                self._save(standing)
+            raise Interrupted(self._way_on())
+
+    def _look(self, standing: Standing, unseen: list[tuple[Batch, Losses]], started: float) -> None:
         """At the losses of the last steps, which a GPU is waited for."""
-        losses = torch.stack([loss for _, loss in unseen]).tolist() if unseen else []
-        for step, ((batch, _), loss) in enumerate(zip(unseen, losses, strict=True), standing.step - len(losses) + 1):
-            _require_finite(loss, f"epoch {standing.epoch}, step {step}, a batch of {_describe(batch)}")
+        wholes = torch.stack([losses.whole for _, losses in unseen]).tolist() if unseen else []
+        for step, ((batch, losses), whole) in enumerate(
+            zip(unseen, wholes, strict=True), standing.step - len(wholes) + 1
+        ):
+            if not math.isfinite(whole) and losses.own.isfinite():
+                raise RuntimeError("the loss of another process is not finite: it tells of its batch")
+            _require_finite(whole, f"epoch {standing.epoch}, step {step}, a batch of {_describe(batch)}")
         unseen.clear()
-        standing.loss += sum(losses)
-        standing.seconds = seconds
+        standing.loss += sum(wholes)
+        standing.seconds = time.monotonic() - started
         if self._progress and standing.rows:
             self._progress.step(standing.rows, standing.loss / standing.rows)
 
@@ -172,7 +183,7 @@ class _Training:
         """The epoch ends with its measures; its weights are kept where they are the best so far."""
         started = time.monotonic()
         self._learner.settle()
-        valid = measure(*predict(self._learner, self._validation, self._group))
+        valid = measure(*predict(self._learner, self._validation, self._group, lambda: self._end_if_asked(standing)))
         _require_finite(valid.log_loss, f"the validation of epoch {standing.epoch}")
         loss = standing.loss / standing.rows
         epoch = Epoch(
@@ -235,7 +246,8 @@ class _Training:
     def _way_on(self) -> str:
         if self._checkpoint is None:
             return "nothing of this training is kept"
-        return f"train again and it goes on from {self._checkpoint.location}"
+        condition = "" if self._checkpoint.resume else " with train.resume = true"
+        return f"train again{condition} and it goes on from {self._checkpoint.location}"
 
 
 @contextmanager
@@ -249,12 +261,18 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def predict(learner: Learner, loader: Loader, group: Group = ALONE) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Probabilities (N,) and labels (N,) of all the loader's rows, by settled weights; the group shares the work."""
+def predict(
+    learner: Learner, loader: Loader, group: Group = ALONE, between: Callable[[], None] = lambda: None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probabilities (N,) and labels (N,) of all the loader's rows, by settled weights; the group shares the work.
+
+    `between` is called between two batches, and may raise.
+    """
     logits, labels = torch.zeros(2, loader.rows)
     at = 0
     with loader.epoch(0) as batches:
         for number, batch in enumerate(batches):
+            between()
             if number % group.size == group.rank:
                 logits[at : at + batch.rows] = learner.logits(batch).cpu()
                 labels[at : at + batch.rows] = torch.from_numpy(

@@ -9,14 +9,12 @@ import torch
 
 from tonality.faults import SettingsFault
 
-__all__ = ["PRECISIONS", "Recipe", "choose_device", "choose_threads", "learning_rate"]
+__all__ = ["Recipe", "choose_device", "choose_precision", "choose_threads", "learning_rate"]
 
 _LEAST_SHARE: Final = 16
 """Rows of a batch below which a thread more costs more than it brings."""
-
-
-PRECISIONS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""The numbers to compute in, by their setting."""
+_FAST_IN_BFLOAT16: Final = ("avx512_bf16", "amx_bf16")
+"""What a processor can that multiplies bfloat16 faster than float32, as torch names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +27,7 @@ class Recipe:
     decay: Literal["none", "linear", "cosine"]
     clip_norm: float
     patience: int
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16"]
     threads: int
     seed: int
     shuffle_rows: int
@@ -75,6 +73,17 @@ def choose_device(name: Literal["auto", "cpu", "cuda"], rank: int = 0) -> torch.
             f"{rank + 1} processes on a machine with {count} GPUs, and each needs its own: lower train.processes"
         )
     return torch.device("cuda", rank)
+
+
+def choose_precision(asked: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
+    """The numbers that a network computes in on this device."""
+    if asked != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[asked]
+    if device.type != "cpu":
+        return torch.float32  # which a GPU multiplies as TF32
+    # versions of torch before 2.13 may not tell
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return torch.bfloat16 if any(capabilities.get(name) for name in _FAST_IN_BFLOAT16) else torch.float32
 
 
 def choose_threads(asked: int, rows: int, device: torch.device) -> int:
