@@ -56,7 +56,7 @@ def artifact():
         language="ru",
         max_length=10,
         unknown="train",
-        metrics={"rows": {side: count.model_dump() for side, count in NOTE.rows.items()}},
+        metrics={"rows": NOTE.counts},
     )
 
 

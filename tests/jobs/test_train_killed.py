@@ -13,8 +13,8 @@ from prepared import SMALL, write_dataset
 from tonality.network.storage import read
 
 CHECKOUT: Final = Path(__file__).parents[2]
-LONG: Final = ("train.epochs=150", "train.patience=0", "train.checkpoint_steps=7")
-"""Some seconds, and a checkpoint every few hundredths of one."""
+LONG: Final = ("train.epochs=60", "train.patience=0", "train.checkpoint_steps=40")
+"""Some seconds, and a checkpoint every few hundredths of one, after each epoch too."""
 PATIENCE_SECONDS: Final = 120
 
 
