@@ -1,6 +1,6 @@
 """How fast the network itself is: forward and backward on batches of one length that lie in memory.
 
-No reading and no optimiser; the lengths are spread as in the dataset. Of several batch sizes, shared by torch's own
+No reading and no optimiser; all is computed in one precision, and the lengths are spread as in the dataset. Of several batch sizes, shared by torch's own
 threads or, without ever waiting for each other, by a thread a core that has its own network, the best in short trials
 is timed anew, for longer: on a machine that others use, the highest of many short trials is one of a lucky second.
 """
@@ -44,18 +44,19 @@ class Held:
     """(B,)"""
 
 
-def best_speed(side: Rows, seed: int) -> dict[str, Any]:
+def best_speed(side: Rows, seed: int, precision: torch.dtype) -> dict[str, Any]:
     """The best speed over batch sizes and ways to share the cores, in values that JSON knows."""
     torch.manual_seed(seed)
     ways: dict[str, Callable[[float], float]] = {}
     for size in BATCHES:
         chosen = held_rows(side, size, np.random.default_rng(seed))
-        ways[f"batch {size}, torch's {CORES} threads"] = partial(speed_of_torch, side, chosen)
-        ways[f"batch {size}, a thread on each of {CORES} cores"] = partial(speed_of_lanes, side, chosen)
+        ways[f"batch {size}, torch's {CORES} threads"] = partial(speed_of_torch, side, chosen, precision)
+        ways[f"batch {size}, a thread on each of {CORES} cores"] = partial(speed_of_lanes, side, chosen, precision)
     trials = {way: measure(TRIAL_SECONDS) for way, measure in ways.items()}
     best = max(trials, key=trials.__getitem__)
     mean = float(np.mean([side.lengths[rows[0]] for rows in held_rows(side, 1, np.random.default_rng(seed))]))
     speed = ways[best](BEST_SECONDS)
+    best = f"{str(precision).removeprefix('torch.')}, {best}"
     return {"rows_per_second": speed, "best": best, "mean_stems": mean, "trials": trials, "epochs": []}
 
 
@@ -69,11 +70,12 @@ def held_rows(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray
     ]
 
 
-def hold(side: Rows, chosen: NDArray[np.int64]) -> Held:
+def hold(side: Rows, chosen: NDArray[np.int64], precision: torch.dtype) -> Held:
     tokens = side.tokens(chosen, int(side.lengths[chosen[0]]))
     stems, places = np.unique(tokens, return_inverse=True)
-    weight = torch.empty(len(stems), SHAPE.embedding).uniform_(-0.05, 0.05)
-    return Held(torch.from_numpy(places.reshape(tokens.shape)), weight, torch.from_numpy(side.labels[chosen]))
+    weight = torch.empty(len(stems), SHAPE.embedding).uniform_(-0.05, 0.05).to(precision)
+    labels = torch.from_numpy(side.labels[chosen]).to(precision)
+    return Held(torch.from_numpy(places.reshape(tokens.shape)), weight, labels)
 
 
 def go_through(network: LSTM, batches: list[Held], times: int) -> None:
@@ -86,18 +88,20 @@ def go_through(network: LSTM, batches: list[Held], times: int) -> None:
             network.zero_grad()
 
 
-def speed_of_torch(side: Rows, chosen: list[NDArray[np.int64]], seconds: float) -> float:
+def speed_of_torch(side: Rows, chosen: list[NDArray[np.int64]], precision: torch.dtype, seconds: float) -> float:
     """Rows a second where torch's threads share each sum."""
     with threads(CORES):
-        network, batches = build(SHAPE), [hold(side, rows) for rows in chosen]
+        network, batches = build(SHAPE).to(precision), [hold(side, rows, precision) for rows in chosen]
         return rows_a_second(sum(map(len, chosen)), partial(go_through, network, batches), seconds)
 
 
-def speed_of_lanes(side: Rows, chosen: list[NDArray[np.int64]], seconds: float) -> float:
+def speed_of_lanes(side: Rows, chosen: list[NDArray[np.int64]], precision: torch.dtype, seconds: float) -> float:
     """Rows a second where a thread a core goes through its share of each batch."""
     with threads(1), ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        shares = [[hold(side, np.array_split(rows, CORES)[lane]) for rows in chosen] for lane in range(CORES)]
-        networks = [build(SHAPE) for _ in shares]
+        shares = [
+            [hold(side, np.array_split(rows, CORES)[lane], precision) for rows in chosen] for lane in range(CORES)
+        ]
+        networks = [build(SHAPE).to(precision) for _ in shares]
 
         def run(times: int) -> None:
             list(pool.map(go_through, networks, shares, [times] * CORES))

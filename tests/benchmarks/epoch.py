@@ -60,7 +60,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="ROOT", help="a root that `prepare` filled (a synthetic dataset)")
     parser.add_argument("--rows", type=int, default=160_000, help="training rows of the synthetic dataset (160000)")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="where to train (auto)")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of numbers (float32)")
+    parser.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of numbers (auto)"
+    )
     parser.add_argument("--batch-size", type=int, help="tweets of a step (that of [train])")
     parser.add_argument("--epochs", type=int, default=3, help="passes over the training side (3)")
     parser.add_argument("--memory", help="rows that take more are read anew each epoch: 1g, 1k (that of [train])")

@@ -58,9 +58,10 @@ from tonality.reader.row_groups import RowGroups
 from tonality.reader.rows import Rows
 from tonality.schema import FIRST_STEM_ID
 from tonality.setting_types import in_bytes
+from tonality.settings import Settings
 from tonality.training.loop import train
 from tonality.training.progress import Progress
-from tonality.training.recipe import Recipe
+from tonality.training.recipe import Recipe, choose_precision
 
 KERAS, BY_LENGTH, PLAIN = "Keras 2016, padded", "Keras 2016, by length", "plain PyTorch, padded"
 AS_IN_2016, DEFAULTS, LIMIT = "this, as in 2016", "this, the defaults", "limit: the bare network"
@@ -184,8 +185,9 @@ def contestants(data: Data, keras: str | None, plain_rows: int, folder: Path) ->
 
 
 def limit_turn(data: Data, seed: int) -> Turn:
-    """The speed that is left when nothing but the network is computed."""
-    return {**best_speed(data.read("train"), seed), "epochs": []}
+    """The speed that is left when nothing but the network is computed, in what the defaults compute in."""
+    precision = choose_precision(Settings().train.precision, torch.device("cpu"))
+    return {**best_speed(data.read("train"), seed, precision), "epochs": []}
 
 
 def race(racers: dict[str, Contestant], seeds: int) -> dict[str, list[Turn]]:

@@ -268,3 +268,13 @@ def test_after_an_epoch_freed_memory_goes_back_to_the_system(dataset, monkeypatc
     with pytest.raises(KeyError), loader.epoch(2):
         raise KeyError
     assert told == [0, 0]
+
+
+def test_what_fits_with_its_padding_is_read_once_and_not_looked_into_before(dataset, monkeypatch):
+    monkeypatch.setattr(RowGroups, "estimate_bytes", lambda self: pytest.fail("was read for it"))
+    groups = RowGroups(str(dataset), VOCABULARY)
+    padded = pq.read_table(dataset)["tokens"].combine_chunks().flatten()
+    assert groups.most_bytes == 4 * len(padded) + 8 * groups.rows
+    loader = Loader(groups, batch_size=64, memory=groups.most_bytes)
+    with loader.epoch(1) as batches:
+        assert sum(batch.rows for batch in batches) == groups.rows

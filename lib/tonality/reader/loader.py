@@ -78,7 +78,10 @@ class Loader:
 
     @cached_property
     def _fits(self) -> bool:
-        return self._memory > 0 and self._groups.estimate_bytes() <= self._memory
+        # the one is known, for the other a row group has to be read
+        return self._memory > 0 and (
+            self._groups.most_bytes <= self._memory or self._groups.estimate_bytes() <= self._memory
+        )
 
     def _read_all(self) -> Rows:
         with self._groups.read() as groups:

@@ -63,6 +63,8 @@ class RowGroups:
         """Rows of the largest shard."""
         self.all_rows = sum(by_shard)
         """Rows of all shards."""
+        self.most_bytes = _padded_bytes(files.values())
+        """Bytes that all shards take as Rows at the most: with their padding."""
         self.fingerprint = _fingerprint(files.values())
         """12 hex digits of how the rows lie in files and row groups, and of what these take: the same dataset prepared
         again has them too. Of another one they are nearly always others, but not where only labels differ."""
@@ -183,6 +185,16 @@ def _rows_by_shard(sizes: list[int], location: str, shards: int) -> list[int]:
             f"smaller row groups (a lower dataset.shard_rows, then `prepare` again) or train with fewer processes"
         )
     return rows
+
+
+def _padded_bytes(footers: Iterable[pq.FileMetaData]) -> int:
+    columns = [
+        footer.row_group(i).column(j)
+        for footer in footers
+        for i in range(footer.num_row_groups)
+        for j in range(footer.num_columns)
+    ]
+    return 4 * sum(int(column.num_values) for column in columns if column.path_in_schema.partition(".")[0] in _COLUMNS)
 
 
 def _fingerprint(footers: Iterable[pq.FileMetaData]) -> str:
