@@ -56,8 +56,15 @@ def best_speed(side: Rows, seed: int, precision: torch.dtype) -> dict[str, Any]:
     best = max(trials, key=trials.__getitem__)
     mean = float(np.mean([side.lengths[rows[0]] for rows in held_rows(side, 1, np.random.default_rng(seed))]))
     speed = ways[best](BEST_SECONDS)
-    best = f"{str(precision).removeprefix('torch.')}, {best}"
-    return {"rows_per_second": speed, "best": best, "mean_stems": mean, "trials": trials, "epochs": []}
+    name = str(precision).removeprefix("torch.")
+    return {
+        "rows_per_second": speed,
+        "precision": name,
+        "best": f"{name}, {best}",
+        "mean_stems": mean,
+        "trials": trials,
+        "epochs": [],
+    }
 
 
 def held_rows(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray[np.int64]]:

@@ -11,8 +11,9 @@ dataset/split=train, on the same cores, and are measured on split=valid:
 - plain PyTorch, padded: nn.Embedding, nn.LSTM and dense Adam, batches of 32 padded in front, all of torch's threads.
   A slice of an epoch, for its speed alone;
 - this, as in 2016: tonality.training with conf/seed.toml, batches of 32, one epoch;
-- this, the defaults: tonality.training with conf/default.toml;
-- the limit: tests/benchmarks/bare_network.py, the network forward and backward on batches that lie in memory.
+- this, the defaults: tonality.training with conf/default.toml; where these compute in bfloat16, in float32 too;
+- the limit: tests/benchmarks/bare_network.py, the network forward and backward on batches that lie in memory, in each
+  precision that somebody above computes in.
 
 They take turns, seed by seed, each in a process of its own, and the first of a seed is the second of the one before: so
 a machine that slows down does so for all, and ratios and differences are those of the same seed. Speeds count reading
@@ -64,7 +65,8 @@ from tonality.training.progress import Progress
 from tonality.training.recipe import Recipe, choose_precision
 
 KERAS, BY_LENGTH, PLAIN = "Keras 2016, padded", "Keras 2016, by length", "plain PyTorch, padded"
-AS_IN_2016, DEFAULTS, LIMIT = "this, as in 2016", "this, the defaults", "limit: the bare network"
+AS_IN_2016, DEFAULTS, IN_FLOAT32 = "this, as in 2016", "this, the defaults", "this, in float32"
+LIMITS = {"float32": "limit in float32", "bfloat16": "limit in bfloat16"}
 WANTED_SHARE = 0.7
 """Of the limit, that training should reach."""
 SIDES = ("train", "valid")
@@ -176,18 +178,24 @@ def contestants(data: Data, keras: str | None, plain_rows: int, folder: Path) ->
             BY_LENGTH: partial(keras_turn, keras, tokens, "by-length"),
         }
     seed_settings = str(conf_directory() / "seed.toml")
-    return racers | {
+    racers |= {
         PLAIN: partial(in_a_process, plain_turn, data, plain_rows),
-        AS_IN_2016: partial(in_a_process, our_turn, data, [seed_settings]),
-        DEFAULTS: partial(in_a_process, our_turn, data, []),
-        LIMIT: partial(in_a_process, limit_turn, data),
+        AS_IN_2016: partial(in_a_process, our_turn, data, [seed_settings], []),
+        DEFAULTS: partial(in_a_process, our_turn, data, [], []),
+        LIMITS["float32"]: partial(in_a_process, limit_turn, data, torch.float32),
     }
-
-
-def limit_turn(data: Data, seed: int) -> Turn:
-    """The speed that is left when nothing but the network is computed, in what the defaults compute in."""
     precision = choose_precision(Settings().train.precision, torch.device("cpu"))
-    return {**best_speed(data.read("train"), seed, precision), "epochs": []}
+    if precision != torch.float32:
+        racers |= {
+            IN_FLOAT32: partial(in_a_process, our_turn, data, [], ["train.precision=float32"]),
+            LIMITS["bfloat16"]: partial(in_a_process, limit_turn, data, precision),
+        }
+    return racers
+
+
+def limit_turn(data: Data, precision: torch.dtype, seed: int) -> Turn:
+    """The speed that is left when nothing but the network is computed."""
+    return best_speed(data.read("train"), seed, precision)
 
 
 def race(racers: dict[str, Contestant], seeds: int) -> dict[str, list[Turn]]:
@@ -251,9 +259,9 @@ class Clock(Progress):
         self.ends.append(time.perf_counter() - self.started)
 
 
-def our_turn(data: Data, files: list[str], seed: int) -> Turn:
+def our_turn(data: Data, files: list[str], overrides: list[str], seed: int) -> Turn:
     """Training through the files of settings, reading included."""
-    settings = load(files)
+    settings = load(files, overrides)
     asked = settings.train.model_dump(include={field.name for field in fields(Recipe)})
     recipe = Recipe(**{**asked, "memory": in_bytes(settings.train.memory), "seed": seed})
     shape = Shape(data.vocabulary, **settings.network.model_dump())
@@ -267,6 +275,7 @@ def our_turn(data: Data, files: list[str], seed: int) -> Turn:
         "rows_per_second": rows * len(seconds) / sum(seconds),
         "batch": recipe.batch_size,
         "computed": trained.computed,
+        "precision": trained.computed.partition(" ")[0],
         "best_epoch": trained.best.number,
         "epochs": [
             {
@@ -331,8 +340,11 @@ def padded_in_front(side: Rows, rows: NDArray[np.int64], width: int) -> NDArray[
 
 
 def summarize(turns: dict[str, list[Turn]]) -> dict[str, dict[str, Any]]:
-    """Each contestant's figures over the seeds; those beside Keras and the limit are of the same seed."""
-    return {name: figures(own, turns.get(KERAS, []), turns[LIMIT]) for name, own in turns.items()}
+    """Each contestant's figures over the seeds; those beside Keras and the limit of its precision are of the same seed."""
+    return {
+        name: figures(own, turns.get(KERAS, []), turns[LIMITS[own[0].get("precision", "float32")]])
+        for name, own in turns.items()
+    }
 
 
 def figures(own: list[Turn], keras: list[Turn], limit: list[Turn]) -> dict[str, Any]:
@@ -418,9 +430,8 @@ def cpu_model() -> str:
 
 
 def table(report: dict[str, Any]) -> str:
-    found, data, seeds = report["summary"], report["data"], len(report["turns"][LIMIT])
-    limit = report["turns"][LIMIT][0]["best"]
-    share = found[DEFAULTS]["ratio_to_limit"]
+    found, data, turns = report["summary"], report["data"], report["turns"]
+    seeds = len(turns[DEFAULTS])
     head = (
         f"{data['rows']['train']:,} tweets to learn from, of {data['mean_stems']:.1f} stems, {data['rows']['valid']:,} "
         f"to validate on; {data['vocabulary']:,} ids; {seeds} seeds; {report['machine']['cpu']}, {CORES} cores"
@@ -441,10 +452,14 @@ def table(report: dict[str, Any]) -> str:
                 f"{own['seeds_that_reached_it']} of {seeds}" if "seeds_that_reached_it" in own else "",
             )
         )
-    verdict = "as wanted" if share >= WANTED_SHARE else "too little"
-    return "\n".join(
-        [*lines, "", f"{DEFAULTS}: {share:.2f} of the limit ({limit}), {WANTED_SHARE} is wanted: {verdict}"]
-    )
+    return "\n".join([*lines, "", *(verdict(name, turns, found) for name in (DEFAULTS, IN_FLOAT32) if name in turns)])
+
+
+def verdict(name: str, turns: dict[str, list[Turn]], found: dict[str, dict[str, Any]]) -> str:
+    """Whether a contestant is as near to its limit as it should be."""
+    share, limit = found[name]["ratio_to_limit"], turns[LIMITS[turns[name][0]["precision"]]][0]["best"]
+    said = "as wanted" if share >= WANTED_SHARE else "too little"
+    return f"{name}: {share:.2f} of the limit ({limit}), {WANTED_SHARE} is wanted: {said}"
 
 
 def row(name: str, *cells: str) -> str:
