@@ -8,10 +8,11 @@ ten times as long as this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -125,6 +126,19 @@ class Lanes:
         done = self._each(batch, run)
         losses, gradients = zip(*done, strict=True)
         return _total(losses), _total(gradients), _total([replica.gradient.float() for replica in self._replicas])
+
+    @contextmanager
+    def aside(self, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
+        """Where there is another lane, have it do this while the block is done; both have ended on the way out."""
+        if len(self._replicas) == 1:
+            work(*arguments)
+            yield
+        else:
+            done = self._pool.submit(work, *arguments)
+            try:
+                yield
+            finally:
+                done.result()
 
     def refresh(self) -> None:
         """To be called when the network's weights have changed."""

@@ -74,8 +74,8 @@ class Learner:
             losses = Losses(self._group.sum(own.clone()), own)
         if self._recipe.clip_norm:
             _clip([gradient, body], self._recipe.clip_norm)
-        self._body.step(body, rate)
-        self._embedding.step(touched, batch.stems, gradient, rate)
+        with self._lanes.aside(self._body.step, body, rate):
+            self._embedding.step(touched, batch.stems, gradient, rate)
         self._lanes.refresh()
         return losses
 
