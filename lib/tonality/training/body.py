@@ -28,8 +28,8 @@ def parts_like(flat: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
 
 
 class Body:
-    """The learned body of a network, which steps of Adam change in place: as one tensor, since ten take ten times as
-    long."""
+    """The learned body of a network, which steps of Adam change in place: as one tensor, since ten small ones take
+    several times as long."""
 
     def __init__(self, network: LSTM) -> None:
         self._weights = learned_body(network)

@@ -40,7 +40,7 @@ class Learner:
         self._group = group
         self._device = device
         precision = choose_precision(recipe.precision, device)
-        if not group.agrees([precision == torch.bfloat16]):  # processors of several kinds
+        if not group.agrees([int(precision == torch.bfloat16)]):  # processors of several kinds
             precision = torch.float32
         self.precision = str(precision).removeprefix("torch.")
         self.threads = 1 if group.size > 1 else choose_threads(recipe.threads, recipe.batch_size, device)
