@@ -228,7 +228,9 @@ class NetworkSettings(Section):
     dropout: float = Field(0.5, ge=0, lt=1)
     """The share of the last layer's outputs zeroed while training."""
     learned_start: bool = True
-    """Whether what a tweet finds before its first stem is learned, as padding in front was in 2016; else it is zero."""
+    """Whether the state that a tweet finds before its first stem is learned; else it is zero."""
+    lead_in: int = Field(0, ge=0, le=1000)
+    """Times that a learned padding is read before a tweet's first stem, as padding in front was in 2016."""
 
 
 class TrainSettings(Section):

@@ -37,7 +37,8 @@ def published_lstm(inputs, kernel, recurrent, bias, output, cell):
 
 def published_logit(network, tokens):
     weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
-    states = weights["embedding.weight"][tokens]
+    padding = np.repeat(weights["padding"][None], network.lead_in, 0) if network.lead_in else []
+    states = np.array([*padding, *weights["embedding.weight"][tokens]])
     initial = weights.get("initial", np.zeros((2, network.lstm.num_layers, 1, network.lstm.hidden_size)))
     for layer in range(network.lstm.num_layers):
         kernel, recurrent = weights[f"lstm.weight_ih_l{layer}"], weights[f"lstm.weight_hh_l{layer}"]
@@ -67,9 +68,12 @@ def tweets_of_lengths(*lengths):
 
 
 @pytest.mark.parametrize("learned_start", [False, True])
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_logits_are_those_of_the_published_equations(layers, learned_start):
-    network = trained_looking(dataclasses.replace(SHAPE, layers=layers, learned_start=learned_start))
+@pytest.mark.parametrize(("layers", "lead_in"), [(1, 0), (2, 0), (3, 0), (1, 4), (2, 4), (2, 1), (3, 9)])
+def test_logits_are_those_of_the_published_equations_with_the_padding_read_before_each_tweet(
+    layers, lead_in, learned_start
+):
+    shape = dataclasses.replace(SHAPE, layers=layers, lead_in=lead_in, learned_start=learned_start)
+    network = trained_looking(shape)
     tweets = tweets_of_lengths(1, 2, 5, 9, 30, 30, 4)
     with torch.no_grad():
         logits = network(*padded(tweets, width=33))
@@ -77,9 +81,9 @@ def test_logits_are_those_of_the_published_equations(layers, learned_start):
     np.testing.assert_allclose(logits, [published_logit(network, tweet) for tweet in tweets], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("learned_start", [False, True])
-def test_padding_behind_and_neighbours_do_not_change_a_logit(learned_start):
-    network = trained_looking(dataclasses.replace(SHAPE, learned_start=learned_start))
+@pytest.mark.parametrize("before", [{}, {"learned_start": True}, {"lead_in": 3}])
+def test_padding_behind_and_neighbours_do_not_change_a_logit(before):
+    network = trained_looking(dataclasses.replace(SHAPE, **before))
     tweets = tweets_of_lengths(6, 1, 20)
     with torch.no_grad():
         together = network(*padded(tweets, width=25))
@@ -149,6 +153,13 @@ def test_what_a_tweet_finds_before_its_first_stem_begins_at_zero_and_is_learned(
     assert network.initial.grad.abs().min() > 0
 
 
+def test_the_padding_read_before_a_tweet_is_learned():
+    network = build(dataclasses.replace(SHAPE, lead_in=4))
+    assert 0.02 < network.padding.abs().max() <= 0.05
+    network(*padded(tweets_of_lengths(5), width=5)).sum().backward()
+    assert network.padding.grad.abs().min() > 0
+
+
 def test_the_network_of_2016_is_the_default():
     network = build(Shape(vocabulary=100, **Settings().network.model_dump()))
     assert isinstance(network, LSTM)
@@ -165,6 +176,7 @@ def test_the_network_of_2016_is_the_default():
         ({"layers": 1.5}, "layers is 1.5"),
         ({"dropout": 1}, "dropout is 1"),
         ({"learned_start": 1}, "learned_start is 1"),
+        ({"lead_in": -1}, "lead_in is -1"),
     ],
 )
 def test_an_impossible_shape_is_refused(wrong, message):

@@ -58,18 +58,20 @@ def largest_difference(weights, others):
     return max((weights[name] - others[name]).abs().max().item() for name in weights)
 
 
+@pytest.mark.parametrize("before", [{"learned_start": True}, {"learned_start": False, "lead_in": 3}])
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_weights_after_300_steps_are_those_of_the_padded_network_under_torchs_adam(recipe, threads):
+def test_weights_after_300_steps_are_those_of_the_padded_network_under_torchs_adam(recipe, threads, before):
     """Equal lengths, shared rows, deferred updates and lanes change the speed and nothing else."""
+    shape = dataclasses.replace(SMALL, **before)
     torch.manual_seed(recipe.seed)
-    plain = build(SMALL)
+    plain = build(shape)
     optimizer = torch.optim.Adam([weight for weight in plain.parameters() if weight.requires_grad], lr=0.001)
     for batch in random_batches(300):
         tokens, lengths, labels = padded(batch)
         optimizer.zero_grad()
         binary_cross_entropy_with_logits(plain(tokens, lengths), labels).backward()
         optimizer.step()
-    with Learner(SMALL, dataclasses.replace(recipe, threads=threads), CPU) as learner:
+    with Learner(shape, dataclasses.replace(recipe, threads=threads), CPU) as learner:
         weights = learn(learner, random_batches(300), rate=0.001)
     assert largest_difference(weights, plain.state_dict()) < 1e-5
 

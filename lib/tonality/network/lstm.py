@@ -36,7 +36,9 @@ class Shape:
     dropout: float = 0.5
     """The share of the last layer's outputs zeroed while training."""
     learned_start: bool = False
-    """Whether what a tweet finds before its first stem is learned; else it is zero."""
+    """Whether the state that everything starts from is learned; else it is zero."""
+    lead_in: int = 0
+    """Times that a learned padding is read before a tweet's first stem."""
     kind: Literal["lstm"] = "lstm"
     """The network's name."""
 
@@ -48,6 +50,8 @@ class Shape:
                 raise ValueError(f"the network's {name} is {size!r}: it must be a whole number from 1")
         if not isinstance(self.learned_start, bool):
             raise ValueError(f"the network's learned_start is {self.learned_start!r}: it must be true or false")
+        if not isinstance(self.lead_in, int) or self.lead_in < 0:
+            raise ValueError(f"the network's lead_in is {self.lead_in!r}: it must be a whole number from 0")
         if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise ValueError(f"the network's dropout is {self.dropout!r}: it must be a number from 0 and below 1")
 
@@ -64,8 +68,8 @@ class LSTM(nn.Module):
     cannot reach, and no tweet sees another.
 
     The network of 2016 read up to a hundred steps of padding before a tweet: the LSTMs had settled to a state of their
-    own, the same for every tweet, when the first stem came. Starting from zero instead costs accuracy; so that state is
-    learned, as the few numbers that it is.
+    own, the same for every tweet, when the first stem came. Starting from zero instead costs accuracy. So that state is
+    learned, as the few numbers that it is, or a few steps of such padding are kept, which are read once for all tweets.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -76,6 +80,8 @@ class LSTM(nn.Module):
         self.lstm = nn.LSTM(shape.embedding, shape.hidden, num_layers=shape.layers, batch_first=True)
         zeros = torch.zeros(2, shape.layers, 1, shape.hidden)  # outputs and cells
         self.initial = nn.Parameter(zeros) if shape.learned_start else None
+        self.lead_in = shape.lead_in
+        self.padding = nn.Parameter(torch.empty(shape.embedding)) if shape.lead_in else None
         self.dropout = nn.Dropout(shape.dropout)
         self.dense = nn.Linear(shape.hidden, 1)
         self._initialize()
@@ -92,8 +98,11 @@ class LSTM(nn.Module):
         """What every tweet finds before its first stem: outputs and cells (layers, 1, hidden)."""
         if self.initial is None:
             zeros = self.dense.weight.new_zeros(self.lstm.num_layers, 1, self.lstm.hidden_size)
-            return zeros, zeros
-        outputs, cells = self.initial.unbind()
+            outputs = cells = zeros
+        else:
+            outputs, cells = self.initial.unbind()
+        if self.padding is not None:
+            _, (outputs, cells) = self.lstm(self.padding.expand(1, self.lead_in, -1), (outputs, cells))
         return outputs, cells
 
     def read(self, embedded: Tensor, start: State, lengths: Tensor | None = None) -> Tensor:
@@ -121,6 +130,8 @@ class LSTM(nn.Module):
     def _initialize(self) -> None:
         """Keras's initial weights. Its kernels are torch's transposed, which changes none of these draws."""
         nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+        if self.padding is not None:
+            nn.init.uniform_(self.padding, -0.05, 0.05)
         for name, parameter in self.lstm.named_parameters():
             if name.startswith("weight_ih"):
                 nn.init.xavier_uniform_(parameter)  # Keras's Glorot uniform, over all four gates at once
