@@ -214,6 +214,13 @@ def test_of_a_loss_that_is_not_finite_the_process_tells_whose_batch_it_was(
     assert "the loss of another process is not finite" in str(innocent)
 
 
+def test_processes_learn_in_bfloat16_too(together: Together, sides: tuple[str, str], recipe: Recipe) -> None:
+    first, second = together(train_together, 2, sides, dataclasses.replace(recipe, precision="bfloat16"), None)
+    assert first.computed == "bfloat16 on a processor, by 1 thread in each of 2 processes"
+    assert first.best.valid.accuracy > 0.9
+    assert equal(first, second)
+
+
 class CutOff(Exception):
     pass
 

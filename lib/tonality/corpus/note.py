@@ -19,7 +19,7 @@ class Side(BaseModel):
     rows: int
     positive: int
     content: str = ""
-    """A hash of the rows' texts and labels, in whatever order; empty where an earlier version wrote the note."""
+    """A hash of the rows' stems and labels, in whatever order; empty where an earlier version wrote the note."""
 
 
 class DatasetNote(BaseModel):

@@ -155,10 +155,10 @@ def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
     try:
         run_in_processes(_train_in_group, (settings.model_dump_json(),), asked, settings.spark, faults)
     except KeyboardInterrupt as interruption:
-        place = _checkpoint_place(settings.paths.root)
-        if interruption.args or not system.exists(place):
+        checkpoint = Checkpoint(_checkpoint_place(settings.paths.root), "", settings.train.resume)
+        if interruption.args or not system.exists(checkpoint.location):
             raise
-        raise Interrupted(f"train again and it goes on from {place}") from interruption
+        raise Interrupted(checkpoint.way_on) from interruption
 
 
 def _train_in_group(settings_json: str) -> None:

@@ -44,6 +44,11 @@ class Checkpoint:
     resume: bool = True
     """Whether one that is there is gone on from at all."""
 
+    @property
+    def way_on(self) -> str:
+        """How a training that was cut off goes on from it, in words."""
+        return f"train again{'' if self.resume else ' with train.resume = true'} and it goes on from {self.location}"
+
     def write(self, position: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
         """Put this in the place of what was there. Raises OSError, with what was there still whole."""
         note = {"format": _FORMAT, "identity": self.identity, "position": position}

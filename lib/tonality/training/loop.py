@@ -244,10 +244,7 @@ class _Training:
             ) from error
 
     def _way_on(self) -> str:
-        if self._checkpoint is None:
-            return "nothing of this training is kept"
-        condition = "" if self._checkpoint.resume else " with train.resume = true"
-        return f"train again{condition} and it goes on from {self._checkpoint.location}"
+        return self._checkpoint.way_on if self._checkpoint else "nothing of this training is kept"
 
 
 @contextmanager
