@@ -23,6 +23,7 @@ __all__ = [
     "replace_file",
     "unknown_scheme",
     "what_is_missing",
+    "write_durably",
     "write_files",
 ]
 
@@ -90,13 +91,18 @@ def replace_file(location: str, content: bytes) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     coming = place.with_name(f".{place.name}.coming")
     try:
-        with coming.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # a rename may reach the disk before the data do
+        write_durably(coming, content)
         coming.replace(place)
     finally:
         coming.unlink(missing_ok=True)
+
+
+def write_durably(file: Path, content: bytes) -> None:
+    """Write a local file that is about to be renamed: a rename may reach the disk before the data do."""
+    with file.open("wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def expand(location: str) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """How fast the network itself is: forward and backward on batches of one length that lie in memory.
 
-No reading and no optimiser; all is computed in one precision, and the lengths are spread as in the dataset. Of several batch sizes, shared by torch's own
-threads or, without ever waiting for each other, by a thread a core that has its own network, the best in short trials
-is timed anew, for longer: on a machine that others use, the highest of many short trials is one of a lucky second.
+No reading and no optimiser; all is computed in one precision, and the lengths are spread as in the dataset. Of several
+batch sizes, shared by torch's own threads or, without ever waiting for each other, by a thread a core that has its own
+network, the best in short trials is timed anew, for longer: on a machine that others use, the highest of many short
+trials is one of a lucky second.
 """
 
 import os

@@ -340,7 +340,7 @@ def padded_in_front(side: Rows, rows: NDArray[np.int64], width: int) -> NDArray[
 
 
 def summarize(turns: dict[str, list[Turn]]) -> dict[str, dict[str, Any]]:
-    """Each contestant's figures over the seeds; those beside Keras and the limit of its precision are of the same seed."""
+    """Each contestant's figures over the seeds; beside Keras and the limit of its precision stand those of one seed."""
     return {
         name: figures(own, turns.get(KERAS, []), turns[LIMITS[own[0].get("precision", "float32")]])
         for name, own in turns.items()

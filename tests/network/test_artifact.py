@@ -146,6 +146,7 @@ def test_a_model_from_before_there_was_a_start_to_learn_begins_at_zero(artifact)
     network = {name: value for name, value in dataclasses.asdict(artifact.shape).items() if name not in later}
     read = Artifact.from_files(changed(artifact.files(), {"network": network}))
     assert not read.shape.learned_start
+    assert read.shape.lead_in == 0
     assert not {"initial", "padding"} & read.network().state_dict().keys()
 
 

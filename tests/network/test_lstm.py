@@ -18,8 +18,8 @@ def sigmoid(x):
 def published_lstm(inputs, kernel, recurrent, bias, output, cell):
     """Outputs (T, H) of inputs (T, E), as Gers, Schmidhuber and Cummins (2000) write the cell, gate by gate.
 
-    kernel (4H, E), recurrent (4H, H) and bias (4H,) hold the input gate, forget gate, cell and output gate in turn; output and cell
-    (H,) are those before the first input.
+    kernel (4H, E), recurrent (4H, H) and bias (4H,) hold the input gate, forget gate, cell and output gate in turn;
+    output and cell (H,) are those before the first input.
     """
     w_in, w_forget, w_cell, w_out = np.split(kernel, 4)
     u_in, u_forget, u_cell, u_out = np.split(recurrent, 4)

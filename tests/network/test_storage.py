@@ -4,6 +4,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from tonality import locations
 from tonality.faults import InputFault
 from tonality.network import storage
 from tonality.network.artifact import CONFIG, FILES, WEIGHTS
@@ -41,14 +42,14 @@ def test_a_model_takes_the_place_of_the_former(artifact, newer, tmp_path):
 def test_a_crash_while_writing_leaves_the_former_model_whole(artifact, newer, tmp_path, monkeypatch, name):
     place = tmp_path / "model"
     storage.write(artifact, str(place))
-    write = storage._write_durably
+    write = locations.write_durably
 
     def crash(file, content):
         if file.name == name:
             raise OSError("no space left")
         write(file, content)
 
-    monkeypatch.setattr(storage, "_write_durably", crash)
+    monkeypatch.setattr(locations, "write_durably", crash)
     with pytest.raises(OSError, match="no space left"):
         storage.write(newer, str(place))
     assert storage.read(str(place)).fingerprint == artifact.fingerprint

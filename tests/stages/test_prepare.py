@@ -3,7 +3,6 @@
 import csv
 from pathlib import Path
 
-import pytest
 from pyspark.sql import SparkSession
 
 from tonality.config import load
@@ -29,14 +28,8 @@ def prepared(spark: SparkSession, folder: Path, rows: list[tuple[str, str]]) -> 
     return read_note(f"{folder}/out")
 
 
-@pytest.fixture(scope="module")
-def note(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DatasetNote:
-    return prepared(spark, tmp_path_factory.mktemp("prepared") / "first", ROWS)
-
-
-def test_the_same_corpus_has_the_same_content_in_whatever_order_it_comes(
-    spark: SparkSession, note: DatasetNote, tmp_path: Path
-) -> None:
+def test_the_same_corpus_has_the_same_content_in_whatever_order_it_comes(spark: SparkSession, tmp_path: Path) -> None:
+    note = prepared(spark, tmp_path / "first", ROWS)
     assert prepared(spark, tmp_path / "again", ROWS[::-1]).rows == note.rows
     assert all(len(side.content) == 16 for side in note.rows.values())
 

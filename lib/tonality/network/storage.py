@@ -9,7 +9,6 @@ replaced and comes last when it is written, and no model is one without it; so a
 never a half-written one. Who reads in the middle of a replacement may be told that the model is incomplete or mixed.
 """
 
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -62,7 +61,7 @@ def _write_local(files: dict[str, bytes], place: Path) -> None:
     try:
         coming.mkdir()
         for name, content in files.items():
-            _write_durably(coming / name, content)
+            locations.write_durably(coming / name, content)
         if place.exists():
             place.rename(former)
         coming.rename(place)
@@ -84,14 +83,6 @@ def check_place(location: str) -> None:
         raise InputFault(
             f"{place}: holds other things than a model, which writing one would delete: name another folder"
         )
-
-
-def _write_durably(file: Path, content: bytes) -> None:
-    with file.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        # a rename may reach the disk before the data do
-        os.fsync(opened.fileno())
 
 
 def _write_remote(files: dict[str, bytes], system: AbstractFileSystem, path: str) -> None:

@@ -9,14 +9,19 @@ from torch import Tensor, nn
 from tonality.network.lstm import LSTM
 from tonality.training.adam import STANDARD, adam_step
 
-__all__ = ["Body", "learned_body", "parts_like"]
+__all__ = ["Body", "body_of", "learned", "parts_like"]
 
 _EMBEDDING: Final = "embedding.weight"
 
 
-def learned_body(network: LSTM) -> list[nn.Parameter]:
-    """The P numbers that are learned beside the embedding, always in the same order."""
-    return [weight for name, weight in network.named_parameters() if name != _EMBEDDING and weight.requires_grad]
+def body_of(network: LSTM) -> list[nn.Parameter]:
+    """All weights but the embedding's, always in the same order."""
+    return [weight for name, weight in network.named_parameters() if name != _EMBEDDING]
+
+
+def learned(weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """Those that are learned."""
+    return [weight for weight in weights if weight.requires_grad]
 
 
 def parts_like(flat: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -32,7 +37,7 @@ class Body:
     several times as long."""
 
     def __init__(self, network: LSTM) -> None:
-        self._weights = learned_body(network)
+        self._weights = learned(body_of(network))
         self._flat = torch.cat([weight.detach().flatten() for weight in self._weights])
         self._mean, self._square = torch.zeros_like(self._flat), torch.zeros_like(self._flat)
         self._time = 0

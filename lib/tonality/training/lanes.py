@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tonality.network.lstm import LSTM, Shape, State, build
 from tonality.reader.batches import Batch
-from tonality.training.body import learned_body, parts_like
+from tonality.training.body import body_of, learned, parts_like
 from tonality.training.transfer import on_device
 
 __all__ = ["Lanes"]
@@ -50,17 +50,16 @@ class _Replica(nn.Module):
             self.network = build(replace(shape, vocabulary=1, dropout=0.0))
         self.network.to_empty(device=network.embedding.weight.device).to(precision)
         self.network.embedding.requires_grad_(False)
-        self._masters = [weight for name, weight in network.named_parameters() if name != "embedding.weight"]
-        self._own = [weight for name, weight in self.network.named_parameters() if name != "embedding.weight"]
+        self._masters, self._own = body_of(network), body_of(self.network)
         self._shares = precision == torch.float32
         for own, master in zip(self._own, self._masters, strict=True):
             own.requires_grad_(master.requires_grad)
             if self._shares:
                 own.data = master.data
-        learned = learned_body(self.network)
-        self.gradient = torch.cat([torch.zeros_like(weight).flatten() for weight in learned])
+        weights = learned(self._own)
+        self.gradient = torch.cat([torch.zeros_like(weight).flatten() for weight in weights])
         """That of the learned body (P,), which a backward pass adds to."""
-        for weight, part in zip(learned, parts_like(self.gradient, learned), strict=True):
+        for weight, part in zip(weights, parts_like(self.gradient, weights), strict=True):
             weight.grad = part
         self.refresh()
 
