@@ -46,6 +46,13 @@ class Folders:
             return []
         return sorted(status.getPath().getName() for status in self._system.listStatus(self._path(name)))
 
+    def sizes(self, name: str) -> dict[str, int]:
+        """The files that stand directly in a folder, each with its bytes; nothing where there is no such folder."""
+        if not self.exists(name):
+            return {}
+        found = self._system.listStatus(self._path(name))
+        return {status.getPath().getName(): int(status.getLen()) for status in found if status.isFile()}
+
     def rename(self, old: str, new: str) -> None:
         """Move a folder or file to a name that is free."""
         self._system.mkdirs(self._path(new).getParent())

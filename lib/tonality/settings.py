@@ -281,7 +281,14 @@ class ScoreSettings(Section):
     """The first day to score; empty: no bound."""
     until: Day = None
     """The last day to score, itself included; empty: no bound."""
-    batch_rows: int = Field(20_000, ge=1)
+    days: Literal["new", "all"] = "new"
+    """new: of the asked days those that this model has not scored as they are now; all: all, once more."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU where Spark gives each task one, spark.task.resource.gpu.amount."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """The numbers that the network computes in, on all executors. auto: bfloat16 where the driver's processor has AMX,
+    else float32. Probabilities in bfloat16 differ in the third digit."""
+    batch_rows: int = Field(100_000, ge=1)
     """Tweets that cross from Spark to a Python worker at once."""
 
     @model_validator(mode="after")

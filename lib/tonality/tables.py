@@ -13,6 +13,7 @@ stores a rename is a copy, so a reader may find a day missing for as long as it 
 as the store's conditional put.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +32,17 @@ from tonality.locks import lock, lock_if_free
 from tonality.record import text_settings
 from tonality.schema import DAY
 
-__all__ = ["Publication", "days", "publication", "read", "recover", "refuse_other_rules", "totals"]
+__all__ = [
+    "Publication",
+    "days",
+    "partition_note",
+    "publication",
+    "read",
+    "recover",
+    "refuse_other_rules",
+    "totals",
+    "versions",
+]
 
 _STAGING: Final = "_staging"
 _JOURNAL: Final = "_journal"
@@ -83,6 +94,33 @@ def days(spark: SparkSession, root: str, table: str) -> list[str]:
 def _values(folders: Folders, table: str, column: str) -> list[str]:
     prefix = f"{column}="
     return [name.removeprefix(prefix) for name in folders.names(table) if name.startswith(prefix)]
+
+
+def versions(spark: SparkSession, root: str, table: str, column: str, values: Iterable[str]) -> dict[str, str]:
+    """What stands for the content of each of these partitions: 12 hex digits, which change when it is replaced.
+
+    Of the names and sizes of the files, since no two that were written have the same name.
+    """
+    folders = Folders(spark, root)
+    return {value: _version(folders.sizes(join(table, f"{column}={value}"))) for value in values}
+
+
+def _version(sizes: Mapping[str, int]) -> str:
+    data = sorted((name, size) for name, size in sizes.items() if not name.startswith(("_", ".")))
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
+
+
+def partition_note(
+    spark: SparkSession, root: str, table: str, column: str, value: str, name: str
+) -> dict[str, Any] | None:
+    """What a publication noted in a partition; None where there is no such note, or none that can be read."""
+    folders = Folders(spark, root)
+    place = join(table, f"{column}={value}", name)
+    try:
+        content = json.loads(folders.read_text(place)) if folders.exists(place) else None
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def refuse_other_rules(
@@ -148,13 +186,20 @@ class Publication:
         return self.scratch(name)
 
     def stage(
-        self, table: str, frame: DataFrame, schema: pa.Schema, column: str, values: Iterable[str] = ()
+        self,
+        table: str,
+        frame: DataFrame,
+        schema: pa.Schema,
+        column: str,
+        values: Iterable[str] = (),
+        options: Mapping[str, str] | None = None,
     ) -> DataFrame:
         """Write the frame by partitions of the column, where no reader sees it yet; returned as written.
 
-        These values become partitions even where the frame has no row of them.
+        These values become partitions even where the frame has no row of them. The options are those of Parquet files.
         """
-        frame.select(*schema.names).write.partitionBy(column).parquet(self._folders.url(join(self._staging, table)))
+        writer = frame.select(*schema.names).write.options(**options or {}).partitionBy(column)
+        writer.parquet(self._folders.url(join(self._staging, table)))
         return self._staged(table, schema, column, values)
 
     def adopt(
@@ -184,6 +229,11 @@ class Publication:
         names = [f"{column}={value}" for value in sorted({*found, *values})]
         self._moves.extend(_Move(join(table, name), join(staged, name)) for name in names)
         return self._spark.read.schema(from_arrow_schema(schema)).parquet(self._folders.url(staged))
+
+    def note_partition(self, table: str, column: str, value: str, name: str, content: object) -> None:
+        """Put a file of JSON into a partition that was staged: it comes and goes with it."""
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        self._folders.write_text(join(self._staging, table, f"{column}={value}", name), text)
 
     def remove_others(self, table: str, column: str, covered: Callable[[str], bool]) -> None:
         """Take away the partitions that this publication covers but has nothing for, as they stand when it commits."""

@@ -25,6 +25,7 @@ from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
 from tonality.sample.files import write_sample
 from tonality.schema import FIRST_STEM_ID, VOCABULARY
+from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
 from tonality.settings import Settings, TextSettings
 from tonality.text.cleaning import Cleaner
@@ -66,7 +67,7 @@ def measure(folder: str, tweets: int) -> Iterator[tuple[str, float]]:
     texts, stems = read_columns(files, request)
     yield "text: stems one by one (the definition)", speed(len(texts), lambda: one_by_one(texts, rules))
     yield "text: stems by batch", speed(len(texts), lambda: Cleaner(rules).stem_array(texts))
-    scorer = Scorer(artifact(stems, rules))
+    scorer = Scorer(PreparedModel.of(artifact(stems, rules)))
     yield "score: float32, the batch's distinct texts once", speed(len(stems), lambda: scorer.probabilities(stems))
 
 

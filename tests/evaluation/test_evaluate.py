@@ -13,6 +13,7 @@ from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
 from tonality.network.storage import write
 from tonality.record import Run
+from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
 from tonality.stages import evaluate
 from tonality.text.numbering import vocabulary_fingerprint
@@ -84,7 +85,10 @@ def test_all_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artifa
     network, *linear = content["models"].values()
     assert [model["rows"] for model in content["models"].values()] == [4] * 4
     assert [model["accuracy"] for model in linear] == [1.0] * 3
-    called = [p >= 0.5 for p in Scorer(artifact).probabilities(pa.array([text for text, _ in VALID])).to_pylist()]
+    called = [
+        p >= 0.5
+        for p in Scorer(PreparedModel.of(artifact)).probabilities(pa.array([text for text, _ in VALID])).to_pylist()
+    ]
     assert network["accuracy"] == sum(c == (label == 1) for c, (_, label) in zip(called, VALID, strict=True)) / 4
     assert [line.split("  ")[0] for line in summary.splitlines()[1:]] == list(content["models"])
 

@@ -3,6 +3,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
+from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
 from tonality.scoring.tone import tone
 from tonality.scoring.udf import scoring_udf
@@ -17,19 +18,20 @@ def test_spark_gives_every_tweet_the_probability_that_the_scorer_gives(spark, ar
     frame = spark.createDataFrame(ROWS, "n long, stems string").repartition(3)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 64)
     try:
-        scored = frame.select("n", scoring_udf(spark, artifact)(F.col("stems")).alias("p")).collect()
+        scored = frame.select("n", scoring_udf(spark, PreparedModel.of(artifact))(F.col("stems")).alias("p")).collect()
     finally:
         spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
-    expected = Scorer(artifact).probabilities(pa.array([stems for _, stems in ROWS])).to_pylist()
+    expected = Scorer(PreparedModel.of(artifact)).probabilities(pa.array([stems for _, stems in ROWS])).to_pylist()
     assert {row.n: row.p for row in scored} == dict(zip([n for n, _ in ROWS], expected, strict=True))
     assert expected[-2:] == [None, None]
 
 
 def test_a_partition_of_nulls_alone_is_scored_too(spark, artifact):
     frame = spark.createDataFrame([(None,), (None,)], "stems string").coalesce(1)
-    assert [row.p for row in frame.select(scoring_udf(spark, artifact)(F.col("stems")).alias("p")).collect()] == [
-        None
-    ] * 2
+    assert [
+        row.p
+        for row in frame.select(scoring_udf(spark, PreparedModel.of(artifact))(F.col("stems")).alias("p")).collect()
+    ] == [None] * 2
 
 
 @pytest.fixture(scope="module")

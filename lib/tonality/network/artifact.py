@@ -25,11 +25,11 @@ import pyarrow.parquet as pq
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from tonality import schema
 from tonality.faults import InputFault
-from tonality.network.lstm import Shape, build
+from tonality.network.lstm import LSTM, Shape, build
 
 __all__ = ["CARD", "CONFIG", "FILES", "FORMAT", "METRICS", "NEEDED", "VOCABULARY", "WEIGHTS", "Artifact"]
 
@@ -95,7 +95,7 @@ class Artifact:
         _check_weights(self.weights, self.shape)
         _check_vocabulary(self.vocabulary, self.shape)
 
-    def network(self) -> nn.Module:
+    def network(self) -> LSTM:
         """The trained network, ready to score: on the CPU, dropout off, no gradients. It shares these weights."""
         network = _build_empty(self.shape)
         network.load_state_dict(dict(self.weights), assign=True)
@@ -144,7 +144,7 @@ class Artifact:
         return {"network": asdict(self.shape), **{name: getattr(self, name) for name in _SETTINGS}}
 
 
-def _build_empty(shape: Shape) -> nn.Module:
+def _build_empty(shape: Shape) -> LSTM:
     """A network of shapes alone, without memory or random draws, for weights to be put in."""
     with torch.device("meta"):
         return build(shape)

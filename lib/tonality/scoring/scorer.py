@@ -1,30 +1,35 @@
-"""A model at work on batches of tweets: each distinct text once, in groups of one length, so that nothing is padded."""
+"""A model at work on batches of tweets: each distinct text once, and a text that came lately not at all."""
 
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
+from torch import Tensor
 
-from tonality.network.artifact import Artifact
-from tonality.text.numbering import Numbering, Numbers
+from tonality.network.inference import TiledLSTM
+from tonality.network.lstm import build
+from tonality.scoring.prepared import PreparedModel
+from tonality.scoring.recent import RecentProbabilities
+from tonality.text.numbering import Numbering
 
 __all__ = ["Scorer"]
 
-_SMALLEST_GROUP: Final = 32
-"""Rows below which matrix products may round otherwise: a smaller group is filled up with empty rows."""
-_LARGEST_GROUP: Final = 4096
+_GPU_ROWS: Final = 4096
+"""Rows that a GPU reads at once."""
 
 
 class Scorer:
-    """Scores with one model, on the CPU."""
+    """Scores with one model on one device."""
 
-    def __init__(self, artifact: Artifact) -> None:
-        self._network = artifact.network()
-        stems = artifact.vocabulary["stem"].combine_chunks()
-        self._numbering = Numbering(stems, artifact.unknown, artifact.max_length)
+    def __init__(self, model: PreparedModel, device: str | None = None) -> None:
+        """On a device of the kind that the model was prepared for, as torch names it: its own, such as cuda:1."""
+        self._network: _Network = (
+            TiledLSTM(model.weights) if model.device == "cpu" else _GpuNetwork(model, torch.device(device or "cuda"))
+        )
+        self._numbering = Numbering(model.vocabulary, model.unknown, model.max_length)
+        self._recent = RecentProbabilities(model.shape.vocabulary, model.max_length)
 
     def probabilities(self, stems: pa.StringArray) -> pa.FloatArray:
         """The probability that each tweet is positive, by its space-joined stems; null where it has none it knows.
@@ -32,37 +37,58 @@ class Scorer:
         A probability depends on the tweet's stems alone, whatever else is in the batch.
         """
         texts = stems.dictionary_encode()
-        scores = self._score(self._numbering.encode(texts.dictionary))
-        distinct = pa.array(scores, pa.float32(), mask=np.isnan(scores))
-        return distinct.take(texts.indices)
+        scores = self._score(texts.dictionary)
+        return pa.array(scores, pa.float32(), mask=np.isnan(scores)).take(texts.indices)
 
-    def _score(self, numbers: Numbers) -> npt.NDArray[np.float32]:
-        scores = np.full(len(numbers.lengths), np.nan, np.float32)
-        starts = np.cumsum(numbers.lengths) - numbers.lengths
-        with torch.inference_mode():
-            for rows, length in _groups(numbers.lengths):
-                tokens = numbers.flat[starts[rows, None] + np.arange(length)]
-                scores[rows] = self._forward(tokens)
+    def _score(self, texts: pa.StringArray) -> npt.NDArray[np.float32]:
+        """The probabilities of distinct texts, NaN of those without a number."""
+        numbers = self._numbering.encode(texts)
+        filled = np.flatnonzero(numbers.lengths)
+        keys = self._recent.keys(numbers)
+        found = self._recent.find(keys)
+        new = np.isnan(found)
+        rows = filled[new]
+        found[new] = self._network.probabilities(numbers.flat, numbers.starts[rows], numbers.lengths[rows])
+        self._recent.remember(keys[:, new], found[new])
+        scores = np.full(len(texts), np.nan, np.float32)
+        scores[filled] = found
         return scores
 
-    def _forward(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-        """The probabilities of tokens (B, T) without padding."""
-        missing = max(0, _SMALLEST_GROUP - len(tokens))
-        filled = torch.from_numpy(np.pad(tokens, ((0, missing), (0, 0)))).long()
-        lengths = torch.full((len(filled),), filled.shape[1])
-        probabilities = torch.sigmoid(self._network(filled, lengths))
-        return probabilities[: len(tokens)].numpy()
+
+class _Network(Protocol):
+    def probabilities(
+        self, flat: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """The probability of each tweet that has lengths[i] numbers, 1 or more, from starts[i] on in flat."""
 
 
-def _groups(lengths: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], int]]:
-    """The rows of each length from 1, in groups whose sizes are powers of two: few shapes, each prepared once."""
-    order = np.argsort(lengths, kind="stable")
-    order = order[lengths[order] > 0]
-    values, firsts = np.unique(lengths[order], return_index=True)
-    for length, rows in zip(values, np.split(order, firsts)[1:], strict=True):
-        at = 0
-        while at < len(rows):
-            left = len(rows) - at
-            size = min(_LARGEST_GROUP, max(_SMALLEST_GROUP, 1 << (left.bit_length() - 1)))
-            yield rows[at : at + size], int(length)
-            at += size
+class _GpuNetwork:
+    """The network as a GPU reads it: many tweets of about one length at once, padded behind."""
+
+    def __init__(self, model: PreparedModel, device: torch.device) -> None:
+        network = build(model.shape)
+        network.load_state_dict(dict(model.weights))
+        self._network = network.to(device, getattr(torch, model.precision)).eval().requires_grad_(False)
+        self._device = device
+
+    def probabilities(
+        self, flat: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        found = np.empty(len(lengths), np.float32)
+        longest_first = np.argsort(-lengths, kind="stable")
+        with torch.inference_mode():
+            for at in range(0, len(lengths), _GPU_ROWS):
+                rows = longest_first[at : at + _GPU_ROWS]
+                found[rows] = self._read(flat, starts[rows, None], lengths[rows, None]).numpy()
+        return found
+
+    def _read(
+        self, flat: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> Tensor:
+        steps = np.arange(lengths[0, 0])
+        tokens = np.where(steps < lengths, flat[np.minimum(starts + steps, len(flat) - 1)], 0)
+        device = self._device
+        logits = self._network(
+            torch.from_numpy(tokens).to(device).long(), torch.from_numpy(lengths[:, 0].copy()).to(device)
+        )
+        return torch.sigmoid(logits.float()).cpu()

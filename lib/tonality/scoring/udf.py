@@ -1,41 +1,82 @@
-"""The model in a pandas UDF: broadcast once, built once a Python worker and kept while the worker lives."""
+"""The model in an Arrow UDF: broadcast once an executor, mapped by its Python workers, kept while they live.
 
+An Arrow UDF is a pandas UDF without pandas between: strings stay Arrow's, and none becomes a Python object.
+"""
+
+import fcntl
 from collections.abc import Callable, Iterator
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
-import pandas as pd
 import pyarrow as pa
 import torch
-from pyspark import Broadcast
+from pyspark import Broadcast, SparkFiles, TaskContext
 from pyspark.sql import Column, SparkSession
-from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined, unused-ignore]
 
 from tonality.network.artifact import Artifact
+from tonality.scoring.device import choose_kind, choose_precision, gpu_of_task
+from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
 
-__all__ = ["scoring_udf"]
+__all__ = ["prepared_for", "scoring_udf"]
+
+_GPUS_A_TASK: Final = "spark.task.resource.gpu.amount"
 
 _built: Final[dict[str, Scorer]] = {}
-"""This worker's scorer, by the model's fingerprint."""
+"""This worker's scorer, by the model and the device."""
 
 
-def scoring_udf(spark: SparkSession, artifact: Artifact) -> Callable[[Column], Column]:
+def prepared_for(
+    spark: SparkSession,
+    artifact: Artifact,
+    precision: Literal["auto", "float32", "bfloat16"],
+    device: Literal["auto", "cpu", "cuda"],
+) -> PreparedModel:
+    """The model, ready for the executors of this session: the one choice that all of them follow.
+
+    Raises SettingsFault where a GPU is asked for and Spark gives tasks none.
+    """
+    gpus = float(spark.sparkContext.getConf().get(_GPUS_A_TASK) or 0)
+    return PreparedModel.of(artifact, choose_precision(precision), choose_kind(device, gpus))
+
+
+def scoring_udf(spark: SparkSession, model: PreparedModel) -> Callable[[Column], Column]:
     """A function of a column of space-joined stems: the probabilities, null where a tweet has no stem."""
-    files = spark.sparkContext.broadcast(artifact.files())
-    fingerprint = artifact.fingerprint
+    content = spark.sparkContext.broadcast(model.to_bytes())
+    name, kind = model.name, model.device
 
-    @pandas_udf("float")  # type: ignore[call-overload, untyped-decorator, unused-ignore]
-    def probability(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-        scorer = _scorer(fingerprint, files)
+    @arrow_udf("float")  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+    def probability(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        scorer = _scorer(name, kind, content)
         for stems in batches:
-            yield scorer.probabilities(pa.array(stems, pa.string())).to_pandas()
+            yield scorer.probabilities(stems.cast(pa.string()))  # large ones, by a setting of Spark's
 
     return probability  # type: ignore[no-any-return, unused-ignore]
 
 
-def _scorer(fingerprint: str, files: Broadcast[dict[str, bytes]]) -> Scorer:
-    if fingerprint not in _built:
+def _scorer(name: str, kind: str, content: Broadcast[bytes]) -> Scorer:
+    device = gpu_of_task(_addresses()) if kind == "cuda" else None
+    key = f"{name} {device}"
+    if key not in _built:
         torch.set_num_threads(1)  # Spark fills the cores already
         _built.clear()
-        _built[fingerprint] = Scorer(Artifact.from_files(files.value))
-    return _built[fingerprint]
+        _built[key] = Scorer(PreparedModel.map(_shared_file(name, content)), device)
+    return _built[key]
+
+
+def _addresses() -> dict[str, list[str]]:
+    task = TaskContext.get()
+    return {name: resource.addresses for name, resource in task.resources().items()} if task else {}
+
+
+def _shared_file(name: str, content: Broadcast[bytes]) -> Path:
+    """The model's file in the executor's own temporary folder, written by the first worker that wants it."""
+    file = Path(SparkFiles.getRootDirectory()) / f"tonality-{name}.safetensors"
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go where the worker is killed
+        if not file.exists():
+            part = file.with_suffix(".part")
+            part.write_bytes(content.value)
+            part.replace(file)
+    return file

@@ -20,7 +20,8 @@ from tonality.network.artifact import Artifact
 from tonality.network.storage import read as read_model
 from tonality.record import Run
 from tonality.schema import DATASET
-from tonality.scoring.udf import scoring_udf
+from tonality.scoring.prepared import PreparedModel
+from tonality.scoring.udf import prepared_for, scoring_udf
 from tonality.session import rows_per_batch
 from tonality.settings import Settings
 from tonality.text.numbering import vocabulary_fingerprint
@@ -37,10 +38,15 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
     note = read_note(root)
     _refuse_another_dataset(note, artifact)
+    model = prepared_for(spark, artifact, settings.score.precision, settings.score.device)
     with rows_per_batch(spark, settings.score.batch_rows):
-        models = {NETWORK: _measure(_network(valid, artifact)), **dict(_linear(train, valid, note.stems))}
+        models = {NETWORK: _measure(_network(valid, model)), **dict(_linear(train, valid, note.stems))}
     write_files(join(root, "evaluation"), _files(models, artifact.fingerprint))
-    record.note(model=artifact.fingerprint, models={name: model.content() for name, model in models.items()})
+    record.note(
+        model=artifact.fingerprint,
+        precision=model.precision,
+        models={name: model.content() for name, model in models.items()},
+    )
     return as_text(models)
 
 
@@ -60,8 +66,8 @@ def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
         )
 
 
-def _network(valid: DataFrame, artifact: Artifact) -> DataFrame:
-    probability = scoring_udf(valid.sparkSession, artifact)
+def _network(valid: DataFrame, model: PreparedModel) -> DataFrame:
+    probability = scoring_udf(valid.sparkSession, model)
     return valid.select("label", probability(F.col("stems")).alias("probability"))
 
 

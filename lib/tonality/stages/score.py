@@ -1,6 +1,11 @@
-"""score: every clean tweet's probability of being positive."""
+"""score: every clean tweet's probability of being positive.
 
-from typing import Final
+A task scores the tweets of its files, or of a part of one, and writes them in their order: nothing is shuffled, so a
+day of many tweets is many tasks, and files that `clean` made fit for reading stay so.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -12,53 +17,93 @@ from tonality.network.artifact import Artifact
 from tonality.network.storage import read as read_model
 from tonality.record import Run
 from tonality.schema import DAY, SCORED, TONES, TWEETS
+from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.tone import tone
-from tonality.scoring.udf import scoring_udf
+from tonality.scoring.udf import prepared_for, scoring_udf
 from tonality.session import rows_per_batch
-from tonality.settings import Settings
+from tonality.settings import ScoreSettings, Settings, SurveySettings
 
 _OTHER_RULES: Final = (
     "The model's rules are wanted: run `clean` again with them in [text], or `prepare` and `train` with those found."
 )
+_ORIGIN: Final = "_origin.json"
+"""The note in a scored day's folder of what it was made from; its underscore hides it from readers of tables."""
+_WRITING: Final = {
+    "parquet.block.size": str(2**25),
+    **{f"parquet.enable.dictionary#{name}": "false" for name in ("tweet_id", "created_at", "text", "probability")},
+}
+"""Row groups small enough to be shared out among readers; no dictionaries of what hardly ever comes twice."""
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
-    """Score the asked days and publish them."""
+    """Score the asked days, but those that are as this model would score them, and publish them."""
     root, asked = settings.paths.root, settings.score
     artifact = read_model(join(root, "model"))
+    model = prepared_for(spark, artifact, asked.precision, asked.device)
     tables.recover(spark, root)
-    days = [day for day in tables.days(spark, root, "tweets") if _asked(day, asked.since, asked.until)]
-    if not days:
-        raise InputFault(f"tweets/ under {root} has no day between {asked.since or 'start'} and {asked.until or 'end'}")
-    tweets = tables.read(spark, root, "tweets", TWEETS, asked.since, asked.until)
-    tables.refuse_other_rules(tweets, root, "tweets", artifact.rules, artifact.rules_fingerprint, _OTHER_RULES)
+    origins = _origins(spark, settings, artifact)
+    days = [day for day, origin in origins.items() if asked.days == "all" or not _is_scored(spark, root, day, origin)]
+    tweets = _tweets(spark, root, days, artifact)
     with tables.publication(spark, root, record.id) as publication, rows_per_batch(spark, asked.batch_rows):
-        scored = _score(tweets, artifact, settings, record.id)
-        written = publication.stage("scored", scored, SCORED, DAY, days)
-        publication.remove_others("scored", DAY, lambda day: _asked(day, asked.since, asked.until))
+        scored = _score(tweets, model, artifact.fingerprint, settings.survey, record.id)
+        written = publication.stage("scored", scored, SCORED, DAY, days, _WRITING)
+        for day in days:
+            publication.note_partition("scored", DAY, day, _ORIGIN, {**origins[day], "run": record.id})
+        publication.remove_others("scored", DAY, lambda day: _asked(day, asked) and day not in origins)
         counts = _count(written)
         _verify(sum(counts.values()), tweets.count())
         publication.commit()
-    record.note(model=artifact.fingerprint, days=len(days), counts=counts)
-    return _summary(counts, len(days), artifact.fingerprint)
+    record.note(
+        model=artifact.fingerprint,
+        precision=model.precision,
+        device=model.device,
+        days=len(days),
+        days_as_they_were=len(origins) - len(days),
+        counts=counts,
+    )
+    return _summary(counts, len(days), len(origins) - len(days), artifact.fingerprint)
 
 
-def _asked(day: str, since: object, until: object) -> bool:
+def _origins(spark: SparkSession, settings: Settings, artifact: Artifact) -> dict[str, dict[str, Any]]:
+    """What the scores of each asked day follow from: the model, the day's tweets as they are now, the thresholds.
+
+    Raises InputFault where there is no such day.
+    """
+    root, asked, survey = settings.paths.root, settings.score, settings.survey
+    days = [day for day in tables.days(spark, root, "tweets") if _asked(day, asked)]
+    if not days:
+        raise InputFault(f"tweets/ under {root} has no day between {asked.since or 'start'} and {asked.until or 'end'}")
+    versions = tables.versions(spark, root, "tweets", DAY, days)
+    made_by = {"model": artifact.fingerprint, "positive": survey.positive, "negative": survey.negative}
+    return {day: {**made_by, "tweets": version} for day, version in versions.items()}
+
+
+def _asked(day: str, asked: ScoreSettings) -> bool:
     """ISO dates compare as text."""
-    return (since is None or day >= str(since)) and (until is None or day <= str(until))
+    return (asked.since is None or day >= str(asked.since)) and (asked.until is None or day <= str(asked.until))
 
 
-def _score(tweets: DataFrame, artifact: Artifact, settings: Settings, run: str) -> DataFrame:
-    probability = scoring_udf(tweets.sparkSession, artifact)
+def _is_scored(spark: SparkSession, root: str, day: str, origin: Mapping[str, Any]) -> bool:
+    noted = tables.partition_note(spark, root, "scored", DAY, day, _ORIGIN)
+    return noted is not None and {name: noted.get(name) for name in origin} == origin
+
+
+def _tweets(spark: SparkSession, root: str, days: Collection[str], artifact: Artifact) -> DataFrame:
+    """The tweets of the days. Raises InputFault where they were cut by other rules than the model's."""
+    tweets = tables.read(spark, root, "tweets", TWEETS).where(F.col(DAY).cast("string").isin(*days))
+    tables.refuse_other_rules(tweets, root, "tweets", artifact.rules, artifact.rules_fingerprint, _OTHER_RULES)
+    return tweets
+
+
+def _score(tweets: DataFrame, model: PreparedModel, fingerprint: str, survey: SurveySettings, run: str) -> DataFrame:
+    probability = scoring_udf(tweets.sparkSession, model)
     return (
         tweets.withColumn("probability", probability(F.col("stems")))
-        .withColumn("tonality", tone(F.col("probability"), settings.survey.positive, settings.survey.negative))
-        .withColumn("model", F.lit(artifact.fingerprint))
+        .withColumn("tonality", tone(F.col("probability"), survey.positive, survey.negative))
+        .withColumn("model", F.lit(fingerprint))
         .withColumn("tweets_run", F.col("run"))
         .withColumn("run", F.lit(run))
         .select(*SCORED.names)
-        .hint("rebalance", DAY)
-        .sortWithinPartitions(DAY, "created_at", "tweet_id")
     )
 
 
@@ -72,7 +117,7 @@ def _verify(scored: int, tweets: int) -> None:
         raise Fault(f"nothing was published: {scored:,} rows were scored of {tweets:,} tweets")
 
 
-def _summary(counts: dict[str, int], days: int, model: str) -> str:
-    total = sum(counts.values())
-    lines = [f"{total:,} tweets of {days:,} days scored by model {model}:"]
+def _summary(counts: dict[str, int], days: int, as_they_were: int, model: str) -> str:
+    rest = f"; {as_they_were:,} days were scored by it already" if as_they_were else ""
+    lines = [f"{sum(counts.values()):,} tweets of {days:,} days scored by model {model}{rest}:"]
     return "\n".join([*lines, *(f"  {count:>12,} {name}" for name, count in counts.items())])

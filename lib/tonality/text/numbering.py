@@ -23,6 +23,11 @@ class Numbers(NamedTuple):
     lengths: npt.NDArray[np.int64]
     """How many of them are each tweet's, (tweets,)."""
 
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where each tweet's begin, (tweets,)."""
+        return np.cumsum(self.lengths) - self.lengths
+
 
 class Numbering:
     """Numbers stems by a vocabulary: the first stem is 2; 0 is padding, 1 stands for every unknown stem."""
@@ -36,17 +41,26 @@ class Numbering:
     def encode(self, stems: pa.StringArray) -> Numbers:
         """The numbers of each tweet's space-joined stems, the first max_length of them; none for null or empty."""
         lists = pc.split_pattern(stems, " ")
-        counts = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+        lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
         flat = lists.flatten()
-        ids = pc.index_in(flat, value_set=self._vocabulary).fill_null(_UNKNOWN - _FIRST).to_numpy() + np.int32(_FIRST)
-        rows = np.repeat(np.arange(len(counts)), counts)
+        found = pc.index_in(flat, value_set=self._vocabulary).fill_null(_UNKNOWN - _FIRST)
+        numbers = Numbers(found.to_numpy() + np.int32(_FIRST), lengths)
         wanted = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
         if self._unknown == "drop":
-            wanted &= ids != _UNKNOWN
-        ids, rows = ids[wanted], rows[wanted]
-        starts = np.searchsorted(rows, np.arange(len(counts)))
-        kept = np.arange(len(rows)) - starts[rows] < self._max_length
-        return Numbers(ids[kept].astype(np.int32), np.bincount(rows[kept], minlength=len(counts)))
+            wanted &= numbers.flat != _UNKNOWN
+        if not wanted.all():
+            numbers = _kept(numbers, wanted)
+        if len(lengths) and numbers.lengths.max() > self._max_length:
+            places = np.arange(len(numbers.flat)) - np.repeat(numbers.starts, numbers.lengths)
+            numbers = _kept(numbers, places < self._max_length)
+        return numbers
+
+
+def _kept(numbers: Numbers, wanted: npt.NDArray[np.bool_]) -> Numbers:
+    """The wanted ones of the numbers."""
+    before = np.concatenate([[0], np.cumsum(wanted)])
+    starts = numbers.starts
+    return Numbers(numbers.flat[wanted], before[starts + numbers.lengths] - before[starts])
 
 
 def vocabulary_fingerprint(stems: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import torch
 
 from tonality.faults import SettingsFault
+from tonality.network.processor import can
 
 __all__ = ["Recipe", "choose_device", "choose_precision", "choose_threads", "learning_rate"]
 
@@ -81,9 +82,7 @@ def choose_precision(asked: Literal["auto", "float32", "bfloat16"], device: torc
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[asked]
     if device.type != "cpu":
         return torch.float32  # which a GPU multiplies as TF32
-    # versions of torch before 2.13 may not tell
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return torch.bfloat16 if any(capabilities.get(name) for name in _FAST_IN_BFLOAT16) else torch.float32
+    return torch.bfloat16 if can(*_FAST_IN_BFLOAT16) else torch.float32
 
 
 def choose_threads(asked: int, rows: int, device: torch.device) -> int:
