@@ -16,9 +16,10 @@ as the store's conditional put.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -35,7 +36,7 @@ from tonality.schema import DAY
 __all__ = [
     "Publication",
     "days",
-    "partition_note",
+    "partition_notes",
     "publication",
     "read",
     "recover",
@@ -50,6 +51,10 @@ _LOCK: Final = "_lock"
 _ALIVE: Final = ".alive"
 _REPLACED_BY: Final = ".replaced-by-"
 """Begins the name of a mark in a folder that is to go; readers pass over a name with a dot in front."""
+
+_ASKED_AT_ONCE: Final = 16
+
+_Answer = TypeVar("_Answer")
 
 _WRITERS: Final = {
     **dict.fromkeys(("tweets", "rejects", "accounts"), "`clean`"),
@@ -96,13 +101,13 @@ def _values(folders: Folders, table: str, column: str) -> list[str]:
     return [name.removeprefix(prefix) for name in folders.names(table) if name.startswith(prefix)]
 
 
-def versions(spark: SparkSession, root: str, table: str, column: str, values: Iterable[str]) -> dict[str, str]:
+def versions(spark: SparkSession, root: str, table: str, column: str, values: Sequence[str]) -> dict[str, str]:
     """What stands for the content of each of these partitions: 12 hex digits, which change when it is replaced.
 
     Of the names and sizes of the files, since no two that were written have the same name.
     """
     folders = Folders(spark, root)
-    return {value: _version(folders.sizes(join(table, f"{column}={value}"))) for value in values}
+    return _of_each(values, lambda value: _version(folders.sizes(join(table, f"{column}={value}"))))
 
 
 def _version(sizes: Mapping[str, int]) -> str:
@@ -110,17 +115,27 @@ def _version(sizes: Mapping[str, int]) -> str:
     return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
 
 
-def partition_note(
-    spark: SparkSession, root: str, table: str, column: str, value: str, name: str
-) -> dict[str, Any] | None:
-    """What a publication noted in a partition; None where there is no such note, or none that can be read."""
+def partition_notes(
+    spark: SparkSession, root: str, table: str, column: str, values: Sequence[str], name: str
+) -> dict[str, dict[str, Any]]:
+    """What a publication noted in each of these partitions; nothing of one without a note that can be read."""
     folders = Folders(spark, root)
-    place = join(table, f"{column}={value}", name)
-    try:
-        content = json.loads(folders.read_text(place)) if folders.exists(place) else None
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
+
+    def note(value: str) -> dict[str, Any]:
+        place = join(table, f"{column}={value}", name)
+        try:
+            content = json.loads(folders.read_text(place)) if folders.exists(place) else {}
+        except ValueError:
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    return _of_each(values, note)
+
+
+def _of_each(values: Sequence[str], ask: Callable[[str], _Answer]) -> dict[str, _Answer]:
+    """Answers for thousands of days, from stores that take their time."""
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        return dict(zip(values, pool.map(ask, values), strict=True))
 
 
 def refuse_other_rules(

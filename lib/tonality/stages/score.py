@@ -42,7 +42,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     model = prepared_for(spark, artifact, asked.precision, asked.device)
     tables.recover(spark, root)
     origins = _origins(spark, settings, artifact)
-    days = [day for day, origin in origins.items() if asked.days == "all" or not _is_scored(spark, root, day, origin)]
+    days = list(origins) if asked.days == "all" else _not_scored(spark, root, origins)
     tweets = _tweets(spark, root, days, artifact)
     with tables.publication(spark, root, record.id) as publication, rows_per_batch(spark, asked.batch_rows):
         scored = _score(tweets, model, artifact.fingerprint, settings.survey, record.id)
@@ -83,9 +83,10 @@ def _asked(day: str, asked: ScoreSettings) -> bool:
     return (asked.since is None or day >= str(asked.since)) and (asked.until is None or day <= str(asked.until))
 
 
-def _is_scored(spark: SparkSession, root: str, day: str, origin: Mapping[str, Any]) -> bool:
-    noted = tables.partition_note(spark, root, "scored", DAY, day, _ORIGIN)
-    return noted is not None and {name: noted.get(name) for name in origin} == origin
+def _not_scored(spark: SparkSession, root: str, origins: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The days whose scores, if there are any, follow from something else."""
+    notes = tables.partition_notes(spark, root, "scored", DAY, list(origins), _ORIGIN)
+    return [day for day, origin in origins.items() if {name: notes[day].get(name) for name in origin} != origin]
 
 
 def _tweets(spark: SparkSession, root: str, days: Collection[str], artifact: Artifact) -> DataFrame:
