@@ -107,7 +107,7 @@ def test_an_unexpected_exception_shows_its_traceback_exits_1_and_is_recorded(roo
     assert [record["fault"] for record in records(root)] == ["ZeroDivisionError: division by zero"]
 
 
-@pytest.mark.parametrize("stage", sorted(STAGES))
+@pytest.mark.parametrize("stage", [*sorted(STAGES), "score-text"])
 def test_a_typo_in_the_settings_exits_2_without_starting_spark_or_writing(stage, root, no_spark, capsys):
     arguments = [stage, "--set", f"paths.root={root}", "--set", "trian.epochs=2", "--config", "missing.toml"]
     assert main(arguments) == 2
@@ -276,14 +276,25 @@ def test_help_says_what_a_stage_reads_and_writes(stage, capsys):
         assert "Exit status: 0 done" in said
 
 
-def test_help_lists_every_stage(capsys):
+def test_help_says_how_texts_are_read_and_written_and_what_ends_it(capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["score-text", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for promise in ("lines a text a line", "csv a table", "tsv the same", "jsonl an object a line", "exit status 3"):
+        assert promise in said
+
+
+def test_help_lists_every_stage_and_the_command_that_is_none(capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["--help"])
     said = capsys.readouterr().out
-    assert [name for name in STAGES if f"\n    {name} " not in said] == []
+    listed = [line.split()[0] for line in said.splitlines() if line[:4].isspace() and line[4:5].strip()]
+    assert listed == [*STAGES, "score-text"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["cleen"], ["clean", "--confg", "x"], ["clean", "2015-12-10"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["cleen"], ["clean", "--confg", "x"], ["clean", "2015-12-10"], ["score-text", "--format", "xml"]]
+)
 def test_a_command_line_that_is_not_understood_exits_2(arguments, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(arguments)

@@ -4,12 +4,13 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Final
 
 from tonality import __version__
+from tonality.archive.texts import FORMS, TEXT
 from tonality.config import load
 from tonality.console import say
 from tonality.faults import Fault, ask_all
@@ -27,6 +28,28 @@ _EPILOG: Final = (
 )
 _INTERRUPTED: Final = 130
 
+_SCORE_TEXT: Final = "score-text"
+_SCORE_TEXT_SUMMARY: Final = "Score texts of a file or stdin, and write them to stdout with what they were given."
+_SCORE_TEXT_DESCRIPTION: Final = f"""\
+{_SCORE_TEXT_SUMMARY}
+Needs a model, and neither Java nor Spark. A text gets the probability of being
+positive, and the tone by survey.positive and survey.negative, that `score` would
+give a tweet of that text on a processor, in score.precision.
+
+  lines  a text a line; written as probability, tone and text with tabs between
+         (tabs in the text become spaces)
+  csv    a table with a header; the columns probability and tonality are added
+  tsv    the same with tabs
+  jsonl  an object a line; the keys probability and tonality are added
+
+Each text is written once, in order, and as soon as it comes: `tail -f` may feed
+it. One without a stem that the model knows, such as an empty line or a null, has
+no probability (null in jsonl) and the tone none. Blank lines of csv, tsv and jsonl
+are left out. A record that cannot be read (no UTF-8, no JSON object, too few or
+too many fields, no such column) ends it with exit status 3 and the number of the
+line, once all before it are written. stderr has a summary.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The `tonality` command: its exit status."""
@@ -36,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stage in STAGES.values():
         command = commands.add_parser(stage.name, help=stage.summary, description=_describe(stage), epilog=_EPILOG)
         _add_options(command, stage)
+    _add_score_text(commands)
     options = parser.parse_args(arguments)
+    if options.stage == _SCORE_TEXT:
+        return _obey(_SCORE_TEXT, options, (), partial(_score_text, options))
     return _execute(STAGES[options.stage], options)
 
 
@@ -60,6 +86,10 @@ def _add_options(parser: argparse.ArgumentParser, stage: Stage) -> None:
             action="store_true",
             help="say what would be read and how long it would take; write nothing",
         )
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", action="append", default=[], metavar="FILE", help="a TOML file of settings; later files override"
     )
@@ -68,16 +98,57 @@ def _add_options(parser: argparse.ArgumentParser, stage: Stage) -> None:
     )
 
 
+def _add_score_text(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command that is no stage: it reads no table, and writes neither one nor a run record."""
+    command = commands.add_parser(
+        _SCORE_TEXT,
+        help=_SCORE_TEXT_SUMMARY,
+        description=_SCORE_TEXT_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE",
+        help="a file or URL, plain or compressed (gzip, bzip2, Zstandard); - or none: stdin, plain",
+    )
+    command.add_argument("--model", metavar="DIR", help="the model's folder; by default model/ under paths.root")
+    command.add_argument(
+        "--format",
+        choices=FORMS,
+        help="how the texts are held; by default as FILE's name ends: .csv, .tsv, .jsonl, .ndjson or .json; else lines",
+    )
+    command.add_argument("--text", metavar="COLUMN", help=f"the column or key of the texts; by default {TEXT}")
+    _add_settings(command)
+
+
+def _score_text(options: argparse.Namespace, settings: Settings) -> None:
+    from tonality.stages import score_text
+
+    if summary := score_text.run(settings, options.file, options.format, options.text, options.model):
+        print(summary, file=sys.stderr)  # noqa: T201 - stdout has the texts
+
+
 def _execute(stage: Stage, options: argparse.Namespace) -> int:
+    def work(settings: Settings) -> None:
+        say(_plan(stage, settings) if options.plan else _run(stage, settings))
+
+    return _obey(stage.name, options, stage.inputs, work)
+
+
+def _obey(name: str, options: argparse.Namespace, inputs: Sequence[str], work: Callable[[Settings], None]) -> int:
+    """Load the settings and do the work: the exit status, faults said on stderr."""
     try:
-        settings = load(options.config, options.set, stage.inputs)
+        settings = load(options.config, options.set, inputs)
         with explained(settings):
-            say(_plan(stage, settings) if options.plan else _run(stage, settings))
+            work(settings)
     except Fault as fault:
-        print(f"tonality {stage.name}: {fault}", file=sys.stderr)  # noqa: T201
+        print(f"tonality {name}: {fault}", file=sys.stderr)  # noqa: T201
         return fault.exit_status
     except KeyboardInterrupt as interruption:
-        print(f"tonality {stage.name}: interrupted{''.join(f': {why}' for why in interruption.args)}", file=sys.stderr)  # noqa: T201
+        print(f"tonality {name}: interrupted{''.join(f': {why}' for why in interruption.args)}", file=sys.stderr)  # noqa: T201
         return _INTERRUPTED
     finally:
         _settle_stdout()
@@ -116,6 +187,7 @@ def _checked(stage: Stage, settings: Settings) -> ModuleType:
 def _settle_stdout() -> None:
     """Python would write what is left to a pipe that nobody reads, or a full disk, and complain as it ends."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the shell has closed it
+            sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,12 +2,13 @@
 
     python tests/benchmarks/scoring.py [--tweets 2000000] [--rounds 3] [--json FILE]
     python tests/benchmarks/scoring.py --growth 1000000 [--json FILE]
+    python tests/benchmarks/scoring.py --memory [--json FILE]
 
 All take turns in one local session that is warm: `score` itself, with all that it checks, counts and publishes; the
 network in a pandas UDF, padded to 100, and in Spark's predict_batch_udf, on as many rows as take them half a minute;
 fastText; a pandas UDF that does nothing; and the bare network on tweets in memory, a process a core. Once on tweets
 that are all distinct, once on tweets half of which repeat another. --growth instead scores so many tweets and ten times
-as many, and tells the time and the workers' memory. Ratios mean something, the figures are the machine's.
+as many, and tells the time and the workers' memory; --memory scores with 1, 2 and 4 workers. Ratios mean something, the figures are the machine's.
 """
 
 import argparse
@@ -18,7 +19,8 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ from tonality.stages import score
 
 PRECISIONS = ("float32", "bfloat16")
 WARM_UP = 100_000
+MEMORY_TWEETS = 800_000
 PADDED_SHARE = 32
 """The padded ways are so many times slower, about."""
 
@@ -59,19 +62,30 @@ class Bench:
         return place if place.exists() else write_root(place, self.artifact, self.stems, tweets, repeats)
 
 
+@contextmanager
+def open_bench(workers: int) -> Iterator[Bench]:
+    settings = SparkSettings(master=f"local[{workers}]", memory="4g")
+    with tempfile.TemporaryDirectory() as folder, spark_session("scoring", settings) as spark:
+        spark.sparkContext.addPyFile(rivals.__file__)
+        stems = make_stems()
+        yield Bench(spark, make_artifact(stems), stems, Path(folder))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tweets", type=int, default=2_000_000, help="how many are scored (2000000)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each, whose medians are told (3)")
     parser.add_argument("--growth", type=int, metavar="N", help="score N tweets and ten times as many instead")
+    parser.add_argument("--memory", action="store_true", help="tell the memory of 1, 2 and 4 workers instead")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
-    settings = SparkSettings(master=f"local[{rivals.CORES}]", memory="4g")
-    with tempfile.TemporaryDirectory() as folder, spark_session("scoring", settings) as spark:
-        spark.sparkContext.addPyFile(rivals.__file__)
-        stems = make_stems()
-        bench = Bench(spark, make_artifact(stems), stems, Path(folder))
-        figures = growth(bench, options.growth) if options.growth else compare(bench, options.tweets, options.rounds)
+    if options.memory:
+        figures = {str(workers): memory_of(workers) for workers in (1, 2, 4)}
+    else:
+        with open_bench(rivals.CORES) as bench:
+            figures = (
+                growth(bench, options.growth) if options.growth else compare(bench, options.tweets, options.rounds)
+            )
     figures |= {"processor": platform.processor() or platform.machine(), "cores": rivals.CORES}
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2))
@@ -200,6 +214,29 @@ def growth(bench: Bench, tweets: int) -> dict[str, Any]:
     one, ten = figures.values()
     print(f"ten times the tweets take {ten['seconds'] / one['seconds']:.2f} times as long")
     return figures
+
+
+# Memory
+
+
+def memory_of(workers: int) -> dict[str, Any]:
+    """Of an executor's Python workers that share a model of full size."""
+    with open_bench(workers) as bench:
+        root = bench.root("memory", MEMORY_TWEETS)
+        with worker_memory() as memory:
+            stage_turn(bench.spark, root, "float32")
+        java = java_peak(bench.spark)
+    figures = {"workers": memory.workers, "worker_peak_bytes": memory.peak, "together_bytes": memory.together}
+    megabytes = {name: f"{count / 2**20:,.0f} MiB" for name, count in figures.items() if name != "workers"}
+    print(f"{memory.workers} workers: {megabytes}, Java {java / 2**20:,.0f} MiB", flush=True)
+    return {**figures, "java_peak_bytes": java}
+
+
+def java_peak(spark: SparkSession) -> int:
+    """The most memory that the driver's Java, here the executor's too, was resident with."""
+    process = spark.sparkContext._jvm.ProcessHandle.current().pid()
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 if __name__ == "__main__":

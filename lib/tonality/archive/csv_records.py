@@ -14,7 +14,7 @@ from tonality.archive.outcome import Notice, Record, Rejected, Tweet
 from tonality.archive.request import ColumnNames
 from tonality.archive.rows import RowReader, column_order, missing_columns
 
-__all__ = ["CsvRecords", "Fields", "Layout", "csv_columns"]
+__all__ = ["CsvReader", "CsvRecords", "Fields", "Layout", "csv_columns"]
 
 _MULTILINE: Final = 200
 """Lines that a quoted field may run over before its quote is taken for a stray one."""
@@ -55,7 +55,7 @@ class CsvRecords:
         self.damage = ""
 
     def __iter__(self) -> Iterator[Record]:
-        reader = _CsvReader(self._lines, self._layout.delimiter, self._layout.encoding)
+        reader = CsvReader(self._lines, self._layout.delimiter, self._layout.encoding)
         rows = reader.rows()
         header: Sequence[str] | None = self._layout.header or None
         while header is None and (row := next(rows, None)):
@@ -92,11 +92,11 @@ class CsvRecords:
 
 def csv_columns(lines: Lines, delimiter: str) -> list[str]:
     """The columns that a CSV file's header names; empty where it has no header that can be read."""
-    fields = next((fields for _, fields in _CsvReader(lines, delimiter, "utf-8").rows() if fields), [])
+    fields = next((fields for _, fields in CsvReader(lines, delimiter, "utf-8").rows() if fields), [])
     return [] if isinstance(fields, Rejected) else fields
 
 
-class _CsvReader:
+class CsvReader:
     """Lines to rows of fields.
 
     A quoted field may hold line breaks, so a row may take several lines; but where a quote is never closed, or closes

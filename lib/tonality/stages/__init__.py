@@ -4,6 +4,8 @@ A stage's module has `run(settings, record)`, or `run(settings, record, spark)` 
 the summary that people read. It may have `check(settings)`, which raises SettingsFault where the settings lack what the
 stage needs: the command asks before it starts anything. It may have `plan(settings)`, which returns what people read of
 a run that is yet to be, and neither writes nor needs a session.
+
+`score_text` joins the rooms too, for the command of that name, which is no stage: it reads no table and writes none.
 """
 
 from dataclasses import dataclass
