@@ -202,6 +202,14 @@ def test_java_that_runs_out_of_memory_is_told_how_to_get_more(spark, said):
     assert message.startswith("Java ran out of memory (Java heap space) with spark.memory = 3g: raise spark.memory")
 
 
+@pytest.mark.parametrize("kind", [Fault, InputFault])
+def test_what_a_worker_finds_at_fault_is_said_in_its_words(spark, said, kind):
+    def fail(_):
+        raise kind("GPU 7 is not there: look for it")
+
+    assert said(lambda: spark.range(1).rdd.map(fail).collect()) == (kind, "GPU 7 is not there: look for it")
+
+
 def test_a_worker_that_was_killed_is_said_to_be(spark, said):
     die = F.udf(lambda number: os.kill(os.getpid(), signal.SIGKILL), "int")
     kind, message = said(spark.range(2).select(die("id")).collect)

@@ -21,12 +21,19 @@ _JAVA_REFUSALS: Final = (
     re.compile(r"(?P<why>)Access(?:Control|Denied)Exception: (?:Permission denied: )?(?P<place>.+)"),
 )
 _WORKER_MEMORY: Final = re.compile(r"^(?:\w+\.)*(?:Arrow)?MemoryError\b|can't allocate memory", re.M)
+_WORKER_FAULT: Final = re.compile(r"^tonality\.faults\.(\w+): ([^\n]*)", re.M)
 _MASTER: Final = re.compile(r"All masters are unresponsive|Failed to connect to master|a stopped SparkContext")
 
 
 def explain_java(text: str, settings: Settings) -> Fault | None:
     """The fault that a Java exception comes from, its causes included; None where it may be a fault of ours."""
     return next((fault for explainer in _EXPLAINERS if (fault := explainer(text, settings))), None)
+
+
+def _worker_fault(text: str, settings: Settings) -> Fault | None:  # noqa: ARG001 - explainers are called alike
+    """What one of our own functions met on a worker, in its words."""
+    found = _WORKER_FAULT.search(text)
+    return (InputFault if found[1] == "InputFault" else Fault)(found[2]) if found else None
 
 
 def _full_disk(text: str, settings: Settings) -> Fault | None:
@@ -145,6 +152,7 @@ def _unknown_store(text: str, settings: Settings) -> Fault | None:
 
 
 _EXPLAINERS: Final[tuple[Callable[[str, Settings], Fault | None], ...]] = (
+    _worker_fault,
     _full_disk,
     _refused,
     _memory,
