@@ -8,13 +8,15 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 KERAS := .venv-keras
+PACKAGE := dist/tonality.pex
 
 # spark-submit takes python3 from PATH for the driver, and its workers take PYSPARK_PYTHON.
 export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java chromium data run test kill-test fuzz test-browser lint format bench bench-keras clean
+.PHONY: help setup java chromium data run package test kill-test fuzz test-browser test-cluster lint format bench \
+	bench-keras clean always
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -62,6 +64,27 @@ run: setup ## make a sample, run the whole pipeline on it and name the report
 	$(BIN)/tonality sample --config conf/sample.toml
 	$(BIN)/tonality pipeline --config conf/sample.toml
 
+$(VENV)/.package: $(INSTALLED)
+	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet --editable '.[package]'
+	@touch $@
+
+build/with: always
+	@mkdir -p $(@D) && echo '$(WITH)' | cmp --silent - $@ || echo '$(WITH)' >$@
+
+# The environment as tested, but for what comes with the nodes' Spark. Spark shows its own Python by PYTHONPATH, which a
+# hermetic environment would not read. Any setuptools will do: petastorm's metadata asks for one that torch refuses.
+$(PACKAGE): $(VENV)/.package build/with $(shell find lib conf -type f ! -name '*.pyc')
+	@rm -rf build/wheel
+	@$(if $(WITH),PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet $(WITH))
+	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(BIN)/pex --venv-repository $(VENV) --project build/wheel/*.whl petastorm $(WITH) --override setuptools \
+		--exclude pyspark --exclude py4j --venv --non-hermetic-venv-scripts --output-file $@
+
+package: setup $(PACKAGE) ## all that a cluster's nodes need, in dist/; WITH="s3fs" adds packages
+	@rm -rf dist/jobs dist/conf
+	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt
+	@du -sh dist
+
 test: setup lint ## lint, then every test
 	$(BIN)/python -m pytest
 
@@ -73,6 +96,9 @@ fuzz: setup ## thousands of damaged archives; TONALITY_FUZZ_START=n begins at an
 
 test-browser: setup $(VENV)/.browser chromium ## the report in a real Chromium, hostile tweets and all
 	TONALITY_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
+
+test-cluster: package ## the scoring job on a Spark cluster of this machine: packaged, killed, on resources
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 lint: $(INSTALLED) ## check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -101,5 +127,5 @@ bench-keras: data setup $(KERAS)/.installed ## measure training beside the 2016 
 	$(BIN)/python tests/benchmarks/training.py --data "$(DATA)" --keras $(KERAS)/bin/python \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json "$(JSON)")
 
-clean: ## remove .venv, .venv-keras and out/
-	rm -rf $(VENV) $(KERAS) out
+clean: ## remove .venv, .venv-keras, build/, dist/ and out/
+	rm -rf $(VENV) $(KERAS) build dist out

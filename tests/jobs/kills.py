@@ -1,4 +1,4 @@
-"""What the tests of kills need: an archive in two versions, a run of `clean` to kill, and a reader of its table."""
+"""What the tests of kills need: an archive in two versions, a job to kill, and a reader of its table."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -20,7 +20,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 Rows = frozenset[tuple[int, str]]
-"""What a reader finds in a day: ids and texts. Absence is None."""
+"""What a reader finds in a day: ids, and a column's texts. Absence is None."""
 
 _DAYS: Final = 12
 _TWEETS: Final = 250
@@ -65,16 +65,22 @@ def rows(root: Path, table: str) -> list[dict[str, Any]]:
 
 
 class Job:
-    """`tonality clean` in a session of its own, so that whatever it starts is found, and ended, by its number."""
+    """A job in a session of its own, so that whatever it starts is found, and ended, by its number."""
 
-    def __init__(self, archive: Path, root: Path) -> None:
-        command = [str(Path(sys.executable).parent / "tonality"), "clean"]
-        settings = {"paths.archive": archive, "paths.root": root, "spark.master": "local[2]", "spark.memory": "1g"}
-        command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    def __init__(self, command: Sequence[str], root: Path, environment: Mapping[str, str] | None = None) -> None:
         self.root = root
         self._said = root.with_name("said")
         with self._said.open("wb") as said:
-            self._process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    @classmethod
+    def clean(cls, archive: Path, root: Path) -> Self:
+        """`tonality clean` of an archive."""
+        command = [str(Path(sys.executable).parent / "tonality"), "clean"]
+        settings = {"paths.archive": archive, "paths.root": root, "spark.master": "local[2]", "spark.memory": "1g"}
+        return cls([*command, *(part for key, value in settings.items() for part in ("--set", f"{key}={value}"))], root)
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +129,7 @@ class Job:
 
     def reads(self) -> bool:
         """Whether a Python worker runs that reads the archive."""
-        return any("pyspark.worker" in _words(worker) for worker in self._workers())
+        return any("pyspark.worker" in words(worker) for worker in self._workers())
 
     def kill_driver(self) -> bool:
         """End the driver's Python and its Java at once; like its siblings, False where there was nothing to kill."""
@@ -137,11 +143,11 @@ class Job:
 
     def kill_java(self) -> bool:
         """End the driver's Java alone."""
-        return _kill_last(self._java())
+        return kill_last(self._java())
 
     def kill_worker(self) -> bool:
         """End the Python worker that was started last."""
-        return _kill_last(self._workers())
+        return kill_last(self._workers())
 
     def stands(self, pattern: str) -> bool:
         """Whether something under the root has such a name."""
@@ -150,25 +156,34 @@ class Job:
         return False
 
     def _java(self) -> list[psutil.Process]:
-        return [process for process in self._processes() if "org.apache.spark.deploy.SparkSubmit" in _words(process)]
+        return [process for process in self._processes() if "org.apache.spark.deploy.SparkSubmit" in words(process)]
 
     def _workers(self) -> list[psutil.Process]:
-        """The daemon is Java's child, and the workers are the daemon's."""
-        daemons = {process.pid: process for process in self._processes() if "pyspark.daemon" in _words(process)}
-        return [process for process in daemons.values() if _parent(process) in daemons]
+        return python_workers(self._processes())
 
     def _processes(self) -> list[psutil.Process]:
-        """Those of its session that live, children whose parents are gone included."""
-        found = []
-        for pid in psutil.pids():
-            with suppress(ProcessLookupError, psutil.NoSuchProcess):
-                process = psutil.Process(pid) if os.getsid(pid) == self._process.pid else None
-                if process and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+        return processes_of({self._process.pid})
 
 
-def _kill_last(processes: list[psutil.Process]) -> bool:
+def processes_of(sessions: Container[int]) -> list[psutil.Process]:
+    """Those of the sessions that live, children whose parents are gone included."""
+    found = []
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            process = psutil.Process(pid) if os.getsid(pid) in sessions else None
+            if process and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def python_workers(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Spark's Python workers among them. The daemon is Java's child, and the workers are the daemon's."""
+    daemons = {process.pid: process for process in processes if "pyspark.daemon" in words(process)}
+    return [process for process in daemons.values() if _parent(process) in daemons]
+
+
+def kill_last(processes: Iterable[psutil.Process]) -> bool:
+    """End the one that was started last; False where there was nothing to kill."""
     for process in sorted(processes, key=psutil.Process.create_time)[-1:]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -176,7 +191,8 @@ def _kill_last(processes: list[psutil.Process]) -> bool:
     return False
 
 
-def _words(process: psutil.Process) -> list[str]:
+def words(process: psutil.Process) -> list[str]:
+    """Its command line; nothing where it is gone."""
     with suppress(psutil.NoSuchProcess):
         return list(process.cmdline())
     return []
@@ -189,12 +205,12 @@ def _parent(process: psutil.Process) -> int:
 
 
 class Reader:
-    """Somebody else's program: reads the whole of tweets/ again and again, and remembers what it found in each day."""
+    """Somebody else's program: reads the whole of a table again and again, and remembers what it found in each day."""
 
-    def __init__(self, root: Path, days: set[str]) -> None:
+    def __init__(self, table: Path, days: set[str], column: str = "text", pause: float = _POLL_SECONDS) -> None:
         self.found: defaultdict[str, set[Rows | None]] = defaultdict(set)
         self.looks = 0
-        self._tweets, self._days = root / "tweets", days
+        self._table, self._days, self._column, self._pause = table, days, column, pause
         self._known: dict[tuple[object, ...], Rows] = {}
         self._fault: BaseException | None = None
         self._stopped = Event()
@@ -212,12 +228,12 @@ class Reader:
 
     def look(self) -> dict[str, Rows | None]:
         """Each day as it is now; None where the listing of the table or of the day finds it absent."""
-        listed = {day.name for day in self._tweets.glob("day=*")}
-        return {day: self._read(self._tweets / day) if day in listed else None for day in self._days | listed}
+        listed = {day.name for day in self._table.glob("day=*")}
+        return {day: self._read(self._table / day) if day in listed else None for day in self._days | listed}
 
     def _keep_looking(self) -> None:
         try:
-            while not self._stopped.wait(_POLL_SECONDS):
+            while not self._stopped.wait(self._pause):
                 for day, content in self.look().items():
                     self.found[day].add(content)
                 self.looks += 1
@@ -229,9 +245,10 @@ class Reader:
         while day.exists():
             with suppress(FileNotFoundError):
                 files = [day / name for name in _listing(day) if name.endswith(".parquet")]
-                key = tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+                # Spark gives files of several days one name, and the clock of files may stand still between them
+                key = tuple((status.st_ino, status.st_size, status.st_mtime_ns) for status in map(Path.stat, files))
                 if key not in self._known:
-                    self._known[key] = frozenset(pair for file in files for pair in _pairs(file))
+                    self._known[key] = frozenset(pair for file in files for pair in _pairs(file, self._column))
                 return self._known[key]
         return None
 
@@ -248,7 +265,7 @@ def _listing(day: Path) -> list[str]:
         os.close(handle)
 
 
-def _pairs(file: Path) -> list[tuple[int, str]]:
+def _pairs(file: Path, column: str) -> list[tuple[int, str]]:
     with pq.ParquetFile(file) as parquet:
-        columns = parquet.read(["tweet_id", "text"])
-    return list(zip(columns["tweet_id"].to_pylist(), columns["text"].to_pylist(), strict=True))
+        columns = parquet.read(["tweet_id", column])
+    return list(zip(columns["tweet_id"].to_pylist(), columns[column].to_pylist(), strict=True))

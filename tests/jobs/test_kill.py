@@ -113,8 +113,8 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
 
 
 def test_the_two_versions_of_the_archive_can_be_told_apart_by_any_day(story: Story) -> None:
-    assert Reader(story.published, set()).look() == story.old
-    assert Reader(story.undisturbed, set()).look() == story.new
+    assert Reader(story.published / "tweets", set()).look() == story.old
+    assert Reader(story.undisturbed / "tweets", set()).look() == story.new
     assert all(story.old.get(day) != content for day, content in story.new.items())
     assert all(rows(story.undisturbed, table) for table in TABLES)
 
@@ -127,7 +127,7 @@ def test_after_a_kill_every_day_is_old_or_new_and_one_more_run_leaves_what_an_un
     for attempt in range(5):
         root = tmp_path / str(attempt) / "root"
         shutil.copytree(story.published, root)
-        with Reader(root, {*story.old, *story.new}) as reader:
+        with Reader(root / "tweets", {*story.old, *story.new}) as reader:
             hit = killed(kill, story.archive, root)
             left = replaced_days(reader, story)
             clean_undisturbed(spark, story.archive, root)
@@ -145,7 +145,7 @@ def test_after_a_kill_every_day_is_old_or_new_and_one_more_run_leaves_what_an_un
 
 def killed(kill: Kill, archive: Path, root: Path) -> bool:
     """Run `tonality clean` and kill it; who is bereft goes on, or gives up in words. False where it was too late."""
-    with Job(archive, root) as job:
+    with Job.clean(archive, root) as job:
         hit = kill.hits(job)
         status = job.status()
     if not hit:
