@@ -1,16 +1,21 @@
 """A cluster whose workers name GPUs: each task is given one of its own."""
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+from small_survey import Survey
 from standalone import Cluster
 
 pytestmark = pytest.mark.cluster
 
+SCORE: Final = Path(__file__).parents[2] / "jobs" / "score.py"
 GPUS: Final = ("0", "1")
+RESOURCES: Final = {"executor_resource_gpu_amount": "1", "task_resource_gpu_amount": "1", "executor_cores": "1"}
 SCRIPT: Final = """
 import json, sys, time
 from pyspark import TaskContext
@@ -37,10 +42,20 @@ def gpu_cluster(tmp_path: Path) -> Iterator[Cluster]:
 def test_each_task_is_given_a_gpu_of_its_own(gpu_cluster: Cluster, tmp_path: Path) -> None:
     script, found = tmp_path / "addresses.py", tmp_path / "found.json"
     script.write_text(SCRIPT)
-    conf = {"executor_resource_gpu_amount": "1", "task_resource_gpu_amount": "1", "executor_cores": "1"}
-    conf |= {"cores_max": "2", "scheduler_minRegisteredResourcesRatio": "1.0"}  # both executors first
-    with gpu_cluster.submit(script, tmp_path / "root", str(found), **conf) as job:
+    both_first = {"cores_max": "2", "scheduler_minRegisteredResourcesRatio": "1.0"}
+    with gpu_cluster.submit(script, tmp_path / "root", str(found), **RESOURCES, **both_first) as job:
         assert job.status() == 0, job.said[-3000:]
     addresses = dict(json.loads(found.read_text()))
     assert sorted(addresses) == [0, 1]
     assert sorted(addresses.values()) == [["0"], ["1"]]
+
+
+def test_a_scoring_task_looks_for_the_gpu_of_its_address_and_says_where_torch_finds_none(
+    gpu_cluster: Cluster, survey: Survey, tmp_path: Path
+) -> None:
+    root = shutil.copytree(survey.unscored, tmp_path / "root")
+    with gpu_cluster.submit(SCORE, root, "--set", f"paths.root={root}", **RESOURCES) as job:
+        assert job.status() == 1
+    said = job.said.splitlines()[-1]
+    assert re.match(r"tonality score: Spark gave this task GPU [01], and torch \S+ finds 0 on this machine: ", said)
+    assert not (root / "scored").exists()
