@@ -16,7 +16,7 @@ export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
 .PHONY: help setup java chromium data run package test kill-test fuzz test-browser test-cluster lint format bench \
-	bench-keras clean always
+	bench-scoring bench-keras clean always
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -113,6 +113,15 @@ format: $(INSTALLED) ## bring the code into its form
 bench: setup ## measure rows a second of each step, and of clean beside a textbook job and the limit
 	$(BIN)/python tests/benchmarks/steps.py
 	$(BIN)/python tests/benchmarks/clean.py
+
+$(VENV)/.bench: $(INSTALLED)
+	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+bench-scoring: setup $(VENV)/.bench ## measure scoring beside other ways and its limits, then its growth and its memory
+	$(BIN)/python tests/benchmarks/scoring.py
+	$(BIN)/python tests/benchmarks/scoring.py --growth 1000000
+	$(BIN)/python tests/benchmarks/scoring.py --memory
 
 $(KERAS)/.installed: conf/keras.txt
 	@$(PYTHON) -m venv $(KERAS)
