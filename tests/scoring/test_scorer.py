@@ -74,6 +74,12 @@ def test_bfloat16_is_near_float32_and_not_the_same(artifact):
     assert 0 < np.abs(exact - near).max() < 0.02
 
 
+def test_the_network_as_a_gpu_reads_it_gives_the_same_but_for_rounding(artifact):
+    """On a processor here: the way is the same, the device is torch's affair."""
+    as_on_a_gpu = Scorer(PreparedModel.of(artifact, device="cuda"), "cpu").probabilities(pa.array(TWEETS))
+    np.testing.assert_allclose(as_on_a_gpu.to_pylist(), score(artifact, TWEETS), rtol=0, atol=1e-6)
+
+
 def test_only_the_first_stems_count(artifact):
     long = "w1 " * 9 + "w2"
     assert score(artifact, [f"{long} w3 w4"]) == score(artifact, [long])

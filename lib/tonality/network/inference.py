@@ -16,7 +16,7 @@ of on the processor at hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from tonality.network.lstm import LSTM
 
-__all__ = ["Precision", "TiledLSTM", "tile_weights"]
+__all__ = ["Precision", "TiledLSTM", "longest_first", "tile_weights"]
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 
@@ -77,6 +77,13 @@ def tile_weights(network: LSTM, precision: Precision) -> dict[str, Tensor]:
     return {name: weight.detach().contiguous() for name, weight in weights.items()}
 
 
+def longest_first(lengths: npt.NDArray[np.int64], size: int) -> Iterator[npt.NDArray[np.int64]]:
+    """The places of the lengths in parts of so many, the longest first: lengths in a part hardly differ."""
+    order = np.argsort(-lengths, kind="stable")
+    for at in range(0, len(order), size):
+        yield order[at : at + size]
+
+
 class TiledLSTM:
     """Probabilities of tweets by their numbers. It holds buffers, so a thread has its own."""
 
@@ -95,10 +102,8 @@ class TiledLSTM:
     ) -> npt.NDArray[np.float32]:
         """The probability of each tweet that has lengths[i] numbers, 1 or more, from starts[i] on in flat."""
         found = np.empty(len(lengths), np.float32)
-        longest_first = np.argsort(-lengths, kind="stable")
         with torch.inference_mode():
-            for at in range(0, len(lengths), _TILE):
-                rows = longest_first[at : at + _TILE]
+            for rows in longest_first(lengths, _TILE):
                 found[rows] = self._tile(flat, starts[rows], lengths[rows])[: len(rows)]
         return found
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tonality.network.inference import TiledLSTM
+from tonality.network.inference import TiledLSTM, longest_first
 from tonality.network.lstm import build
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.recent import RecentProbabilities
@@ -75,10 +75,8 @@ class _GpuNetwork:
         self, flat: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
         found = np.empty(len(lengths), np.float32)
-        longest_first = np.argsort(-lengths, kind="stable")
         with torch.inference_mode():
-            for at in range(0, len(lengths), _GPU_ROWS):
-                rows = longest_first[at : at + _GPU_ROWS]
+            for rows in longest_first(lengths, _GPU_ROWS):
                 found[rows] = self._read(flat, starts[rows, None], lengths[rows, None]).numpy()
         return found
 
