@@ -136,10 +136,11 @@ class TiledLSTM:
     def _step(self, tokens: Tensor, views: list[_View], is_first: bool) -> Tensor:
         """One stem further: the last layer's outputs, halved."""
         torch.index_select(self._products, 0, tokens, out=views[0].gates)
-        outputs = views[0].gates
-        for layer, view in zip(self._layers, views, strict=True):
-            outputs = view.begin(layer) if is_first else view.go_on(layer)
-        return outputs
+        outputs = [
+            view.begin(layer) if is_first else view.go_on(layer)
+            for layer, view in zip(self._layers, views, strict=True)
+        ]
+        return outputs[-1]
 
     def _admit_sizes(self) -> None:
         """Use the smaller sizes for which this processor's products round as for a whole tile.

@@ -34,9 +34,8 @@ class RecentProbabilities:
 
     def keys(self, numbers: Numbers) -> Keys:
         """What the tweets that have numbers, 1 or more, are known by: (2, tweets)."""
-        starts = numbers.starts
-        powers = self._powers[np.arange(len(numbers.flat)) - np.repeat(starts, numbers.lengths)]
-        filled = starts[numbers.lengths > 0]
+        powers = self._powers[numbers.places]
+        filled = numbers.starts[numbers.lengths > 0]
         if not len(filled):
             return np.empty((2, 0), np.uint64)
         return np.stack([np.add.reduceat(row[numbers.flat] * powers, filled) for row in self._coefficients])

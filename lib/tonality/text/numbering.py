@@ -28,6 +28,11 @@ class Numbers(NamedTuple):
         """Where each tweet's begin, (tweets,)."""
         return np.cumsum(self.lengths) - self.lengths
 
+    @property
+    def places(self) -> npt.NDArray[np.int64]:
+        """Each number's place in its tweet, from 0, (sum of lengths,)."""
+        return np.arange(len(self.flat)) - np.repeat(self.starts, self.lengths)
+
 
 class Numbering:
     """Numbers stems by a vocabulary: the first stem is 2; 0 is padding, 1 stands for every unknown stem."""
@@ -51,8 +56,7 @@ class Numbering:
         if not wanted.all():
             numbers = _kept(numbers, wanted)
         if len(lengths) and numbers.lengths.max() > self._max_length:
-            places = np.arange(len(numbers.flat)) - np.repeat(numbers.starts, numbers.lengths)
-            numbers = _kept(numbers, places < self._max_length)
+            numbers = _kept(numbers, numbers.places < self._max_length)
         return numbers
 
 
