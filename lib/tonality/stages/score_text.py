@@ -183,12 +183,12 @@ class _Scoring:
         probabilities = self._scorer.probabilities(row.text for row in rows)
         called = self._tones(probabilities).to_pylist()
         shortest = probabilities.cast(pa.string()).fill_null("").to_pylist()  # digits that give the float32 back
+        self._counts.update(called)  # first: whoever has read an answer and interrupts finds it counted
         _write(b"".join(map(self._form.written, rows, shortest, called)))
-        self._counts.update(called)
 
     @property
     def summary(self) -> str:
-        """How many texts were written, by tone."""
+        """How many texts were scored, by tone; an interruption can keep the last of them from being written."""
         counts = ", ".join(f"{self._counts[tone]:,} {tone}" for tone in TONES)
         return f"{self._counts.total():,} texts scored by model {self._scorer.model}: {counts}"
 
