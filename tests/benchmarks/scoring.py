@@ -42,7 +42,7 @@ from tonality.settings import SparkSettings
 from tonality.stages import score
 
 PRECISIONS = ("float32", "bfloat16")
-WARM_UP = 100_000
+WARM_UP = 500_000
 MEMORY_TWEETS = 800_000
 PADDED_SHARE = 32
 """The padded ways are so many times slower, about."""

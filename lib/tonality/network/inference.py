@@ -35,7 +35,7 @@ _TILE: Final = 512
 """Rows of a tile: its state and gates fit in a core's second cache."""
 _SIZES: Final = (32, 64, 128, 256, _TILE)
 _TRIAL_STEMS: Final = 4
-_MINUS_TWO: Final = torch.tensor(-2.0)
+_MINUS_TWO, _HALF = torch.tensor(-2.0), torch.tensor(0.5)  # numbers would be made tensors at each step
 
 
 def tile_weights(network: LSTM, precision: Precision) -> dict[str, Tensor]:
@@ -51,7 +51,7 @@ def tile_weights(network: LSTM, precision: Precision) -> dict[str, Tensor]:
         dense.weight    (H,)
         dense.bias      ()
 
-    The products of outputs are computed in the precision, all else in float32.
+    What adds up to the gates is in the precision, and rounded to it once it is summed; all else is in float32.
     """
     lstm, hidden = network.lstm, network.lstm.hidden_size
     order = torch.cat([torch.arange(4 * hidden).view(4, hidden)[gate] for gate in (0, 1, 3, 2)])
@@ -66,15 +66,19 @@ def tile_weights(network: LSTM, precision: Precision) -> dict[str, Tensor]:
         first = outputs[layer] @ own
         if layer == 0:
             weights["products"] = torch.addmm(bias, network.embedding.weight, below)
-            products = 2 * own
+            recurrent = 2 * own
         else:
             weights[f"bias.{layer}"] = bias
             first = first + bias
-            products = 2 * torch.cat([below, own])
+            recurrent = 2 * torch.cat([below, own])
         weights[f"first.{layer}"] = first
         weights[f"cells.{layer}"] = 2 * cells[layer]
-        weights[f"recurrent.{layer}"] = products.to(getattr(torch, precision))
-    return {name: weight.detach().contiguous() for name, weight in weights.items()}
+        weights[f"recurrent.{layer}"] = recurrent
+    summed = ("products", "recurrent.", "bias.", "first.")
+    return {
+        name: weight.detach().to(getattr(torch, precision) if name.startswith(summed) else torch.float32).contiguous()
+        for name, weight in weights.items()
+    }
 
 
 def longest_first(lengths: npt.NDArray[np.int64], size: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -135,7 +139,7 @@ class TiledLSTM:
 
     def _step(self, tokens: Tensor, views: list[_View], is_first: bool) -> Tensor:
         """One stem further: the last layer's outputs, halved."""
-        torch.index_select(self._products, 0, tokens, out=views[0].gates)
+        torch.index_select(self._products, 0, tokens, out=views[0].sums)
         outputs = [
             view.begin(layer) if is_first else view.go_on(layer)
             for layer, view in zip(self._layers, views, strict=True)
@@ -188,12 +192,12 @@ class _Layer:
 class _Buffers:
     """What a tile is computed in, the same memory for all tiles."""
 
+    sums: Tensor
+    """(tile, 4H) in the precision: the gates before their functions."""
     gates: Tensor
-    """(tile, 4H) float32."""
-    narrow: Tensor | None
-    """(tile, 4H) in the precision of the products, where that is not float32."""
+    """(tile, 4H) float32: the same memory where that is the precision."""
     outputs: Tensor
-    """(tile, layers * H) in the precision of the products: each layer's outputs stand behind those that it reads."""
+    """(tile, layers * H) in the precision: each layer's outputs stand behind those that it reads."""
     cells: Tensor
     """(layers, tile, H) float32."""
     spare: Tensor
@@ -204,9 +208,10 @@ class _Buffers:
     @classmethod
     def of(cls, layers: list[_Layer]) -> _Buffers:
         hidden, precision = len(layers[0].cells), layers[0].recurrent.dtype
+        sums = torch.zeros(_TILE, 4 * hidden, dtype=precision)
         return cls(
-            gates=torch.zeros(_TILE, 4 * hidden),
-            narrow=None if precision == torch.float32 else torch.zeros(_TILE, 4 * hidden, dtype=precision),
+            sums=sums,
+            gates=sums.float(),
             outputs=torch.zeros(_TILE, len(layers) * hidden, dtype=precision),
             cells=torch.zeros(len(layers), _TILE, hidden),
             spare=torch.zeros(_TILE, hidden),
@@ -224,9 +229,10 @@ class _View:
     def __init__(self, buffers: _Buffers, layer: int, size: int) -> None:
         hidden = buffers.cells.shape[2]
         end = (layer + 1) * hidden
-        self.gates = buffers.gates[:size]
-        self._narrow = None if buffers.narrow is None else buffers.narrow[:size]
-        self._input, self._forget, self._output, self._cell = torch.split(self.gates, hidden, 1)
+        self.sums = buffers.sums[:size]
+        self._gates = buffers.gates[:size]
+        self._is_narrow = buffers.sums.dtype != torch.float32
+        self._input, self._forget, self._output, self._cell = torch.split(self._gates, hidden, 1)
         self._below = buffers.outputs[:size, max(0, end - 2 * hidden) : end - hidden]
         self._read = buffers.outputs[:size, max(0, end - 2 * hidden) : end]
         self._own = buffers.outputs[:size, end - hidden : end]
@@ -236,34 +242,28 @@ class _View:
     def begin(self, layer: _Layer) -> Tensor:
         """The layer's outputs at the first stem, halved, in float32."""
         if layer.bias is None:
-            self.gates.add_(layer.first)
+            self.sums.add_(layer.first)
         else:
-            self._multiply(layer.first, self._below, layer.recurrent[: self._below.shape[1]])
+            torch.addmm(layer.first, self._below, layer.recurrent[: self._below.shape[1]], out=self.sums)
         self._cells.copy_(layer.cells)
         return self._remember()
 
     def go_on(self, layer: _Layer) -> Tensor:
         """The same at any other stem."""
-        self._multiply(self.gates if layer.bias is None else layer.bias, self._read, layer.recurrent)
+        torch.addmm(self.sums if layer.bias is None else layer.bias, self._read, layer.recurrent, out=self.sums)
         return self._remember()
-
-    def _multiply(self, added: Tensor, outputs: Tensor, weights: Tensor) -> None:
-        """Put into the gates: added + outputs @ weights."""
-        if self._narrow is None:
-            torch.addmm(added, outputs, weights, out=self.gates)
-        else:
-            torch.mm(outputs, weights, out=self._narrow)
-            torch.add(added, self._narrow, out=self.gates)
 
     def _remember(self) -> Tensor:
         """From gates to cells and outputs, which are c = f c + i tanh g and h = o tanh c."""
-        self.gates.sigmoid_()
+        if self._is_narrow:
+            self._gates.copy_(self.sums)
+        self._gates.sigmoid_()
         self._cells.mul_(self._forget)
         torch.add(_MINUS_TWO, self._cell, alpha=4, out=self._spare)  # twice tanh g
         self._cells.addcmul_(self._input, self._spare)
         torch.sigmoid(self._cells, out=self._spare)
-        self._spare.sub_(0.5)  # half of tanh c
-        if self._narrow is None:
+        self._spare.sub_(_HALF)  # half of tanh c
+        if not self._is_narrow:
             return torch.mul(self._output, self._spare, out=self._own)
         self._spare.mul_(self._output)
         self._own.copy_(self._spare)

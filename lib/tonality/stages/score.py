@@ -31,8 +31,10 @@ _ORIGIN: Final = "_origin.json"
 _WRITING: Final = {
     "parquet.block.size": str(2**25),
     **{f"parquet.enable.dictionary#{name}": "false" for name in ("tweet_id", "created_at", "text", "probability")},
+    "parquet.column.statistics.enabled#text": "false",
 }
-"""Row groups small enough to be shared out among readers; no dictionaries of what hardly ever comes twice."""
+"""Row groups small enough to be shared out among readers; no dictionaries of what hardly ever comes twice, and no
+smallest and largest text, which nobody looks for."""
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
