@@ -20,7 +20,7 @@ from tonality.faults import Fault, SettingsFault
 from tonality.setting_types import in_bytes
 from tonality.settings import SparkSettings
 
-__all__ = ["check_session", "local_cores", "rows_per_batch", "spark_session"]
+__all__ = ["check_session", "local_cores", "spark_session", "tasks_per_core"]
 
 _FIXED: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -147,12 +147,18 @@ def _check_java() -> None:
 
 
 @contextmanager
-def rows_per_batch(spark: SparkSession, rows: int) -> Iterator[None]:
-    """Inside, Spark hands its Python workers at most so many rows at once."""
-    key = "spark.sql.execution.arrow.maxRecordsPerBatch"
-    before = spark.conf.get(key) or ""
-    spark.conf.set(key, rows)
+def tasks_per_core(spark: SparkSession, tasks: int) -> Iterator[None]:
+    """Inside, files of many bytes are read by at least so many tasks for each core, so that cores end together.
+
+    Spark's own choice is a task a core, or pieces of 128 MiB: of three such pieces, one keeps one of two cores waiting.
+    What the session says of it stands.
+    """
+    key = "spark.sql.files.minPartitionNum"
+    if spark.conf.get(key, None) is not None:
+        yield
+        return
+    spark.conf.set(key, tasks * spark.sparkContext.defaultParallelism)
     try:
         yield
     finally:
-        spark.conf.set(key, before)
+        spark.conf.unset(key)

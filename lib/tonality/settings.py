@@ -289,7 +289,8 @@ class ScoreSettings(Section):
     """The numbers that the network computes in, on all executors. auto: bfloat16 where the driver's processor has AMX,
     else float32. Probabilities in bfloat16 differ in the third digit."""
     batch_rows: int = Field(100_000, ge=1)
-    """Tweets that cross from Spark to a Python worker at once."""
+    """Tweets that a Python worker scores at once: the more, the more alike in length are those that it reads
+    together."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

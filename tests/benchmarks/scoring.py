@@ -37,7 +37,7 @@ from tonality.network.artifact import Artifact
 from tonality.record import Run
 from tonality.schema import DAY, SCORED, TWEETS
 from tonality.scoring.tone import tone
-from tonality.session import rows_per_batch, spark_session
+from tonality.session import spark_session
 from tonality.settings import SparkSettings
 from tonality.stages import score
 
@@ -151,8 +151,7 @@ def udf_turn(spark: SparkSession, root: Path, udf: rivals.Scoring, share: int, f
     )
     target = folder / "rival"
     started = time.perf_counter()
-    with rows_per_batch(spark, 10_000):
-        scored.write.partitionBy(DAY).parquet(str(target))
+    scored.write.partitionBy(DAY).parquet(str(target))
     seconds = time.perf_counter() - started
     rows = spark.read.parquet(str(target)).count()
     shutil.rmtree(target)

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
 from tonality.scoring.tone import tone
-from tonality.scoring.udf import scoring_udf
+from tonality.scoring.udf import in_batches, scoring_udf
 
 ROWS = [(n, f"w{n % 50} w{n * 7 % 50} w{n * 3 % 11}"[: 3 + n % 9].strip()) for n in range(500)] + [
     (500, ""),
@@ -18,7 +18,9 @@ def test_spark_gives_every_tweet_the_probability_that_the_scorer_gives(spark, ar
     frame = spark.createDataFrame(ROWS, "n long, stems string").repartition(3)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 64)
     try:
-        scored = frame.select("n", scoring_udf(spark, PreparedModel.of(artifact))(F.col("stems")).alias("p")).collect()
+        scored = frame.select(
+            "n", scoring_udf(spark, PreparedModel.of(artifact), 2)(F.col("stems")).alias("p")
+        ).collect()
     finally:
         spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
     expected = Scorer(PreparedModel.of(artifact)).probabilities(pa.array([stems for _, stems in ROWS])).to_pylist()
@@ -30,8 +32,22 @@ def test_a_partition_of_nulls_alone_is_scored_too(spark, artifact):
     frame = spark.createDataFrame([(None,), (None,)], "stems string").coalesce(1)
     assert [
         row.p
-        for row in frame.select(scoring_udf(spark, PreparedModel.of(artifact))(F.col("stems")).alias("p")).collect()
+        for row in frame.select(scoring_udf(spark, PreparedModel.of(artifact), 2)(F.col("stems")).alias("p")).collect()
     ] == [None] * 2
+
+
+@pytest.mark.parametrize("sizes", [[1] * 10, [10], [3, 7], [0, 4, 0, 6], [2, 1, 4, 3]])
+def test_a_worker_scores_as_many_tweets_at_once_as_are_asked_for_however_few_spark_hands_over(sizes):
+    ends = np.cumsum(sizes)
+    values = pa.array([f"w{n}" for n in range(10)])
+    arrays = [values[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    batches = list(in_batches(iter(arrays), 4))
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert pa.concat_arrays(batches) == values
+
+
+def test_a_task_without_tweets_has_no_batch():
+    assert list(in_batches(iter([]), 4)) == list(in_batches(iter([pa.array([], pa.string())]), 4)) == []
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ An Arrow UDF is a pandas UDF without pandas between: strings stay Arrow's, and n
 """
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,7 +19,7 @@ from tonality.scoring.device import choose_kind, choose_precision, gpu_of_task
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
 
-__all__ = ["prepared_for", "scoring_udf"]
+__all__ = ["in_batches", "prepared_for", "scoring_udf"]
 
 _GPUS_A_TASK: Final = "spark.task.resource.gpu.amount"
 
@@ -41,18 +41,38 @@ def prepared_for(
     return PreparedModel.of(artifact, choose_precision(precision), choose_kind(device, gpus))
 
 
-def scoring_udf(spark: SparkSession, model: PreparedModel) -> Callable[[Column], Column]:
-    """A function of a column of space-joined stems: the probabilities, null where a tweet has no stem."""
+def scoring_udf(spark: SparkSession, model: PreparedModel, batch_rows: int) -> Callable[[Column], Column]:
+    """A function of a column of space-joined stems: the probabilities, null where a tweet has no stem.
+
+    A worker scores batch_rows rows at once. Spark hands over fewer, some thousands, when it reads Parquet, whatever
+    spark.sql.execution.arrow.maxRecordsPerBatch says.
+    """
     content = spark.sparkContext.broadcast(model.to_bytes())
     name, kind = model.name, model.device
 
     @arrow_udf("float")  # type: ignore[call-overload, untyped-decorator, unused-ignore]
     def probability(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         scorer = _scorer(name, kind, content)
-        for stems in batches:
+        for stems in in_batches(batches, batch_rows):
             yield scorer.probabilities(stems.cast(pa.string()))  # large ones, by a setting of Spark's
 
     return probability  # type: ignore[no-any-return, unused-ignore]
+
+
+def in_batches(arrays: Iterable[pa.Array], rows: int) -> Iterator[pa.Array]:
+    """The same values in arrays of so many rows, the last one of fewer."""
+    waiting: list[pa.Array] = []
+    count = 0
+    for array in arrays:
+        waiting.append(array)
+        count += len(array)
+        if count >= rows:
+            joined, whole = pa.concat_arrays(waiting), count - count % rows
+            for at in range(0, whole, rows):
+                yield joined[at : at + rows]
+            waiting, count = [joined[whole:]], count - whole
+    if count:
+        yield pa.concat_arrays(waiting)
 
 
 def _scorer(name: str, kind: str, content: Broadcast[bytes]) -> Scorer:

@@ -22,7 +22,6 @@ from tonality.record import Run
 from tonality.schema import DATASET
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.udf import prepared_for, scoring_udf
-from tonality.session import rows_per_batch
 from tonality.settings import Settings
 from tonality.text.numbering import vocabulary_fingerprint
 
@@ -39,8 +38,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     note = read_note(root)
     _refuse_another_dataset(note, artifact)
     model = prepared_for(spark, artifact, settings.score.precision, settings.score.device)
-    with rows_per_batch(spark, settings.score.batch_rows):
-        models = {NETWORK: _measure(_network(valid, model)), **dict(_linear(train, valid, note.stems))}
+    network = _network(valid, model, settings.score.batch_rows)
+    models = {NETWORK: _measure(network), **dict(_linear(train, valid, note.stems))}
     write_files(join(root, "evaluation"), _files(models, artifact.fingerprint))
     record.note(
         model=artifact.fingerprint,
@@ -66,8 +65,8 @@ def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
         )
 
 
-def _network(valid: DataFrame, model: PreparedModel) -> DataFrame:
-    probability = scoring_udf(valid.sparkSession, model)
+def _network(valid: DataFrame, model: PreparedModel, batch_rows: int) -> DataFrame:
+    probability = scoring_udf(valid.sparkSession, model, batch_rows)
     return valid.select("label", probability(F.col("stems")).alias("probability"))
 
 

@@ -20,14 +20,15 @@ from tonality.schema import DAY, SCORED, TONES, TWEETS
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.tone import tone
 from tonality.scoring.udf import prepared_for, scoring_udf
-from tonality.session import rows_per_batch
-from tonality.settings import ScoreSettings, Settings, SurveySettings
+from tonality.session import tasks_per_core
+from tonality.settings import ScoreSettings, Settings
 
 _OTHER_RULES: Final = (
     "The model's rules are wanted: run `clean` again with them in [text], or `prepare` and `train` with those found."
 )
 _ORIGIN: Final = "_origin.json"
 """The note in a scored day's folder of what it was made from; its underscore hides it from readers of tables."""
+_TASKS_PER_CORE: Final = 4
 _WRITING: Final = {
     "parquet.block.size": str(2**25),
     **{f"parquet.enable.dictionary#{name}": "false" for name in ("tweet_id", "created_at", "text", "probability")},
@@ -46,8 +47,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     origins = _origins(spark, settings, artifact)
     days = list(origins) if asked.days == "all" else _not_scored(spark, root, origins)
     tweets = _tweets(spark, root, days, artifact)
-    with tables.publication(spark, root, record.id) as publication, rows_per_batch(spark, asked.batch_rows):
-        scored = _score(tweets, model, artifact.fingerprint, settings.survey, record.id)
+    with tables.publication(spark, root, record.id) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
+        scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
         written = publication.stage("scored", scored, SCORED, DAY, days, _WRITING)
         for day in days:
             publication.note_partition("scored", DAY, day, _ORIGIN, {**origins[day], "run": record.id})
@@ -98,8 +99,9 @@ def _tweets(spark: SparkSession, root: str, days: Collection[str], artifact: Art
     return tweets
 
 
-def _score(tweets: DataFrame, model: PreparedModel, fingerprint: str, survey: SurveySettings, run: str) -> DataFrame:
-    probability = scoring_udf(tweets.sparkSession, model)
+def _score(tweets: DataFrame, model: PreparedModel, fingerprint: str, settings: Settings, run: str) -> DataFrame:
+    probability = scoring_udf(tweets.sparkSession, model, settings.score.batch_rows)
+    survey = settings.survey
     return (
         tweets.withColumn("probability", probability(F.col("stems")))
         .withColumn("tonality", tone(F.col("probability"), survey.positive, survey.negative))

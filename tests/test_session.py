@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from tonality.session import tasks_per_core
+
+MIN_TASKS = "spark.sql.files.minPartitionNum"
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> str:
+    """A file of 24 MB in eight row groups: Spark gives no more of it to a task than 4 MB if it may."""
+    file = str(tmp_path / "large.parquet")
+    draws = np.random.default_rng(0)
+    pq.write_table(pa.table({"n": draws.integers(0, 2**60, 3_000_000)}), file, 375_000, compression="none")
+    return file
+
+
+def test_a_large_file_is_shared_by_several_tasks_a_core(spark: SparkSession, large: str) -> None:
+    cores = spark.sparkContext.defaultParallelism
+    plainly = spark.read.parquet(large).rdd.getNumPartitions()
+    with tasks_per_core(spark, 3):
+        shared = spark.read.parquet(large).rdd.getNumPartitions()
+    assert plainly < 3 * cores <= shared
+    assert spark.read.parquet(large).rdd.getNumPartitions() == plainly
+
+
+def test_what_the_user_says_of_tasks_stands(spark: SparkSession) -> None:
+    spark.conf.set(MIN_TASKS, "1")
+    try:
+        with tasks_per_core(spark, 3):
+            assert spark.conf.get(MIN_TASKS) == "1"
+        assert spark.conf.get(MIN_TASKS) == "1"
+    finally:
+        spark.conf.unset(MIN_TASKS)
