@@ -16,7 +16,7 @@ import torch
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.config import load
-from tonality.faults import Fault, InputFault
+from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.hadoop import Folders
 from tonality.mishaps import explain, explained
 from tonality.spark_mishaps import explain_java
@@ -202,12 +202,15 @@ def test_java_that_runs_out_of_memory_is_told_how_to_get_more(spark, said):
     assert message.startswith("Java ran out of memory (Java heap space) with spark.memory = 3g: raise spark.memory")
 
 
-@pytest.mark.parametrize("kind", [Fault, InputFault])
+@pytest.mark.parametrize("kind", [Fault, InputFault, SettingsFault])
 def test_what_a_worker_finds_at_fault_is_said_in_its_words(spark, said, kind):
     def fail(_):
-        raise kind("GPU 7 is not there: look for it")
+        raise kind("GPU 7 is not there: look for it\nor take another")
 
-    assert said(lambda: spark.range(1).rdd.map(fail).collect()) == (kind, "GPU 7 is not there: look for it")
+    assert said(lambda: spark.range(1).rdd.map(fail).collect()) == (
+        kind,
+        "GPU 7 is not there: look for it\nor take another",
+    )
 
 
 def test_a_worker_that_was_killed_is_said_to_be(spark, said):

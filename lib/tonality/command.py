@@ -43,8 +43,9 @@ give a tweet of that text on a processor, in score.precision.
   jsonl  an object a line; the keys probability and tonality are added
 
 Each text is written once, in order, and as soon as it comes: `tail -f` may feed
-it. One without a stem that the model knows, such as an empty line or a null, has
-no probability (null in jsonl) and the tone none. Blank lines of csv, tsv and jsonl
+it. One without a stem, such as an empty line, a null or words in letters of other
+languages (and of unknown stems alone, if vocabulary.unknown was drop), has no
+probability (null in jsonl) and the tone none. Blank lines of csv, tsv and jsonl
 are left out. A record that cannot be read (no UTF-8, no JSON object, too few or
 too many fields, no such column) ends it with exit status 3 and the number of the
 line, once all before it are written. stderr has a summary.

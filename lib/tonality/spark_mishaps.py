@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from tonality import faults
 from tonality.faults import Fault, InputFault, refusal
 from tonality.settings import Settings
 
@@ -21,7 +22,10 @@ _JAVA_REFUSALS: Final = (
     re.compile(r"(?P<why>)Access(?:Control|Denied)Exception: (?:Permission denied: )?(?P<place>.+)"),
 )
 _WORKER_MEMORY: Final = re.compile(r"^(?:\w+\.)*(?:Arrow)?MemoryError\b|can't allocate memory", re.M)
-_WORKER_FAULT: Final = re.compile(r"^tonality\.faults\.(\w+): ([^\n]*)", re.M)
+_WORKER_FAULT: Final = re.compile(
+    r"^tonality\.faults\.(\w+): (.*?)(?=\n\s*\n|\n\s+at |\n(?:\w+\.){2,}\w+|\. SQLSTATE|\Z)", re.M | re.S
+)
+"""The message may have several lines: it ends before Java's own."""
 _MASTER: Final = re.compile(r"All masters are unresponsive|Failed to connect to master|a stopped SparkContext")
 
 
@@ -33,7 +37,7 @@ def explain_java(text: str, settings: Settings) -> Fault | None:
 def _worker_fault(text: str, settings: Settings) -> Fault | None:  # noqa: ARG001 - explainers are called alike
     """What one of our own functions met on a worker, in its words."""
     found = _WORKER_FAULT.search(text)
-    return (InputFault if found[1] == "InputFault" else Fault)(found[2]) if found else None
+    return getattr(faults, found[1], Fault)(found[2].rstrip()) if found else None
 
 
 def _full_disk(text: str, settings: Settings) -> Fault | None:

@@ -22,6 +22,7 @@ from datetime import date
 from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -125,7 +126,7 @@ def partition_notes(
         place = join(table, f"{column}={value}", name)
         try:
             content = json.loads(folders.read_text(place)) if folders.exists(place) else {}
-        except ValueError:
+        except (ValueError, Py4JJavaError):  # Hadoop says so where its checksum is another
             return {}
         return content if isinstance(content, dict) else {}
 

@@ -5,6 +5,8 @@ import numpy as np
 from tonality.scoring.recent import RecentProbabilities
 from tonality.text.numbering import Numbers
 
+EQUAL_SUMS = "0001112221201221221011102000212200202102011012210022012011022000220212011220220022122221220202211000"
+
 
 def numbers(*tweets):
     flat = np.array([number for tweet in tweets for number in tweet], np.int32)
@@ -18,6 +20,16 @@ def test_what_was_remembered_is_found_again_and_nothing_else():
     recent.remember(known, np.array([0.1, 0.2, 0.3], np.float32))
     asked = recent.keys(numbers([4], [3, 2, 1], [5], [5, 5], [1, 2], [1, 2, 3, 0], [1, 2, 3]))
     np.testing.assert_equal(recent.find(asked), np.array([0.2, np.nan, np.nan, 0.3, np.nan, np.nan, 0.1], np.float32))
+
+
+def test_words_that_change_places_make_another_tweet_even_where_sums_of_powers_would_be_equal():
+    """Were places told apart by the powers of 0x9E3779B97F4A7C15 modulo 2^64, these two would be one."""
+    signs = [int(sign) - 1 for sign in EQUAL_SUMS]
+    powers = np.cumprod(np.full(len(signs), 0x9E3779B97F4A7C15, np.uint64))
+    assert sum(sign * int(power) for sign, power in zip(signs, powers, strict=True)) % 2**64 == 0
+    recent = RecentProbabilities(vocabulary=10, max_length=100)
+    one, other = recent.keys(numbers([3 + sign for sign in signs], [3 - sign for sign in signs])).T
+    assert (one != other).all()
 
 
 def test_a_tweet_without_numbers_has_no_key():

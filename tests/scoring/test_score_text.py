@@ -127,6 +127,12 @@ def test_a_table_comes_back_as_it_was_with_two_columns(score, digits):
     )
 
 
+def test_a_quoted_text_may_have_hundreds_of_lines(score, digits):
+    text = f'"w1{250 * chr(10)}w2"'
+    status, out, _ = score(f"text\n{text}\n", name="table.csv")
+    assert (status, out.decode()) == (0, f"text,probability,tonality\n{text},{digits('w1 w2')},neutral\n")
+
+
 def test_a_table_of_tabs_may_hold_commas(score, digits):
     out = score("id\ttweet\n1\tw1, w2\n", "--text", "tweet", name="table.tsv")[1]
     assert out == f"id\ttweet\tprobability\ttonality\n1\tw1, w2\t{digits('w1 w2')}\tneutral\n".encode()

@@ -46,6 +46,12 @@ def test_a_worker_scores_as_many_tweets_at_once_as_are_asked_for_however_few_spa
     assert pa.concat_arrays(batches) == values
 
 
+def test_long_texts_are_scored_in_smaller_batches():
+    megabyte = pa.array(["ж" * 2**19] * 30)
+    batches = list(in_batches(iter([megabyte] * 5), 100_000))
+    assert [len(batch) for batch in batches] == [60, 60, 30]
+
+
 def test_a_task_without_tweets_has_no_batch():
     assert list(in_batches(iter([]), 4)) == list(in_batches(iter([pa.array([], pa.string())]), 4)) == []
 

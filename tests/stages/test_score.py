@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import torch
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from tonality import schema
 from tonality.config import load
@@ -25,6 +25,7 @@ from tonality.record import Run
 from tonality.stages import score
 
 WORDS = [f"w{n}" for n in range(300)]
+SPILLS = "spark.shuffle.spill.numElementsForceSpillThreshold"
 FIRST, SECOND, EMPTY = "2015-12-10", "2015-12-11", "2015-12-12"
 RULES = {"name": "ru", "links": "drop", "mentions": "drop"}
 
@@ -204,7 +205,7 @@ def test_a_day_that_tweets_no_longer_has_is_taken_away(root: Path, run: Score) -
 
 
 def test_days_that_are_not_there_are_refused(root: Path, run: Score) -> None:
-    with pytest.raises(InputFault, match=r"has no day between 2016-01-01 and end"):
+    with pytest.raises(InputFault, match=r"has no day between 2016-01-01 and end; it has 2015-12-10 to 2015-12-12"):
         run("score.since=2016-01-01")
 
 
@@ -263,10 +264,53 @@ def test_a_day_of_many_tweets_is_shared_by_many_tasks_and_small_days_are_a_file_
     assert all(len(files[day]) == 1 for day in [*small, EMPTY])
 
 
-def test_tweets_stay_in_the_order_that_clean_gave_them(root: Path, run: Score) -> None:
-    run()
+def test_a_file_is_in_the_order_of_time_however_large_a_task(spark: SparkSession, root: Path, run: Score) -> None:
+    java = spark.sparkContext._jvm.org.apache.spark.SparkEnv.get().conf()  # type: ignore[union-attr]
+    java.set(SPILLS, "50")
+    try:
+        run()
+    finally:
+        java.remove(SPILLS)
     [file] = (root / "scored" / f"day={FIRST}").glob("*.parquet")
-    assert pq.read_table(file, partitioning=None)["tweet_id"].to_pylist() == [10_000_000 + n for n in range(400)]
+    assert pq.read_table(file, partitioning=None)["tweet_id"].to_pylist() == in_time(tweets(FIRST, 400))
+
+
+def in_time(rows: list[dict[str, Any]]) -> list[int]:
+    return [row["tweet_id"] for row in sorted(rows, key=lambda row: (row["created_at"], row["tweet_id"]))]
+
+
+def test_a_precision_that_is_asked_for_by_name_scores_the_days_again(root: Path, run: Score) -> None:
+    run("score.precision=float32")
+    assert run("score.precision=float32").startswith("0 tweets of 0 days")
+    exact = scored(root)
+    assert run("score.precision=bfloat16").startswith("700 tweets of 3 days")
+    assert scored(root) != exact
+    assert run("score.precision=auto").startswith("0 tweets of 0 days")  # tonight's driver may be another machine
+    assert scored(root) != exact
+
+
+def test_a_note_that_cannot_be_read_scores_its_day_again(root: Path, run: Score) -> None:
+    run()
+    note = root / "scored" / f"day={FIRST}" / "_origin.json"
+    note.write_text(note.read_text()[:20])
+    assert run().startswith("400 tweets of 1 days")
+
+
+def test_a_day_that_another_run_cleaned_and_scored_meanwhile_stays(
+    root: Path, run: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = score._count
+
+    def meanwhile(written: DataFrame) -> dict[str, int]:
+        monkeypatch.setattr(score, "_count", count)
+        write_day(root, "2015-12-20", tweets("2015-12-20", 50))
+        assert run().startswith("750 tweets of 4 days")
+        return count(written)
+
+    monkeypatch.setattr(score, "_count", meanwhile)
+    assert run().startswith("700 tweets of 3 days")
+    assert "2015-12-20" in days(root)
+    assert len(scored(root)) == 750
 
 
 def test_the_record_says_in_which_numbers_and_where_was_scored(root: Path, run: Score) -> None:

@@ -104,9 +104,11 @@ class CsvReader:
     goes on with the next.
     """
 
-    def __init__(self, lines: Lines, delimiter: str, encoding: Encoding) -> None:
+    def __init__(self, lines: Lines, delimiter: str, encoding: Encoding, max_lines: int = _MULTILINE) -> None:
+        """Of a row's lines no more than max_lines are looked at for the end of a quoted field."""
         self._lines = iter(lines)
         self._max_record = lines.max_record
+        self._max_lines = max_lines
         self._delimiter = delimiter
         self._encoding = encoding
         self._ahead: deque[Line] = deque()  # lines of a row that was given up, to be read again
@@ -153,7 +155,7 @@ class CsvReader:
 
     def _more(self, taken: list[Line]) -> Iterator[str]:
         """The lines that follow, as the CSV reader asks for them; an end, where a row takes too many."""
-        while len(taken) < _MULTILINE:
+        while len(taken) < self._max_lines:
             line = self._ahead.popleft() if self._ahead else next(self._lines, None)
             if line is None:
                 return

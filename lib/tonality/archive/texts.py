@@ -24,6 +24,8 @@ _TONALITY: Final = "tonality"
 _PACKED: Final = (".gz", ".bz2", ".zst")
 _BY_SUFFIX: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 _SHOWN: Final = 20
+_MULTILINE: Final = 100_000
+"""Lines of a row: many more than of an archive's, since a stray quote ends the reading here and costs no other row."""
 """Columns that a message shows."""
 _DELIMITERS: Final = "commas (csv) or tabs (tsv) between fields"
 _BREAKS_A_ROW: Final = str.maketrans("\t\r", "  ")
@@ -113,7 +115,7 @@ class _Csv:
 
     def _fields(self, lines: Lines) -> Iterator[tuple[Line, list[str]]]:
         """The rows that are not blank."""
-        for line, fields in CsvReader(lines, self._delimiter, "utf-8").rows():
+        for line, fields in CsvReader(lines, self._delimiter, "utf-8", _MULTILINE).rows():
             if isinstance(fields, Rejected):
                 raise _fault(line, fields)
             if fields:

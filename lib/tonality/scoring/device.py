@@ -14,11 +14,11 @@ _GPU: Final = "gpu"
 """Spark's name of the resource."""
 
 
-def choose_precision(asked: Literal["auto", "float32", "bfloat16"]) -> Precision:
-    """The numbers that a network computes in. Executors are taken to be like the driver."""
+def choose_precision(asked: Literal["auto", "float32", "bfloat16"], kind: Device = "cpu") -> Precision:
+    """The numbers that a network computes in. The processors of executors are taken to be like the driver's."""
     if asked != "auto":
         return asked
-    return "bfloat16" if can("amx_bf16") else "float32"
+    return "bfloat16" if kind == "cpu" and can("amx_bf16") else "float32"
 
 
 def choose_kind(asked: Literal["auto", "cpu", "cuda"], gpus_a_task: float) -> Device:

@@ -34,7 +34,7 @@ class Scorer:
     def probabilities(self, stems: pa.StringArray) -> pa.FloatArray:
         """The probability that each tweet is positive, by its space-joined stems; null where it has none it knows.
 
-        A probability depends on the tweet's stems alone, whatever else is in the batch.
+        On a processor a probability depends on the tweet's stems alone, to the last bit, whatever else is in the batch.
         """
         texts = stems.dictionary_encode()
         scores = self._score(texts.dictionary)

@@ -21,6 +21,8 @@ from tonality.scoring.scorer import Scorer
 
 __all__ = ["in_batches", "prepared_for", "scoring_udf"]
 
+_BATCH_BYTES: Final = 2**26
+"""Of stems that are scored at once at most, or of one array that Spark hands over."""
 _GPUS_A_TASK: Final = "spark.task.resource.gpu.amount"
 
 _built: Final[dict[str, Scorer]] = {}
@@ -38,14 +40,15 @@ def prepared_for(
     Raises SettingsFault where a GPU is asked for and Spark gives tasks none.
     """
     gpus = float(spark.sparkContext.getConf().get(_GPUS_A_TASK) or 0)
-    return PreparedModel.of(artifact, choose_precision(precision), choose_kind(device, gpus))
+    kind = choose_kind(device, gpus)
+    return PreparedModel.of(artifact, choose_precision(precision, kind), kind)
 
 
 def scoring_udf(spark: SparkSession, model: PreparedModel, batch_rows: int) -> Callable[[Column], Column]:
     """A function of a column of space-joined stems: the probabilities, null where a tweet has no stem.
 
-    A worker scores batch_rows rows at once. Spark hands over fewer, some thousands, when it reads Parquet, whatever
-    spark.sql.execution.arrow.maxRecordsPerBatch says.
+    A worker scores batch_rows rows at once, or 64 MiB of them. Spark hands over fewer, some thousands, when it reads
+    Parquet, whatever spark.sql.execution.arrow.maxRecordsPerBatch says.
     """
     content = spark.sparkContext.broadcast(model.to_bytes())
     name, kind = model.name, model.device
@@ -60,18 +63,20 @@ def scoring_udf(spark: SparkSession, model: PreparedModel, batch_rows: int) -> C
 
 
 def in_batches(arrays: Iterable[pa.Array], rows: int) -> Iterator[pa.Array]:
-    """The same values in arrays of so many rows, the last one of fewer."""
+    """The same values in arrays of so many rows, or of fewer at the end and where they take many bytes."""
     waiting: list[pa.Array] = []
-    count = 0
-    for array in arrays:
+    for array in filter(len, arrays):
+        if waiting and sum(part.nbytes for part in waiting) + array.nbytes > _BATCH_BYTES:
+            yield pa.concat_arrays(waiting)
+            waiting = []
         waiting.append(array)
-        count += len(array)
+        count = sum(map(len, waiting))
         if count >= rows:
             joined, whole = pa.concat_arrays(waiting), count - count % rows
             for at in range(0, whole, rows):
                 yield joined[at : at + rows]
-            waiting, count = [joined[whole:]], count - whole
-    if count:
+            waiting = [joined[whole:]] if whole < count else []
+    if waiting:
         yield pa.concat_arrays(waiting)
 
 

@@ -1,10 +1,11 @@
 """score: every clean tweet's probability of being positive.
 
-A task scores the tweets of its files, or of a part of one, and writes them in their order: nothing is shuffled, so a
-day of many tweets is many tasks, and files that `clean` made fit for reading stay so.
+A task scores the tweets of its files, or of a part of one, and writes those of a day in the order of time, into a file
+of their own: nothing is shuffled, and a day of many tweets is many tasks.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
@@ -44,15 +45,15 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     artifact = read_model(join(root, "model"))
     model = prepared_for(spark, artifact, asked.precision, asked.device)
     tables.recover(spark, root)
-    origins = _origins(spark, settings, artifact)
-    days = list(origins) if asked.days == "all" else _not_scored(spark, root, origins)
+    origins = _origins(spark, settings, artifact, model)
+    days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
     tweets = _tweets(spark, root, days, artifact)
     with tables.publication(spark, root, record.id) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
         scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
         written = publication.stage("scored", scored, SCORED, DAY, days, _WRITING)
         for day in days:
             publication.note_partition("scored", DAY, day, _ORIGIN, {**origins[day], "run": record.id})
-        publication.remove_others("scored", DAY, lambda day: _asked(day, asked) and day not in origins)
+        publication.remove_others("scored", DAY, _without_tweets(spark, settings))
         counts = _count(written)
         _verify(sum(counts.values()), tweets.count())
         publication.commit()
@@ -67,17 +68,28 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     return _summary(counts, len(days), len(origins) - len(days), artifact.fingerprint)
 
 
-def _origins(spark: SparkSession, settings: Settings, artifact: Artifact) -> dict[str, dict[str, Any]]:
-    """What the scores of each asked day follow from: the model, the day's tweets as they are now, the thresholds.
+def _origins(
+    spark: SparkSession, settings: Settings, artifact: Artifact, model: PreparedModel
+) -> dict[str, dict[str, Any]]:
+    """What the scores of each asked day follow from: the model and how it computes, the day's tweets, the thresholds.
 
     Raises InputFault where there is no such day.
     """
     root, asked, survey = settings.paths.root, settings.score, settings.survey
-    days = [day for day in tables.days(spark, root, "tweets") if _asked(day, asked)]
+    there = tables.days(spark, root, "tweets")
+    days = [day for day in there if _asked(day, asked)]
     if not days:
-        raise InputFault(f"tweets/ under {root} has no day between {asked.since or 'start'} and {asked.until or 'end'}")
+        range_there = f"it has {there[0]} to {there[-1]}" if there else "it has none: run `clean` first"
+        asked_range = f"between {asked.since or 'start'} and {asked.until or 'end'}"
+        raise InputFault(f"tweets/ under {root} has no day {asked_range}; {range_there}")
     versions = tables.versions(spark, root, "tweets", DAY, days)
-    made_by = {"model": artifact.fingerprint, "positive": survey.positive, "negative": survey.negative}
+    made_by = {
+        "model": artifact.fingerprint,
+        "precision": model.precision,
+        "device": model.device,
+        "positive": survey.positive,
+        "negative": survey.negative,
+    }
     return {day: {**made_by, "tweets": version} for day, version in versions.items()}
 
 
@@ -86,10 +98,30 @@ def _asked(day: str, asked: ScoreSettings) -> bool:
     return (asked.since is None or day >= str(asked.since)) and (asked.until is None or day <= str(asked.until))
 
 
-def _not_scored(spark: SparkSession, root: str, origins: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The days whose scores, if there are any, follow from something else."""
-    notes = tables.partition_notes(spark, root, "scored", DAY, list(origins), _ORIGIN)
-    return [day for day, origin in origins.items() if {name: notes[day].get(name) for name in origin} != origin]
+def _not_scored(spark: SparkSession, settings: Settings, origins: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The days whose scores, if there are any, follow from something else.
+
+    The precision and the device count where they are asked for by name: what `auto` stands for may change from night to
+    night with the driver's machine.
+    """
+    asked = settings.score
+    either = {name for name in ("precision", "device") if getattr(asked, name) == "auto"}
+    notes = tables.partition_notes(spark, settings.paths.root, "scored", DAY, list(origins), _ORIGIN)
+
+    def is_new(day: str, origin: Mapping[str, Any]) -> bool:
+        return any(notes[day].get(name) != origin[name] for name in origin.keys() - either)
+
+    return [day for day, origin in origins.items() if is_new(day, origin)]
+
+
+def _without_tweets(spark: SparkSession, settings: Settings) -> Callable[[str], bool]:
+    """Whether an asked day has gone from the tweets, as they are when it is first asked: while the run publishes."""
+
+    @cache
+    def there() -> frozenset[str]:
+        return frozenset(tables.days(spark, settings.paths.root, "tweets"))
+
+    return lambda day: _asked(day, settings.score) and day not in there()
 
 
 def _tweets(spark: SparkSession, root: str, days: Collection[str], artifact: Artifact) -> DataFrame:
@@ -109,6 +141,7 @@ def _score(tweets: DataFrame, model: PreparedModel, fingerprint: str, settings: 
         .withColumn("tweets_run", F.col("run"))
         .withColumn("run", F.lit(run))
         .select(*SCORED.names)
+        .sortWithinPartitions(DAY, "created_at", "tweet_id")  # in the place of a sort by day that mixes where it spills
     )
 
 
