@@ -282,7 +282,8 @@ class ScoreSettings(Section):
     until: Day = None
     """The last day to score, itself included; empty: no bound."""
     days: Literal["new", "all"] = "new"
-    """new: of the asked days those that this model has not scored as they are now; all: all, once more."""
+    """new: of the asked days those that this model has not scored as they are now, with these thresholds, and in this
+    precision on this device where they are not auto; all: all, once more."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU where Spark gives each task one, spark.task.resource.gpu.amount."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
