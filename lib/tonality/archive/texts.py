@@ -24,9 +24,9 @@ _TONALITY: Final = "tonality"
 _PACKED: Final = (".gz", ".bz2", ".zst")
 _BY_SUFFIX: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 _SHOWN: Final = 20
+"""Columns that a message shows."""
 _MULTILINE: Final = 100_000
 """Lines of a row: many more than of an archive's, since a stray quote ends the reading here and costs no other row."""
-"""Columns that a message shows."""
 _DELIMITERS: Final = "commas (csv) or tabs (tsv) between fields"
 _BREAKS_A_ROW: Final = str.maketrans("\t\r", "  ")
 _WORDS: Final = {
