@@ -38,16 +38,23 @@ epochs = 2
 """
 
 
-def submit(job: str, folder: Path, *overrides: str) -> str:
-    """Run a job in client mode on two local cores; what it said on stdout."""
+def start(job: str, folder: Path, *overrides: str) -> subprocess.Popen[str]:
+    """Start a job in client mode on two local cores."""
     binaries = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "PYSPARK_PYTHON": sys.executable}
     options = ["--master", "local[2]", "--driver-memory", "1g", "--conf", "spark.ui.enabled=false"]
     command = [binaries / "spark-submit", *options, REPOSITORY / "jobs" / f"{job}.py", "--config", "settings.toml"]
     command += [part for override in overrides for part in ("--set", override)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def submit(job: str, folder: Path, *overrides: str) -> str:
+    """Run a job; what it said on stdout."""
+    process = start(job, folder, *overrides)
+    said, warned = process.communicate()
+    assert process.returncode == 0, warned[-4000:]
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +171,22 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
     assert statistics.correlation(planted, measured) > 0.8
     dataset = json.loads((tmp_path / "out/dataset/dataset.json").read_text())
     assert sum(side["rows"] for side in dataset["rows"].values()) > 12000
+
+
+def test_of_two_runs_that_score_one_day_at_once_the_second_waits_and_the_table_is_right(
+    survey: tuple[Path, dict[str, str]],
+) -> None:
+    folder, _ = survey
+    before = table(folder, "scored").drop_columns("run").sort_by("tweet_id")
+    asked = ("score.since=2015-12-12", "score.until=2015-12-12", "score.days=all")
+    both = [start("score", folder, *asked) for _ in range(2)]
+    said, warned = zip(*(process.communicate() for process in both), strict=True)
+    assert [process.returncode for process in both] == [0, 0], warned
+    waited = [line for text in warned for line in text.splitlines() if line.startswith("waiting for run")]
+    assert len(waited) == 1
+    assert waited[0].endswith("which is writing scored/ of 2015-12-12")
+    after = table(folder, "scored")
+    assert after.drop_columns("run").sort_by("tweet_id") == before
+    last = after.filter(pc.equal(pc.cast(after["day"], pa.string()), "2015-12-12"))["run"].unique().to_pylist()
+    assert len(last) == 1, "a day is one run's"
+    assert said[0].partition(" ")[0] == said[1].partition(" ")[0], "both scored as many"

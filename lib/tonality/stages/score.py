@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
+from tonality.claims import Claim
 from tonality.faults import Fault, InputFault
 from tonality.locations import join
 from tonality.network.artifact import Artifact
@@ -45,10 +46,11 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     artifact = read_model(join(root, "model"))
     model = prepared_for(spark, artifact, asked.precision, asked.device)
     tables.recover(spark, root)
-    origins = _origins(spark, settings, artifact, model)
-    days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
-    tweets = _tweets(spark, root, days, artifact)
-    with tables.publication(spark, root, record.id) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
+    claim = Claim("scored", asked.since, asked.until)
+    with tables.publication(spark, root, record.id, [claim]) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
+        origins = _origins(spark, settings, artifact, model)
+        days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
+        tweets = _tweets(spark, root, days, artifact)
         scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
         written = publication.stage("scored", scored, SCORED, DAY, days, _WRITING)
         for day in days:
