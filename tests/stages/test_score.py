@@ -20,7 +20,7 @@ from tonality.config import load
 from tonality.faults import InputFault, SettingsFault
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
-from tonality.network.storage import write
+from tonality.network.releases import Releases
 from tonality.record import Run
 from tonality.stages import score
 
@@ -49,7 +49,9 @@ def make_model(root: Path, seed: int = 1) -> str:
         unknown="train",
         metrics={},
     )
-    write(artifact, str(root / "model"))
+    releases = Releases(str(root))
+    releases.add(artifact)
+    releases.use(artifact.fingerprint)
     return artifact.fingerprint
 
 

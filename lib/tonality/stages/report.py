@@ -160,8 +160,18 @@ class _Evaluation(BaseModel):
     """What the page needs of evaluation.json."""
 
     model: str
+    networks: dict[str, str] = {}
+    """Names in `models` by fingerprint; an evaluation of an earlier version has one network, the first."""
     rows: int
     models: dict[str, _Measures]
+
+    def of(self, model: str) -> dict[str, dict[str, float | None]] | None:
+        """Measures by name, those of this network first; None where it was not measured."""
+        names = self.networks or {self.model: next(iter(self.models), "")}
+        first = names.get(model)
+        if first not in self.models:
+            return None
+        return {name: self.models[name].model_dump() for name in sorted(self.models, key=lambda name: name != first)}
 
 
 def _comparison(root: str, models: list[str]) -> Comparison | None:
@@ -169,10 +179,8 @@ def _comparison(root: str, models: list[str]) -> Comparison | None:
     system, folder = filesystem(join(root, "evaluation"))
     try:
         found = _Evaluation.model_validate_json(system.cat_file(join(folder, "evaluation.json")))
-        if models != [found.model]:
-            return None
-        measures = {name: model.model_dump() for name, model in found.models.items()}
-        return Comparison(found.rows, measures, system.cat_file(join(folder, "evaluation.png")))
+        measures = found.of(models[0]) if len(models) == 1 else None
+        return Comparison(found.rows, measures, system.cat_file(join(folder, "evaluation.png"))) if measures else None
     except FileNotFoundError:
         return None
     except ValidationError as error:

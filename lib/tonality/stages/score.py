@@ -14,9 +14,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from tonality import tables
 from tonality.claims import Claim
 from tonality.faults import Fault, InputFault
-from tonality.locations import join
 from tonality.network.artifact import Artifact
-from tonality.network.storage import read as read_model
+from tonality.network.releases import Releases
 from tonality.record import Run
 from tonality.schema import DAY, SCORED, TONES, TWEETS
 from tonality.scoring.prepared import PreparedModel
@@ -43,7 +42,7 @@ smallest and largest text, which nobody looks for."""
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Score the asked days, but those that are as this model would score them, and publish them."""
     root, asked = settings.paths.root, settings.score
-    artifact = read_model(join(root, "model"))
+    artifact = Releases(root).read_current()
     model = prepared_for(spark, artifact, asked.precision, asked.device)
     tables.recover(spark, root)
     claim = Claim("scored", asked.since, asked.until)
