@@ -40,11 +40,15 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     model = prepared_for(spark, artifact, settings.score.precision, settings.score.device)
     network = _network(valid, model, settings.score.batch_rows)
     models = {NETWORK: _measure(network), **dict(_linear(train, valid, note.stems))}
-    write_files(join(root, "evaluation"), _files(models, artifact.fingerprint))
+    files = _files(models, artifact.fingerprint)
+    write_files(join(root, "evaluation"), files)
     record.note(
         model=artifact.fingerprint,
         precision=model.precision,
         models={name: model.content() for name, model in models.items()},
+        reads={"dataset": {"rows": sum(side.rows for side in note.rows.values())}},
+        writes={"evaluation": {"files": len(files)}},
+        counts={"models": len(models), "rows": models[NETWORK].metrics.rows},
     )
     return as_text(models)
 

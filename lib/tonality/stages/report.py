@@ -10,6 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 import tonality
 from tonality import tables
+from tonality.console import counted
 from tonality.documents import first_fault
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join, write_files
@@ -49,8 +50,16 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         picture=draw_png(dynamics, asked.title, _voters(asked)),
     )
     folder = join(root, "report")
-    write_files(folder, _files(survey))
-    record.note(days=len(dynamics), models=models, counts=_totals(dynamics), examples=len(survey.examples))
+    files = _files(survey)
+    write_files(folder, files)
+    record.note(
+        days=len(dynamics),
+        models=models,
+        examples=len(survey.examples),
+        reads={"scored": {"days": len(dynamics)}},
+        writes={"report": {"files": len(files), "bytes": sum(map(len, files.values()))}},
+        counts=_totals(dynamics),
+    )
     return _summary(survey, asked, join(folder, "index.html"))
 
 
@@ -201,5 +210,5 @@ def _summary(survey: Survey, asked: SurveySettings, page: str) -> str:
     toned = max(1, sum(totals[name] for name in dynamics_of.TONED))
     shares = ", ".join(f"{totals[name] / toned:.1%} {name}" for name in dynamics_of.TONED)
     votes = f", {toned:,} votes of authors" if asked.voting == "author" else ""
-    days = f"{totals['tweets']:,} tweets of {len(survey.dynamics):,} days{votes}"
+    days = f"{counted(totals['tweets'], 'tweet')} of {counted(len(survey.dynamics), 'day')}{votes}"
     return f"{survey.title}: {days}, {shares}\n{page}"
