@@ -156,7 +156,7 @@ def _add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("run", nargs="?", metavar="RUN", help="a run's id, or a part of it that no other has")
-    command.add_argument("--stage", choices=list(STAGES), help="runs of this stage alone")
+    command.add_argument("--stage", dest="of_stage", choices=list(STAGES), help="runs of this stage alone")
     command.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="runs that were asked for this day")
     command.add_argument("--part-of", metavar="ID", help="parts of that run of `pipeline`, or of that night")
     command.add_argument("--failed", action="store_true", help="runs that did not end well, and damaged records, alone")
@@ -195,7 +195,7 @@ def _count(text: str) -> int:
 def _show_runs(options: argparse.Namespace, settings: Settings) -> None:
     from tonality.stages import runs
 
-    wanted = Wanted(options.run, options.stage, options.day, options.part_of, options.failed, options.last)
+    wanted = Wanted(options.run, options.of_stage, options.day, options.part_of, options.failed, options.last)
     say(runs.run(settings, wanted, options.form), end="")
 
 

@@ -13,6 +13,9 @@ __all__ = ["as_json", "as_logfmt", "as_story", "as_table"]
 
 _HEAD: Final = ("started (UTC)", "run", "days", "read", "wrote", "counted", "took", "ended")
 _RIGHT: Final = {"took"}
+_GAP: Final = "  "
+_DISPENSABLE: Final = ("counted", "read", "wrote", "days")
+"""Columns in the order in which a narrow terminal does without them."""
 _LEAST_WIDTH: Final = 24
 """Characters of the last column, however narrow the terminal."""
 _COUNTED: Final = {"clean": ("filtered", "duplicates", "rejects", "damaged"), "pipeline": (), "sample": ("tweets",)}
@@ -33,18 +36,25 @@ _PLAIN: Final = re.compile(r"[^\s\"=]+")
 
 
 def as_table(runs: Sequence[PastRun], width: int | None) -> str:
-    """A line for each run, in columns, cut to the width of a terminal; no line where there are no runs."""
+    """A line for each run, in columns, of which a narrow terminal shows fewer; no line where there are no runs."""
     if not runs:
         return ""
     rows = [_HEAD, *map(_row, runs)]
-    kept = [n for n, title in enumerate(_HEAD) if title in ("run", "ended") or any(row[n] for row in rows[1:])]
-    widths = {n: max(len(row[n]) for row in rows) for n in kept}
-    lines = []
-    for row in rows:
-        cells = [row[n].rjust(widths[n]) if _HEAD[n] in _RIGHT else row[n].ljust(widths[n]) for n in kept[:-1]]
-        before = "".join(f"{cell}  " for cell in cells)
-        lines.append(before + (_cut(row[-1], max(_LEAST_WIDTH, width - len(before))) if width else row[-1]))
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    widths = {n: max(len(row[n]) for row in rows) for n in range(len(_HEAD) - 1) if any(row[n] for row in rows[1:])}
+    for title in _DISPENSABLE:
+        if width and _total(widths) + _LEAST_WIDTH > width:
+            widths.pop(_HEAD.index(title), None)
+    last = max(_LEAST_WIDTH, width - _total(widths)) if width else None
+    return "".join(f"{_line(row, widths, last)}\n" for row in rows)
+
+
+def _total(widths: Mapping[int, int]) -> int:
+    return sum(width + len(_GAP) for width in widths.values())
+
+
+def _line(row: Sequence[str], widths: Mapping[int, int], last: int | None) -> str:
+    cells = [row[n].rjust(width) if _HEAD[n] in _RIGHT else row[n].ljust(width) for n, width in widths.items()]
+    return _GAP.join([*cells, _cut(row[-1], last) if last else row[-1]]).rstrip()
 
 
 def _row(run: PastRun) -> tuple[str, ...]:
@@ -152,7 +162,7 @@ def _story(run: PastRun) -> Iterator[tuple[str, str]]:
         yield from _lines(title, (f"{kind}: {_amounts(about)}" for kind, about in run.table(name).items()))
     yield from _lines("counted", _aligned(run.table("counts")))
     yield from _lines(
-        "took", (f"{_duration(seconds):>10} {name}" for name, seconds in _numbers(run, "seconds_by_stage"))
+        "stages", (f"{_duration(seconds):>10} {name}" for name, seconds in _numbers(run, "seconds_by_stage"))
     )
     others = {name: value for name, value in record.items() if name not in _TOLD}
     yield from _lines("noted", (f"{name} = {_json(value)}" for name, value in others.items()))
