@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +49,14 @@ def tasks(executors: str, run: str, event: str) -> list[tuple[int, int]]:
     return [(int(line[3]), int(line[4] or 0)) for line in found if line and line[1] == event]
 
 
+def structured(executors: str) -> Iterator[dict[str, Any]]:
+    """Java's lines, but those that a Python worker's line has come into."""
+    for line in executors.splitlines():
+        with suppress(ValueError):
+            if isinstance(found := json.loads(line), dict):
+                yield found
+
+
 def test_driver_record_executors_and_python_workers_name_one_run(cluster: Cluster, root: Path) -> None:
     logged = f"{FAST_JAVA} -Dlog4j2.configurationFile=file:{LOG4J}"
     record, _, executors = submitted(cluster, root, "clean", executor_extraJavaOptions=logged)
@@ -62,8 +72,7 @@ def test_driver_record_executors_and_python_workers_name_one_run(cluster: Cluste
 
 def test_structured_logging_has_the_same_id_and_scoring_tells_its_rows(cluster: Cluster, root: Path) -> None:
     record, said, executors = submitted(cluster, root, "score", log_structuredLogging_enabled="true")
-    lines = [json.loads(line) for line in executors.splitlines() if line.startswith("{")]
-    runs = {line["context"]["mdc.run"] for line in lines if "mdc.run" in line.get("context", {})}
+    runs = {line["context"]["mdc.run"] for line in structured(executors) if "mdc.run" in line.get("context", {})}
     assert runs == {record["run"]}
     assert sum(rows for _, rows in tasks(executors, record["run"], "ends")) == sum(record["counts"].values()) > 2900
     assert SECRET not in said + executors + json.dumps(record)
