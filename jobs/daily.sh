@@ -81,8 +81,10 @@ stop() { # NAME NUMBER: what a signal does
     exit $((128 + $2))
 }
 
-await() { # COMMAND...: run it so that a signal ends it, and is not kept waiting by it
-    "$@" &
+await() { # FILE COMMAND...: run it, what it says added to the file, so that a signal need not wait for its end
+    local file=$1
+    shift
+    "$@" >>"$file" 2>&1 &
     child=$!
     wait "$child"
     local status=$?
@@ -95,9 +97,9 @@ run() { # STAGE OPTION...
     shift
     echo "== $(date -u +%FT%TZ) $stage" >>"$log"
     if ((${#submit[@]})); then
-        await "${submit[@]}" "$jobs/$stage.py" "$@" >>"$log" 2>&1
+        await "$log" "${submit[@]}" "$jobs/$stage.py" "$@"
     else
-        await "${tonality[@]}" "$stage" "$@" >>"$log" 2>&1
+        await "$log" "${tonality[@]}" "$stage" "$@"
     fi
 }
 
@@ -185,7 +187,7 @@ if ! mkdir -p "$logs" || ! : >>"$logs/daily.lock"; then
     fail "$logs cannot be written: name another folder with TONALITY_LOGS"
 fi
 exec 9>>"$logs/daily.lock"
-if ! await flock -w "$wait" 9; then
+if ! await /dev/null flock -w "$wait" 9; then
     tell locked "lock=$logs/daily.lock"
     exit 75
 fi
