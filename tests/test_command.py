@@ -370,3 +370,85 @@ def test_only_a_stage_that_can_plan_knows_the_option(stage, capsys):
     if stage != "clean":
         with pytest.raises(SystemExit, match=r"^2$"):
             main([stage, "--plan"])
+
+
+# The list of runs
+
+
+@pytest.fixture
+def runs(root, no_spark, capsys):
+    """What the command says of the runs under the root: its exit status, stdout and stderr."""
+
+    def listed(*arguments):
+        status = main(["runs", *arguments, "--set", f"paths.root={root}"])
+        return status, *capsys.readouterr()
+
+    return listed
+
+
+def test_runs_are_listed_the_newest_last_with_how_they_ended(invent, root, runs, capsys):
+    def count(settings, record):
+        record.note(reads={"archive": {"records": 1200}}, writes={"tweets": {"rows": 1100}})
+        return "done"
+
+    invent(count)
+    invent(fail(InputFault("no file found")))
+    capsys.readouterr()
+    status, said, told = runs()
+    head, *lines = said.splitlines()
+    assert (status, told) == (0, "")
+    assert head.split() == ["started", "(UTC)", "run", "read", "wrote", "took", "ended"]
+    assert {line.rsplit("  ", 1)[1] for line in lines} == {"done", "failed: no file found"}
+    assert any("archive 1,200  tweets 1,100" in line for line in lines)
+    assert len(runs("--failed")[1].splitlines()) == 2
+    assert [json.loads(line)["stage"] for line in runs("--json")[1].splitlines()] == ["invented"] * 2
+    assert " state=failed " in runs("--logfmt", "--failed")[1]
+
+
+def test_one_run_is_told_whole(invent, root, runs, capsys):
+    invent(lambda settings, record: "done", arguments=["--set", "train.epochs=7"])
+    capsys.readouterr()
+    [record] = records(root)
+    status, said, _ = runs(record["run"][-9:])
+    assert status == 0
+    assert said.startswith(f"{record['run']}\n")
+    assert "train.epochs = 7" in said
+    assert runs("nobody's")[0] == 2
+
+
+def test_where_no_run_is_of_that_kind_it_is_said_and_is_no_fault(invent, runs, capsys):
+    invent(lambda *_: "done")
+    capsys.readouterr()
+    assert runs("--failed") == (0, "", "no run is of that kind\n")
+    assert runs("--stage", "clean", "--json") == (0, "", "no run is of that kind\n")
+
+
+def test_without_any_record_it_is_a_fault_of_the_input_and_nothing_is_written(root, runs):
+    status, said, told = runs()
+    assert (status, said) == (3, "")
+    assert told.startswith(f"tonality runs: no run has left a record in {root}/runs: nothing at {root}")
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--day", "10.12.2015"], ["--last", "0"], ["--last", "few"], ["--stage", "runs"], ["--json", "--logfmt"]],
+)
+def test_a_list_that_cannot_be_meant_exits_2(arguments, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["runs", *arguments])
+    assert "usage: tonality runs" in capsys.readouterr().err
+
+
+def test_the_command_is_a_module_too_and_lists_runs_without_spark_and_torch(root, invent, capsys):
+    invent(lambda *_: "done")
+    code = (
+        "import runpy, sys; sys.argv[0] = 'tonality';"
+        "sys.modules.update(dict.fromkeys(('pyspark', 'py4j', 'torch')));"  # importing one of these would raise
+        "runpy.run_module('tonality', run_name='__main__', alter_sys=True)"
+    )
+    for command in ([sys.executable, "-m", "tonality"], [sys.executable, "-c", code]):
+        listed = [*command, "runs", "--json", "--set", f"paths.root={root}"]
+        done = subprocess.run(listed, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["stage"] == "invented"

@@ -5,7 +5,7 @@ the summary that people read. It may have `check(settings)`, which raises Settin
 stage needs: the command asks before it starts anything. It may have `plan(settings)`, which returns what people read of
 a run that is yet to be, and neither writes nor needs a session.
 
-`score_text` joins the rooms too, for the command of that name, which is no stage: it reads no table and writes none.
+`score_text` and `runs` join the rooms too, for the commands of these names, which are no stages: they write no table.
 """
 
 from dataclasses import dataclass
