@@ -104,16 +104,16 @@ run() { # STAGE OPTION...
 }
 
 clean_and_score() { # DAY OPTION...
-    local day=$1
+    local one=$1
     shift
-    run clean "$@" --set "archive.since=$day" --set "archive.until=$day" &&
-        run score "$@" --set "score.since=$day" --set "score.until=$day"
+    run clean "$@" --set "archive.since=$one" --set "archive.until=$one" &&
+        run score "$@" --set "score.since=$one" --set "score.until=$one"
 }
 
 records() { # DAY OPTION...: the records of that day alone, a line each, the newest last
-    local day=$1
+    local one=$1
     shift
-    "${tonality[@]}" runs --logfmt --day "$day" "$@" 2>>"$log" | grep " state=done .* since=$day until=$day "
+    "${tonality[@]}" runs --logfmt --day "$one" "$@" 2>>"$log" | grep " state=done .* since=$one until=$one "
 }
 
 number() { # LINE NAME: the number of that name in a record, or nothing
