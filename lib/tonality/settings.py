@@ -89,6 +89,9 @@ class SparkSettings(Section):
     """The driver's heap, as Java writes it: 4g."""
     progress: bool = True
     """Whether Spark's progress bar shows on a terminal."""
+    task_lines: Literal["auto", "on", "off"] = "auto"
+    """Whether the tasks that read an archive or score write a line to their executor's log when they begin and when
+    they end, spark-submit or not. auto: on a cluster."""
 
 
 class Columns(Section):

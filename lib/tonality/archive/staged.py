@@ -16,6 +16,7 @@ from tonality.archive.pieces import Piece
 from tonality.archive.request import ReadRequest
 from tonality.archive.topic import TopicFilter
 from tonality.locations import filesystem
+from tonality.redaction import redacted
 from tonality.schema import STAGED
 from tonality.text.cleaning import Cleaner
 from tonality.text.escapes import in_utf8
@@ -83,7 +84,7 @@ class _Pass:
     def read(self, piece: Piece, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """The batches that fill up while a piece is read."""
         for entry, opened in enumerate(open_piece(piece, file, self._request)):
-            account = _Account(in_utf8(opened.name), damage=opened.damage, skipped=in_utf8(opened.skipped))
+            account = _Account(redacted(in_utf8(opened.name)), damage=opened.damage, skipped=in_utf8(opened.skipped))
             account.piece, account.entry = piece.number, entry
             if opened.records:
                 yield from self._take(opened.records, account)

@@ -5,8 +5,8 @@ the summary that people read. It may have `check(settings)`, which raises Settin
 stage needs: the command asks before it starts anything. It may have `plan(settings)`, which returns what people read of
 a run that is yet to be, and neither writes nor needs a session.
 
-`score_text` and `models` join the rooms too, for the commands of their names, which are no stages: they read no table
-and write none.
+`score_text`, `models` and `runs` join the rooms too, for the commands of these names, which are no stages: they write
+no table.
 """
 
 from dataclasses import dataclass

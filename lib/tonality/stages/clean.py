@@ -77,7 +77,15 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         _refuse_nothing(totals, reasons, damage, window)
         _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), days, window)
         publication.commit()
-    record.note(files=len(files), bytes=sum(file.bytes for file in files), counts=totals, reasons=reasons)
+    size = {"files": len(files), "bytes": sum(file.bytes for file in files)}
+    record.note(
+        **size,
+        days=len(days),
+        reads={"archive": {**size, "records": totals["lines"]}},
+        writes={"tweets": {"rows": totals["tweets"]}, "rejects": {"rows": totals["rejects"]}},
+        counts=totals,
+        reasons=reasons,
+    )
     summary = _summary(totals, reasons, damage, len(files), window)
     if archive.strict:
         _refuse_loss(totals, summary)

@@ -50,7 +50,13 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         note = _note(stems, counts, dropped, settings, rules)
         publication.note("dataset", note.model_dump(mode="json"))
         publication.commit()
-    record.note(**note.model_dump(include={"vocabulary", "stems", "rows", "dropped"}))
+    written = {side: count.rows for side, count in counts.items()}
+    record.note(
+        **note.model_dump(include={"vocabulary", "stems", "rows", "dropped"}),
+        reads={"labelled tweets": {"rows": sum(written.values()) + sum(dropped.values())}},
+        writes={"vocabulary": {"rows": len(stems)}, "dataset": {"rows": sum(written.values())}},
+        counts={**written, **dropped},
+    )
     return _summary(counts, dropped, len(stems))
 
 

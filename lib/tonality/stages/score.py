@@ -13,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
 from tonality.claims import Claim
+from tonality.console import counted
 from tonality.faults import Fault, InputFault
 from tonality.network.artifact import Artifact
 from tonality.network.releases import Releases
@@ -64,6 +65,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         device=model.device,
         days=len(days),
         days_as_they_were=len(origins) - len(days),
+        reads={"tweets": {"rows": sum(counts.values()), "days": len(days)}},
+        writes={"scored": {"rows": sum(counts.values()), "days": len(days)}},
         counts=counts,
     )
     return _summary(counts, len(days), len(origins) - len(days), artifact.fingerprint)
@@ -157,6 +160,6 @@ def _verify(scored: int, tweets: int) -> None:
 
 
 def _summary(counts: dict[str, int], days: int, as_they_were: int, model: str) -> str:
-    rest = f"; {as_they_were:,} days were scored by it already" if as_they_were else ""
-    lines = [f"{sum(counts.values()):,} tweets of {days:,} days scored by model {model}{rest}:"]
+    rest = f"; {counted(as_they_were, 'day')} scored by it already" if as_they_were else ""
+    lines = [f"{counted(sum(counts.values()), 'tweet')} of {counted(days, 'day')} scored by model {model}{rest}:"]
     return "\n".join([*lines, *(f"  {count:>12,} {name}" for name, count in counts.items())])
