@@ -73,7 +73,9 @@ def test_code_that_reads_data_is_not_refused() -> None:
 
 def test_no_line_is_excused_from_it_but_those_named_here() -> None:
     files = [file for folder in ("lib", "jobs") for file in (REPOSITORY / folder).rglob("*.py")]
-    lines = [(file.relative_to(REPOSITORY).as_posix(), line) for file in files for line in file.read_text().splitlines()]
+    lines = [
+        (file.relative_to(REPOSITORY).as_posix(), line) for file in files for line in file.read_text().splitlines()
+    ]
     excused = [(place, re.findall(r"\b(?:S\d+|TID251)\b", line), line) for place, line in lines if "noqa" in line]
     assert {(place, rule) for place, rules, _ in excused for rule in rules} == EXCUSED
     assert not [line for _, _, line in excused if not re.search(r"# noqa: [A-Z]+\d+", line)]
