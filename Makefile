@@ -96,14 +96,20 @@ $(OLDEST)/.installed: pyproject.toml conf/oldest.txt
 	PIP_CONSTRAINT=$(CURDIR)/conf/oldest.txt $(OLDEST)/bin/python -m pip install --quiet --no-deps petastorm
 	@touch $@
 
-# Where versions differ: Spark, Arrow, Petastorm, settings, containers, pages. All stages run, in jobs/test_end_to_end.py.
-OLDEST_TESTS := tests/jobs/test_end_to_end.py tests/test_tables.py tests/test_config.py tests/scoring/test_udf.py \
-	tests/stages/test_clean.py tests/reader/test_modern_arrow.py tests/reader/test_loader.py \
-	tests/archive/test_parquet_tables.py tests/archive/test_compression.py tests/survey/test_page.py tests/text
+# Where versions differ: Spark, Arrow, Petastorm, settings, containers, pages. Before them every stage runs.
+OLDEST_TESTS := tests/test_tables.py tests/test_config.py tests/scoring/test_udf.py tests/reader/test_modern_arrow.py \
+	tests/reader/test_loader.py tests/archive/test_parquet_tables.py tests/survey/test_page.py tests/text
+OLDEST_RUN := --config conf/sample.toml --set sample.tweets=5000 --set sample.labelled=6000 --set spark.memory=1g \
+	$(foreach key,archive corpus,--set paths.$(key)=build/oldest/sample/$(key)) --set paths.root=build/oldest
 
+test-oldest: export PATH := $(CURDIR)/$(OLDEST)/bin:$(PATH)
+test-oldest: export PYSPARK_PYTHON := $(CURDIR)/$(OLDEST)/bin/python
+test-oldest: export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
 test-oldest: java $(OLDEST)/.installed ## every stage and some tests with the oldest versions that pyproject.toml allows
-	PATH="$(CURDIR)/$(OLDEST)/bin:$$PATH" PYSPARK_PYTHON=$(CURDIR)/$(OLDEST)/bin/python \
-		PYSPARK_DRIVER_PYTHON=$(CURDIR)/$(OLDEST)/bin/python $(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
+	@rm -rf build/oldest
+	$(OLDEST)/bin/tonality sample $(OLDEST_RUN)
+	$(OLDEST)/bin/tonality pipeline $(OLDEST_RUN)
+	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
 
 kill-test: setup ## twenty kills at random moments, recovered from each
 	TONALITY_KILLS=20 $(BIN)/python -m pytest -s tests/jobs/test_kill.py
