@@ -80,7 +80,8 @@ def open_parquet(file: BinaryIO, request: ReadRequest, first: int = 0, end: int 
     """The records of a Parquet table, or of its row groups from the first up to the end."""
     if request.format != "table":
         return _Unreadable('a Parquet table: set archive.format = "table" and archive.columns')
-    return ParquetRecords(file, _columns(request), range(first, sys.maxsize if end is None else end))
+    groups = range(first, sys.maxsize if end is None else end)
+    return ParquetRecords(file, _columns(request), request.max_record, request.max_expansion, groups)
 
 
 class _Unreadable:
