@@ -9,6 +9,9 @@ _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 DAY: Final = "day"
 WINDOW: Final = "window"
 
+ORIGIN_NOTE: Final = "_origin.json"
+"""The note in a scored day's folder of what it was made from; its underscore hides it from readers of tables."""
+
 _READ_FIELDS: Final = [
     pa.field("tweet_id", pa.int64()),
     pa.field("created_at", _TIMESTAMP),

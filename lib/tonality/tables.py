@@ -306,6 +306,14 @@ class Publication:
         read = self._spark.read.schema(from_arrow_schema(schema))
         return {part: read.parquet(self._folders.url(join(staged, part))) for part in files}
 
+    def copy_notes(self, table: str, column: str, values: Iterable[str], besides: str = "") -> None:
+        """Put into partitions that were staged what was noted in those that they replace, but for one kind of note."""
+        for value in values:
+            part = join(table, f"{column}={value}")
+            for name in self._folders.names(part):
+                if name.startswith("_") and name.endswith(".json") and name != besides:
+                    self._folders.write_text(join(self._staging, part, name), self._folders.read_text(join(part, name)))
+
     def versions(self, table: str, column: str, values: Sequence[str]) -> dict[str, str]:
         """What `versions` will say of partitions that were staged, once they are published."""
         return versions(self._spark, self._folders.root, join(self._staging, table), column, values)
