@@ -197,8 +197,9 @@ def _reports(spark: SparkSession, root: str, entries: DataFrame, removed: Iterab
 
 
 def _shows(examples: Sequence[Example], entries: DataFrame, removed: Iterable[DataFrame]) -> bool:
-    authors = sorted({example.author.lower() for example in examples if example.author})
-    if not entries.where(_among("author", authors)).isEmpty():
+    authors = [(example.author.lower(),) for example in examples if example.author]
+    shown = entries.sparkSession.createDataFrame(authors, "author string")  # a failing plan would tell literal names
+    if not entries.join(shown, on="author", how="left_semi").isEmpty():
         return True
     times = sorted({example.created_at for example in examples})
     second = F.date_format("created_at", "yyyy-MM-dd'T'HH:mm:ss'Z'").alias("second")
