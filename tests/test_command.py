@@ -366,7 +366,7 @@ def test_only_a_stage_that_can_plan_knows_the_option(stage, capsys):
     for ask in (lambda: main([stage, "--help"]), lambda: run_job(stage, ["--help"])):
         with pytest.raises(SystemExit, match=r"^0$"):
             ask()
-        assert ("--plan" in capsys.readouterr().out) == (stage == "clean")
+        assert ("--plan" in capsys.readouterr().out) == (stage in ("clean", "forget"))
     if stage != "clean":
         with pytest.raises(SystemExit, match=r"^2$"):
             main([stage, "--plan"])

@@ -127,7 +127,7 @@ def _add_options(parser: argparse.ArgumentParser, stage: Stage) -> None:
         parser.add_argument(
             "--plan",
             action="store_true",
-            help="say what would be read and how long it would take; write nothing",
+            help="say what a run would meet and do; write nothing",
         )
     _add_settings(parser)
 

@@ -58,7 +58,7 @@ def open_records(stream: Stream, request: ReadRequest) -> Records:
         return _Unreadable("a Parquet table inside a container: unpack it")
     lines = Lines(stream.blocks(), request.max_record)
     if form == "csv":
-        return CsvRecords(lines, Layout(_columns(request), request.delimiter))
+        return CsvRecords(lines, Layout(_columns(request), request.delimiter, shows_header=not request.privacy.hides))
     table = _known(_first_line(start), request)
     return table.records(lines) if table else _Unreadable(f"no header of {request.format} in its first line")
 

@@ -18,7 +18,7 @@ from tonality.faults import Fault, InputFault
 from tonality.network.artifact import Artifact
 from tonality.network.releases import Releases
 from tonality.record import Run
-from tonality.schema import DAY, SCORED, TONES, TWEETS
+from tonality.schema import DAY, ORIGIN_NOTE, SCORED, TONES, TWEETS
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.tone import tone
 from tonality.scoring.udf import prepared_for, scoring_udf
@@ -28,8 +28,6 @@ from tonality.settings import ScoreSettings, Settings
 _OTHER_RULES: Final = (
     "The model's rules are wanted: run `clean` again with them in [text], or `prepare` and `train` with those found."
 )
-_ORIGIN: Final = "_origin.json"
-"""The note in a scored day's folder of what it was made from; its underscore hides it from readers of tables."""
 _TASKS_PER_CORE: Final = 4
 _WRITING: Final = {
     "parquet.block.size": str(2**25),
@@ -54,7 +52,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
         written = publication.stage("scored", scored, SCORED, DAY, days, _WRITING)
         for day in days:
-            publication.note_partition("scored", DAY, day, _ORIGIN, {**origins[day], "run": record.id})
+            publication.note_partition("scored", DAY, day, ORIGIN_NOTE, {**origins[day], "run": record.id})
         publication.remove_others("scored", DAY, _without_tweets(spark, settings))
         counts = _count(written)
         _verify(sum(counts.values()), tweets.count())
@@ -110,7 +108,7 @@ def _not_scored(spark: SparkSession, settings: Settings, origins: Mapping[str, M
     """
     asked = settings.score
     either = {name for name in ("precision", "device") if getattr(asked, name) == "auto"}
-    notes = tables.partition_notes(spark, settings.paths.root, "scored", DAY, list(origins), _ORIGIN)
+    notes = tables.partition_notes(spark, settings.paths.root, "scored", DAY, list(origins), ORIGIN_NOTE)
 
     def is_new(day: str, origin: Mapping[str, Any]) -> bool:
         return any(notes[day].get(name) != origin[name] for name in origin.keys() - either)
