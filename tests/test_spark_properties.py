@@ -9,7 +9,7 @@ from pyspark.errors import IllegalArgumentException
 from tonality.config import conf_directory
 
 FOLDER = conf_directory() / "spark"
-FILES = [file for file in sorted(FOLDER.glob("*.properties")) if file.stem != "log4j2"]
+FILES = [file for file in sorted(FOLDER.glob("*.properties")) if not file.stem.endswith("log4j2")]
 REGISTRIES = (
     "org.apache.spark.internal.config.package$",
     "org.apache.spark.internal.config.Python$",

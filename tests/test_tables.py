@@ -190,7 +190,7 @@ def test_a_publication_that_was_not_committed_leaves_nothing(spark, root):
 
 
 def test_a_publication_cleans_up_after_itself(spark, root):
-    assert names(root) == ["_journal", "_lock", "_staging", "notes"]
+    assert names(root) == ["_claims", "_journal", "_lock", "_staging", "notes"]
     assert names(root / "_staging") == names(root / "_journal") == []
 
 
