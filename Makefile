@@ -92,7 +92,7 @@ test: setup lint ## lint, then every test
 
 $(OLDEST)/.installed: pyproject.toml conf/oldest.txt
 	@$(PYTHON) -m venv $(OLDEST)
-	PIP_CONSTRAINT=$(CURDIR)/conf/oldest.txt $(OLDEST)/bin/python -m pip install --quiet --editable . pytest
+	PIP_CONSTRAINT=$(CURDIR)/conf/oldest.txt $(OLDEST)/bin/python -m pip install --quiet --editable . pytest hypothesis
 	PIP_CONSTRAINT=$(CURDIR)/conf/oldest.txt $(OLDEST)/bin/python -m pip install --quiet --no-deps petastorm
 	@touch $@
 
