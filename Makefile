@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 KERAS := .venv-keras
+AIRFLOW := .venv-airflow
 PACKAGE := dist/tonality.pex
 
 # spark-submit takes python3 from PATH for the driver, and its workers take PYSPARK_PYTHON.
@@ -15,8 +16,8 @@ export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java chromium data run package test kill-test fuzz test-browser test-cluster lint format bench \
-	bench-scoring bench-keras clean always
+.PHONY: help setup java chromium data run package test kill-test fuzz test-browser test-cluster test-airflow lint format \
+	bench bench-scoring bench-keras clean always
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -82,7 +83,7 @@ $(PACKAGE): $(VENV)/.package build/with $(shell find lib conf -type f ! -name '*
 
 package: setup $(PACKAGE) ## all that a cluster's nodes need, in dist/; WITH="s3fs" adds packages
 	@rm -rf dist/jobs dist/conf
-	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt
+	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/jobs/dags/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt dist/conf/airflow.txt
 	@du -sh dist
 
 test: setup lint ## lint, then every test
@@ -99,6 +100,14 @@ test-browser: setup $(VENV)/.browser chromium ## the report in a real Chromium, 
 
 test-cluster: package ## the scoring job on a Spark cluster of this machine: packaged, killed, on resources
 	$(BIN)/python -m pytest -m cluster tests/cluster
+
+$(AIRFLOW)/.installed: conf/airflow.txt
+	@$(PYTHON) -m venv $(AIRFLOW)
+	$(AIRFLOW)/bin/python -m pip install --quiet --no-deps --requirement conf/airflow.txt
+	@touch $@
+
+test-airflow: setup $(AIRFLOW)/.installed ## the DAGs under a live Airflow 3: trained, a week backfilled, one day of it killed
+	$(BIN)/python -m pytest -m airflow tests/airflow
 
 lint: $(INSTALLED) ## check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -136,5 +145,5 @@ bench-keras: data setup $(KERAS)/.installed ## measure training beside the 2016 
 	$(BIN)/python tests/benchmarks/training.py --data "$(DATA)" --keras $(KERAS)/bin/python \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json "$(JSON)")
 
-clean: ## remove .venv, .venv-keras, build/, dist/ and out/
-	rm -rf $(VENV) $(KERAS) build dist out
+clean: ## remove .venv, .venv-keras, .venv-airflow, build/, dist/ and out/
+	rm -rf $(VENV) $(KERAS) $(AIRFLOW) build dist out
