@@ -8,14 +8,24 @@ import pytest
 from fsspec.registry import known_implementations
 
 from tonality.faults import InputFault, SettingsFault
-from tonality.locations import expand, filesystem, fsspec_url, hadoop_url, join, replace_file, what_is_missing
+from tonality.locations import (
+    expand,
+    filesystem,
+    fsspec_url,
+    hadoop_url,
+    join,
+    replace_file,
+    what_is_missing,
+    write_files,
+)
 
 
 @pytest.fixture
 def bucket():
     system = fsspec.filesystem("memory")
     yield system
-    system.rm("/bucket", recursive=True)
+    if system.exists("/bucket"):
+        system.rm("/bucket", recursive=True)
 
 
 def names(found: dict[str, int]) -> list[str]:
@@ -211,3 +221,16 @@ def test_a_file_in_an_object_store_is_replaced_too(bucket):
     replace_file("memory://bucket/replaced", b"one")
     replace_file("memory://bucket/replaced", b"two")
     assert bucket.cat_file("/bucket/replaced") == b"two"
+
+
+@pytest.mark.parametrize("folder", ["report", "memory://bucket/report"])
+def test_a_reader_of_files_that_are_written_anew_finds_each_of_them_whole(bucket, tmp_path, folder, monkeypatch):
+    """A page that a web server shows while the next one is written."""
+    monkeypatch.chdir(tmp_path)
+    write_files(folder, {"index.html": b"one", "dynamics.csv": b"1"})
+    system, path = filesystem(folder)
+    with system.open(join(path, "index.html")) as page:
+        write_files(folder, {"index.html": b"two", "dynamics.csv": b"2"})
+        assert page.read() == b"one"
+    found = {file.rsplit("/", 1)[1]: system.cat_file(file) for file in system.ls(path, detail=False)}
+    assert found == {"index.html": b"two", "dynamics.csv": b"2"}

@@ -47,7 +47,7 @@ Folders.exchange = until_killed(Folders.exchange)
 with spark_session("killed", SparkSettings(master="local[1]", memory="1g")) as spark:
     rows = [("new 10", date(2015, 12, 10)), ("new 11", date(2015, 12, 11))]
     frame = spark.createDataFrame(rows, "text string, day date")
-    with tables.publication(spark, uncommitted, "killed") as first, tables.publication(spark, committed, "killed") as second:
+    with tables.publication(spark, uncommitted, "killed", []) as first, tables.publication(spark, committed, "killed", []) as second:
         first.stage("notes", frame, schema, "day")
         second.stage("notes", frame, schema, "day")
         second.commit()
@@ -66,7 +66,7 @@ def notes(spark, **days):
 
 
 def publish(spark, root, run, asked=(), covered=lambda day: False, **days):
-    with publication(spark, str(root), run) as pending:
+    with publication(spark, str(root), run, []) as pending:
         pending.stage("notes", notes(spark, **days), NOTES, DAY, asked)
         pending.remove_others("notes", DAY, covered)
         pending.commit()
@@ -116,7 +116,7 @@ def test_a_day_without_rows_is_published_empty(spark, root):
 
 
 def test_files_that_tasks_wrote_become_days_and_what_nobody_vouched_for_does_not(spark, root):
-    with publication(spark, str(root), "second") as pending:
+    with publication(spark, str(root), "second", []) as pending:
         pending.make_scratch("written")
         (scratch,) = (root / "_staging").glob("second/scratch/written")
         for name in ("a", "b", "c", "given-up"):
@@ -135,7 +135,7 @@ def test_files_that_tasks_wrote_become_days_and_what_nobody_vouched_for_does_not
 
 
 def test_no_files_at_all_are_days_without_rows(spark, root):
-    with publication(spark, str(root), "second") as pending:
+    with publication(spark, str(root), "second", []) as pending:
         pending.make_scratch("written")
         assert pending.adopt("notes", "written", {}, NOTES).count() == 0
         pending.commit()
@@ -153,7 +153,7 @@ def test_a_table_whose_last_day_was_taken_away_is_empty_not_missing(spark, root)
 
 
 def test_several_tables_appear_together_and_nothing_before(spark, root):
-    with publication(spark, str(root), "second") as pending:
+    with publication(spark, str(root), "second", []) as pending:
         as_written = pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
         words = pending.replace("words", {"": spark.createDataFrame([("a",)], "word string")}, WORDS)[""]
         assert [row.text for row in as_written.collect()] == ["new"]
@@ -168,7 +168,7 @@ def test_several_tables_appear_together_and_nothing_before(spark, root):
 
 def test_a_replaced_table_keeps_no_part_of_the_former(spark, tmp_path):
     for run, parts in (("first", ("a", "b")), ("second", ("b", "c"))):
-        with publication(spark, str(tmp_path), run) as pending:
+        with publication(spark, str(tmp_path), run, []) as pending:
             frames = {
                 part: spark.createDataFrame([(f"{part} {n}",) for n in range(5)], "word string") for part in parts
             }
@@ -181,7 +181,7 @@ def test_a_replaced_table_keeps_no_part_of_the_former(spark, tmp_path):
 
 
 def test_a_publication_that_was_not_committed_leaves_nothing(spark, root):
-    with pytest.raises(KeyError), publication(spark, str(root), "second") as pending:
+    with pytest.raises(KeyError), publication(spark, str(root), "second", []) as pending:
         pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
         spark.range(3).write.parquet(pending.scratch("pass"))
         raise KeyError
@@ -391,7 +391,7 @@ def test_an_object_stores_half_copied_day_is_replaced_by_the_whole_one(spark, ro
 
 
 def test_the_files_of_a_living_run_are_not_cleared(spark, root):
-    with publication(spark, str(root), "living") as pending:
+    with publication(spark, str(root), "living", []) as pending:
         pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
         recover(spark, str(root))
         publish(spark, root, "other", **{"2015-12-11": ["other"]})

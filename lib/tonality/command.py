@@ -13,7 +13,7 @@ from tonality import __version__
 from tonality.archive.texts import FORMS, TEXT
 from tonality.config import load
 from tonality.console import say
-from tonality.faults import Fault, ask_all
+from tonality.faults import Fault, SettingsFault, ask_all
 from tonality.mishaps import explained
 from tonality.record import Run
 from tonality.settings import Settings
@@ -51,6 +51,25 @@ too many fields, no such column) ends it with exit status 3 and the number of th
 line, once all before it are written. stderr has a summary.
 """
 
+_MODELS: Final = "models"
+_MODELS_SUMMARY: Final = "List the trained models, and say which of them scores."
+_MODELS_DESCRIPTION: Final = """\
+Models stand side by side in models/ under paths.root, each in a folder that is
+named by its content; models/current.json says which of them scores.
+
+  list             every model, oldest first, and how well it reads (the default)
+  use MODEL        let this one score from now on; the first letters will do
+  rollback         let the one score that did before the current one
+  add FOLDER       take a model over from another place; it scores from now on
+                   where none does yet
+  remove MODEL     delete one that is not the current one
+
+Days that were scored by another model keep its scores until `score` is run for
+them; every scored row names its model.
+"""
+_MODEL_ACTIONS: Final = {"use": "a model", "rollback": "", "add": "a folder", "remove": "a model"}
+"""What each action but the listing is about."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The `tonality` command: its exit status."""
@@ -61,9 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(stage.name, help=stage.summary, description=_describe(stage), epilog=_EPILOG)
         _add_options(command, stage)
     _add_score_text(commands)
+    _add_models(commands)
     options = parser.parse_args(arguments)
     if options.stage == _SCORE_TEXT:
         return _obey(_SCORE_TEXT, options, (), partial(_score_text, options))
+    if options.stage == _MODELS:
+        return _obey(_MODELS, options, (), partial(_models, options))
     return _execute(STAGES[options.stage], options)
 
 
@@ -115,7 +137,7 @@ def _add_score_text(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         metavar="FILE",
         help="a file or URL, plain or compressed (gzip, bzip2, Zstandard); - or none: stdin, plain",
     )
-    command.add_argument("--model", metavar="DIR", help="the model's folder; by default model/ under paths.root")
+    command.add_argument("--model", metavar="DIR", help="the model's folder; by default the current one")
     command.add_argument(
         "--format",
         choices=FORMS,
@@ -130,6 +152,33 @@ def _score_text(options: argparse.Namespace, settings: Settings) -> None:
 
     if summary := score_text.run(settings, options.file, options.format, options.text, options.model):
         print(summary, file=sys.stderr)  # noqa: T201 - stdout has the texts
+
+
+def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        _MODELS,
+        help=_MODELS_SUMMARY,
+        description=f"{_MODELS_SUMMARY}\n{_MODELS_DESCRIPTION}",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("action", nargs="?", choices=("list", *_MODEL_ACTIONS), default="list")
+    command.add_argument("model", nargs="?", metavar="MODEL", help="a model's name or its beginning; for add, a folder")
+    _add_settings(command)
+
+
+def _models(options: argparse.Namespace, settings: Settings) -> None:
+    from tonality.stages import models
+
+    wanted = _MODEL_ACTIONS.get(options.action)
+    if bool(wanted) != bool(options.model):
+        found = f"found {options.model!r}" if options.model else "found none"
+        raise SettingsFault(f"`models {options.action}` takes {wanted or 'no name'}: {found}")
+    acts = {"use": models.use, "add": models.add, "remove": models.remove}
+    if options.action in acts:
+        say(acts[options.action](settings, options.model))
+    else:
+        say(models.roll_back(settings) if options.action == "rollback" else models.show(settings))
 
 
 def _execute(stage: Stage, options: argparse.Namespace) -> int:

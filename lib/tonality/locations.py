@@ -70,11 +70,11 @@ def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
 
 
 def write_files(folder: str, files: Mapping[str, bytes]) -> None:
-    """Put small files into a folder, which is made where it is not there."""
+    """Put small files into a folder, which is made where it is not there, each in one stroke as by `replace_file`."""
     system, path = filesystem(folder)
     system.makedirs(path, exist_ok=True)
     for name, content in files.items():
-        system.pipe_file(join(path, name), content)
+        replace_file(join(folder, name), content)
 
 
 def replace_file(location: str, content: bytes) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "DatasetSettings",
     "NetworkSettings",
     "PathSettings",
+    "PromoteSettings",
     "SampleSettings",
     "ScoreSettings",
     "Settings",
@@ -274,6 +275,16 @@ class TrainSettings(Section):
     """Whether a training that was cut off goes on from its checkpoint."""
 
 
+class PromoteSettings(Section):
+    """Which of two models scores: the one that was trained last, or the current one."""
+
+    measure: Literal["log_loss", "accuracy"] = "log_loss"
+    """By what the new model has to be better, on the held-out rows of the dataset that it was trained from."""
+    surely: bool = False
+    """Whether it has to be better by more than chance explains: so that the 95 % interval of the difference excludes
+    none at all."""
+
+
 class ScoreSettings(Section):
     """Scoring of clean tweets."""
 
@@ -359,6 +370,7 @@ class Settings(Section):
     dataset: DatasetSettings = DatasetSettings()
     network: NetworkSettings = NetworkSettings()
     train: TrainSettings = TrainSettings()
+    promote: PromoteSettings = PromoteSettings()
     score: ScoreSettings = ScoreSettings()
     survey: SurveySettings = SurveySettings()
     sample: SampleSettings = SampleSettings()

@@ -27,6 +27,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from tonality.claims import Claim, claimed
 from tonality.faults import Fault, InputFault
 from tonality.hadoop import Folders
 from tonality.locations import join
@@ -298,12 +299,15 @@ class Publication:
 
 
 @contextmanager
-def publication(spark: SparkSession, root: str, run: str) -> Iterator[Publication]:
-    """A publication whose staged files go at the end, whatever happens."""
+def publication(spark: SparkSession, root: str, run: str, claims: Sequence[Claim]) -> Iterator[Publication]:
+    """A publication whose staged files go at the end, whatever happens. Inside, no other run writes what is claimed.
+
+    Raises Fault where another run, which claims some of the same, does not end in time.
+    """
     folders = Folders(spark, root)
     pending = Publication(spark, folders, run)
     alive = join(_STAGING, f"{run}{_ALIVE}")
-    with lock(folders, alive, run):
+    with claimed(folders, run, claims), lock(folders, alive, run):
         try:
             yield pending
         finally:

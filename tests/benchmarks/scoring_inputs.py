@@ -17,7 +17,7 @@ import torch
 
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
-from tonality.network.storage import write
+from tonality.network.releases import Releases
 from tonality.schema import DAY, FIRST_STEM_ID, TWEETS, VOCABULARY
 
 STEMS = 100_000
@@ -82,7 +82,7 @@ class Texts:
 
 def write_root(root: Path, artifact: Artifact, stems: list[str], tweets: int, repeats: bool = False) -> Path:
     """A root with a model and so many clean tweets of ten days, a file each, as `clean` writes them."""
-    write(artifact, str(root / "model"))
+    Releases(str(root)).add(artifact)
     texts = Texts(stems, seed=tweets)
     for day in range(DAYS):
         count = tweets // DAYS

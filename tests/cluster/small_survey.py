@@ -14,7 +14,7 @@ from tonality import schema
 from tonality.config import load, text_rules
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
-from tonality.network.storage import write
+from tonality.network.releases import Releases
 
 STEMS: Final = [f"слов{number}" for number in range(2000)]
 _RULES: Final = text_rules(load().text)
@@ -55,7 +55,7 @@ def write_model(root: Path, seed: int) -> str:
         unknown="train",
         metrics={},
     )
-    write(model, str(root / "model"))
+    Releases(str(root)).add(model)
     return model.fingerprint
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from tonality.corpus.note import DatasetNote, Side
 from tonality.faults import InputFault
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
-from tonality.network.storage import write
+from tonality.network.releases import Releases
 from tonality.record import Run
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
@@ -70,7 +71,7 @@ def run(spark, tmp_path, artifact):
         write_side(tmp_path / "dataset" / "split=valid", VALID)
         note = NOTE.model_copy(update={"vocabulary": vocabulary_fingerprint(dataset_stems), "rows": rows})
         (tmp_path / "dataset" / "dataset.json").write_text(note.model_dump_json())
-        write(artifact, str(tmp_path / "model"))
+        Releases(str(tmp_path)).add(artifact)
         settings = load([], [f"paths.root={tmp_path}"])
         with Run("evaluate", settings) as record:
             return evaluate.run(settings, record, spark)
@@ -113,3 +114,39 @@ def test_a_model_that_learned_from_another_split_is_refused(run):
         InputFault, match=r"^dataset/ is split into .*'rows': 18.* trained on .*'rows': 20.*Run `train` again$"
     ):
         run(STEMS, rows)
+
+
+@pytest.fixture
+def another(artifact):
+    """A current model whose network is another's."""
+    torch.manual_seed(2)
+    return dataclasses.replace(artifact, weights=build(artifact.shape).state_dict())
+
+
+def test_the_current_network_is_measured_on_the_same_rows_and_compared_row_by_row(run, tmp_path, artifact, another):
+    Releases(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": NOTE.split}))
+    run(STEMS)
+    content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert list(content["models"])[:2] == ["LSTM network", "current LSTM network"]
+    assert content["networks"] == {artifact.fingerprint: "LSTM network", another.fingerprint: "current LSTM network"}
+    losses = [content["models"][name]["log_loss"] for name in content["networks"].values()]
+    [rival] = content["rivals"]
+    assert (rival["model"], rival["learned_from_other_split"]) == (another.fingerprint, False)
+    assert rival["differences"]["log_loss"]["mean"] == pytest.approx(losses[0] - losses[1], abs=1e-6)
+    assert (tmp_path / "evaluation" / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_current_network_that_may_have_learned_from_the_held_out_rows_is_marked(run, tmp_path, another):
+    split = NOTE.split | {"seed": 2}
+    Releases(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": split}))
+    run(STEMS)
+    [rival] = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["rivals"]
+    assert rival["learned_from_other_split"] is True
+
+
+def test_a_current_network_of_other_text_rules_is_not_compared(run, tmp_path, another):
+    """It would read stems that it has never seen cut so."""
+    Releases(str(tmp_path)).add(dataclasses.replace(another, rules_fingerprint="other"))
+    run(STEMS)
+    content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert (len(content["models"]), content["rivals"]) == (4, [])

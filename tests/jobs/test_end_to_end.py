@@ -8,7 +8,9 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
 
-from tonality.network.storage import read
+from tonality.locks import lock
+from tonality.network.releases import Releases
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
 from tonality.scoring.tones import tones
@@ -38,16 +41,23 @@ epochs = 2
 """
 
 
-def submit(job: str, folder: Path, *overrides: str) -> str:
-    """Run a job in client mode on two local cores; what it said on stdout."""
+def start(job: str, folder: Path, said: Path, *overrides: str) -> subprocess.Popen[bytes]:
+    """Start a job in client mode on two local cores; a file takes its stdout, one beside it of suffix .err its stderr."""
     binaries = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "PYSPARK_PYTHON": sys.executable}
     options = ["--master", "local[2]", "--driver-memory", "1g", "--conf", "spark.ui.enabled=false"]
     command = [binaries / "spark-submit", *options, REPOSITORY / "jobs" / f"{job}.py", "--config", "settings.toml"]
     command += [part for override in overrides for part in ("--set", override)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
+    with said.open("wb") as stdout, said.with_suffix(".err").open("wb") as stderr:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=stdout, stderr=stderr)
+
+
+def submit(job: str, folder: Path, *overrides: str) -> str:
+    """Run a job; what it said on stdout."""
+    said = folder / f"{job}.txt"
+    status = start(job, folder, said, *overrides).wait()
+    assert status == 0, said.with_suffix(".err").read_text()[-4000:]
+    return said.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +65,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, st
     """A folder in which every job has run once, and what each said."""
     folder = tmp_path_factory.mktemp("survey")
     (folder / "settings.toml").write_text(SETTINGS)
-    jobs = ["sample", "clean", "label", "prepare", "train", "evaluate", "score", "report"]
+    jobs = ["sample", "clean", "label", "prepare", "train", "evaluate", "promote", "score", "report"]
     return folder, {job: submit(job, folder) for job in jobs}
 
 
@@ -98,7 +108,7 @@ def test_every_tweet_is_scored_once(survey: tuple[Path, dict[str, str]]) -> None
 def test_a_trained_model_says_nearly_the_same_in_bfloat16(survey: tuple[Path, dict[str, str]]) -> None:
     """On 114,693 real Russian tweets probabilities differed by 0.0008 at most, and 35 tones changed; in English 0.0014."""
     folder, _ = survey
-    model, stems = read(str(folder / "out" / "model")), table(folder, "tweets")["stems"].combine_chunks()
+    model, stems = Releases(str(folder / "out")).read_current(), table(folder, "tweets")["stems"].combine_chunks()
     exact, near = (
         Scorer(PreparedModel.of(model, precision)).probabilities(stems) for precision in ("float32", "bfloat16")
     )
@@ -164,3 +174,26 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
     assert statistics.correlation(planted, measured) > 0.8
     dataset = json.loads((tmp_path / "out/dataset/dataset.json").read_text())
     assert sum(side["rows"] for side in dataset["rows"].values()) > 12000
+
+
+def test_of_two_runs_that_score_one_day_at_once_the_second_waits_and_the_table_is_right(
+    survey: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """Both wait for a third, so that they come at one moment."""
+    folder, _ = survey
+    before = table(folder, "scored").drop_columns("run").sort_by("tweet_id")
+    asked = ("score.since=2015-12-12", "score.until=2015-12-12", "score.days=all")
+    warned = [tmp_path / "one.err", tmp_path / "other.err"]
+    claim = SimpleNamespace(local=lambda name: folder / "out" / name)
+    with lock(claim, "_claims/score-third", '[["scored", "2015-12-12", null]]'):
+        both = [start("score", folder, file.with_suffix(".out"), *asked) for file in warned]
+        while not all("waiting for run score-third" in file.read_text() for file in warned):
+            assert [process.poll() for process in both] == [None, None], [file.read_text() for file in warned]
+            time.sleep(0.1)
+    assert [process.wait() for process in both] == [0, 0], [file.read_text() for file in warned]
+    waited = [line for file in warned for line in file.read_text().splitlines() if line.startswith("waiting for run")]
+    assert sorted(line.rpartition(" ")[2] for line in waited) == ["2015-12-12", "end", "end"], waited
+    after = table(folder, "scored")
+    assert after.drop_columns("run").sort_by("tweet_id") == before
+    last = after.filter(pc.equal(pc.cast(after["day"], pa.string()), "2015-12-12"))["run"].unique().to_pylist()
+    assert len(last) == 1, "a day is one run's"

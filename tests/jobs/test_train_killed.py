@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from prepared import SMALL, write_dataset
 
-from tonality.network.storage import read
+from tonality.network.releases import Releases
 
 CHECKOUT: Final = Path(__file__).parents[2]
 LONG: Final = ("train.epochs=60", "train.patience=0", "train.checkpoint_steps=40")
@@ -55,7 +55,7 @@ def kill_after_a_checkpoint(root: Path) -> None:
         training.kill()
         training.communicate()
     assert training.returncode == -9, "it was killed before its end"
-    assert not (root / "model").exists()
+    assert not (root / "models").exists()
 
 
 def test_a_training_that_was_killed_twice_ends_in_the_model_of_an_undisturbed_one(root: Path, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_training_that_was_killed_twice_ends_in_the_model_of_an_undisturbed_on
     assert not checkpoint_of(root).exists()
     undisturbed = write_dataset(tmp_path / "undisturbed", [600, 200, 200])
     finish(undisturbed)
-    assert read(str(root / "model")).fingerprint == read(str(undisturbed / "model")).fingerprint
+    assert Releases(str(root)).read_current().fingerprint == Releases(str(undisturbed)).read_current().fingerprint
 
 
 def test_a_checkpoint_of_a_dataset_whose_labels_have_been_mended_is_not_gone_on_from(root: Path) -> None:

@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 from tonality import distributor
 from tonality.config import load
 from tonality.faults import Fault, InputFault, SettingsFault
-from tonality.network.storage import read
+from tonality.network.releases import Releases
 from tonality.record import Run
 from tonality.stages import train
 from tonality.training.checkpoint import Checkpoint
@@ -85,7 +85,7 @@ def test_the_command_says_what_it_says_with_one_process_and_leaves_nothing_but_t
     [_java, *lines] = done.stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"], "no noise, nothing twice"
     assert not list(scratch.glob("torch*")), "nor what torchrun would leave"
-    model = read(str(root / "model"))
+    model = Releases(str(root)).read_current()
     assert model.metrics["processes"] == 2
     assert "by 1 thread in each of 2 processes." in model.card
     assert model.metrics["epochs"][-1]["valid"]["accuracy"] > 0.8
@@ -263,4 +263,4 @@ def test_on_a_cluster_a_process_runs_in_each_slot_and_what_is_missing_is_told(
     assert "train.device is cuda, and torch" in without_gpu
     assert [line.partition(":")[0] for line in trained.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
     assert "Traceback" not in done.stderr
-    assert read(str(root / "model")).metrics["processes"] == 2
+    assert Releases(str(root)).read_current().metrics["processes"] == 2

@@ -21,7 +21,7 @@ from tonality import schema
 from tonality.config import load
 from tonality.corpus.note import DatasetNote
 from tonality.faults import InputFault
-from tonality.network.storage import read as read_model
+from tonality.network.releases import Releases
 from tonality.reader.loader import Loader
 from tonality.reader.row_groups import RowGroups
 from tonality.record import Run
@@ -145,10 +145,10 @@ def test_train_reads_its_dataset_and_leaves_its_model_in_the_bucket(root, scheme
         settings = load(overrides=[f"paths.root={place}", *SMALL])
         with Run("train", settings) as record:
             assert train.run(settings, record).startswith("model ")
-    model = read_model(f"{scheme}://{root}/model")
-    assert model.fingerprint == read_model(f"{locally}/model").fingerprint
+    model = Releases(f"{scheme}://{root}").read_current()
+    assert model.fingerprint == Releases(locally).current()
     left = {file.removeprefix(f"{root}/").partition("/")[0] for file in fsspec.filesystem("s3").find(root)}
-    assert left == {"dataset", "vocabulary", "model", "runs"}, "and no checkpoint"
+    assert left == {"dataset", "vocabulary", "models", "runs"}, "and no checkpoint"
 
 
 def test_a_checkpoint_in_the_bucket_is_gone_on_from(root, monkeypatch):
@@ -158,7 +158,7 @@ def test_a_checkpoint_in_the_bucket_is_gone_on_from(root, monkeypatch):
         raise OSError("no model can be written")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no model"), Run("train", settings) as record:
-        patch.setattr(train, "write", fail)
+        patch.setattr(Releases, "add", fail)
         train.run(settings, record)
     assert fsspec.filesystem("s3").ls(f"{root}/checkpoint", detail=False) == [f"{root}/checkpoint/train.safetensors"]
     told = io.StringIO()

@@ -19,6 +19,7 @@ from tonality.command import main
 from tonality.config import text_rules
 from tonality.network import storage
 from tonality.network.artifact import CONFIG
+from tonality.network.releases import Releases
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
 from tonality.scoring.text_scorer import TextScorer
@@ -296,16 +297,16 @@ def test_a_folder_is_no_file_of_texts(model, tmp_path, refused):
     assert refused(tmp_path, "--model", model) == (2, f"{tmp_path} is a folder, a file of texts is wanted\n")
 
 
-def test_the_model_under_the_root_is_taken_where_none_is_named(model, tmp_path, capsys, refused):
+def test_the_current_model_is_taken_where_none_is_named(english, tmp_path, capsys, refused):
     texts = tmp_path / "texts.txt"
     texts.write_text("w1\n")
-    assert main(["score-text", str(texts), "--set", f"paths.root={model.parent}"]) == 0
+    Releases(str(tmp_path / "out")).add(english)
+    assert main(["score-text", str(texts), "--set", f"paths.root={tmp_path}/out"]) == 0
     assert capsys.readouterr().out.endswith("w1\n")
-    assert refused(texts, "--set", f"paths.root={tmp_path}") == (
-        3,
-        f"no model at {tmp_path}/model: run `train` first, or name a model's folder with --model\n",
-    )
-    assert list(model.parent.iterdir()) == [model], "it left a record"
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "models"], "it left a record"
+    status, said = refused(texts, "--set", f"paths.root={tmp_path}")
+    assert (status, said.startswith(f"no current model: nothing in {tmp_path}/models.")) == (3, True)
+    assert said.endswith("; or name a model's folder with --model\n")
 
 
 def test_a_model_of_another_format_is_refused(english, tmp_path, refused):

@@ -233,6 +233,19 @@ def test_the_evaluation_of_another_model_is_not(survey: Callable[..., str], root
     assert "77.7%" not in page(root) and "was not evaluated" in page(root)
 
 
+def test_the_evaluation_of_a_model_that_was_measured_as_the_current_one_is_shown_with_it_first(
+    survey: Callable[..., str], root: Path
+) -> None:
+    evaluate(root, "another")
+    file = root / "evaluation" / "evaluation.json"
+    content = json.loads(file.read_text())
+    content["networks"] = {"another": "LSTM network", "c0ffee": "current LSTM network"}
+    content["models"]["current LSTM network"] = content["models"]["naive Bayes"] | {"accuracy": 0.765}
+    file.write_text(json.dumps(content))
+    survey([scored(1, 0.9)])
+    assert "called 76.5% as their labels do" in re.sub(r"\s+", " ", page(root))
+
+
 @pytest.mark.parametrize(
     "content", ["{", "[]", '{"model": "c0ffee"}', '{"model": "c0ffee", "rows": 1, "models": {"n": {}}}']
 )

@@ -20,7 +20,7 @@ from tonality.config import load
 from tonality.faults import InputFault, SettingsFault
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape, build
-from tonality.network.storage import write
+from tonality.network.releases import Releases
 from tonality.record import Run
 from tonality.stages import score
 
@@ -49,7 +49,9 @@ def make_model(root: Path, seed: int = 1) -> str:
         unknown="train",
         metrics={},
     )
-    write(artifact, str(root / "model"))
+    releases = Releases(str(root))
+    releases.add(artifact)
+    releases.use(artifact.fingerprint)
     return artifact.fingerprint
 
 
@@ -296,7 +298,7 @@ def test_a_note_that_cannot_be_read_scores_its_day_again(root: Path, run: Score)
     assert run().startswith("400 tweets of 1 days")
 
 
-def test_a_day_that_another_run_cleaned_and_scored_meanwhile_stays(
+def test_runs_of_other_days_go_on_meanwhile_and_what_they_publish_stays(
     root: Path, run: Score, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = score._count
@@ -304,11 +306,11 @@ def test_a_day_that_another_run_cleaned_and_scored_meanwhile_stays(
     def meanwhile(written: DataFrame) -> dict[str, int]:
         monkeypatch.setattr(score, "_count", count)
         write_day(root, "2015-12-20", tweets("2015-12-20", 50))
-        assert run().startswith("750 tweets of 4 days")
+        assert run("score.since=2015-12-20").startswith("50 tweets of 1 days")
         return count(written)
 
     monkeypatch.setattr(score, "_count", meanwhile)
-    assert run().startswith("700 tweets of 3 days")
+    assert run(f"score.until={EMPTY}").startswith("700 tweets of 3 days")
     assert "2015-12-20" in days(root)
     assert len(scored(root)) == 750
 

@@ -49,6 +49,11 @@ class DatasetNote(BaseModel):
         return {name: {"rows": side.rows, "positive": side.positive} for name, side in self.rows.items()}
 
     @property
+    def split(self) -> dict[str, float]:
+        """What decides on which side a text stands: the same for the same text in every dataset with the same."""
+        return {"seed": self.seed, "valid_fraction": self.valid_fraction}
+
+    @property
     def numbering(self) -> tuple[str, str, int]:
         """What decides a tweet's numbers, its stems given: vocabulary, unknown, max_length."""
         return self.vocabulary, self.unknown, self.max_length

@@ -1,7 +1,7 @@
 """The comparison as a picture: ROC curves, reliability, and each model's confusion."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,17 +12,21 @@ from tonality.pictures import INK, RULE, SOFT_INK, blank, png, strip
 
 __all__ = ["draw_png"]
 
-_LOOKS: Final = (
+_Look: TypeAlias = tuple[str, str | tuple[int, tuple[int, ...]], str]
+
+_LOOKS: Final[tuple[_Look, ...]] = (
     ("#0072b2", "-", "o"),
     ("#d55e00", "--", "s"),
     ("#009e73", "-.", "^"),
     ("#767676", ":", "D"),
+    ("#cc79a7", (0, (5, 1, 1, 1, 1, 1)), "v"),
 )
-"""Colour, dash and marker of a model: of the palette by M. Okabe and K. Ito (2008), told apart without colour too."""
+"""Colour, dash (as Matplotlib takes it) and marker of a model: of the palette by M. Okabe and K. Ito (2008), told apart
+without colour too."""
 
 
 def draw_png(models: Mapping[str, Measured], title: str, width: int = 1600, height: int = 1260) -> bytes:
-    """The models, at most four, as a PNG of width × height pixels."""
+    """The models, at most five, as a PNG of width × height pixels."""
     figure = blank(title, width, height)
     curves, confusions = figure.subfigures(2, 1, height_ratios=[1.9, 1], squeeze=False)[:, 0]
     roc, reliability = curves.subplots(1, 2)
@@ -36,13 +40,13 @@ def draw_png(models: Mapping[str, Measured], title: str, width: int = 1600, heig
     return png(figure)
 
 
-def _draw_roc(axes: Axes, name: str, model: Measured, look: tuple[str, str, str]) -> None:
+def _draw_roc(axes: Axes, name: str, model: Measured, look: _Look) -> None:
     colour, dash, _ = look
     label = f"{name}: {model.metrics.auc:.3f}"
-    axes.plot(model.roc.false_positive_rate, model.roc.true_positive_rate, dash, color=colour, label=label)
+    axes.plot(model.roc.false_positive_rate, model.roc.true_positive_rate, linestyle=dash, color=colour, label=label)
 
 
-def _draw_reliability(axes: Axes, name: str, model: Measured, look: tuple[str, str, str]) -> None:
+def _draw_reliability(axes: Axes, name: str, model: Measured, look: _Look) -> None:
     colour, dash, marker = look
     found = model.reliability
     share = np.array(found.positive_share)

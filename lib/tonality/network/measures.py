@@ -43,16 +43,19 @@ def measure(probabilities: Probabilities, labels: Labels) -> Metrics:
     )
 
 
-def log_loss(probabilities: Probabilities, labels: Labels) -> float:
-    """Mean binary cross-entropy, in nats; NaN without rows.
+def losses(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
+    """The binary cross-entropy of each row, in nats.
 
     Probabilities are kept one rounding step of float64 away from 0 and 1: one sure mistake costs 36 nats, not infinity.
     """
-    if not len(labels):
-        return float("nan")
     step = np.finfo(np.float64).eps
     inner = np.clip(probabilities.astype(np.float64), step, 1 - step)
-    return float(-np.mean(np.where(labels == 1, np.log(inner), np.log1p(-inner))))
+    return np.where(labels == 1, -np.log(inner), -np.log1p(-inner))
+
+
+def log_loss(probabilities: Probabilities, labels: Labels) -> float:
+    """Mean binary cross-entropy, in nats; NaN without rows."""
+    return float(np.mean(losses(probabilities, labels))) if len(labels) else float("nan")
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:

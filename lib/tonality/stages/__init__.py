@@ -5,7 +5,8 @@ the summary that people read. It may have `check(settings)`, which raises Settin
 stage needs: the command asks before it starts anything. It may have `plan(settings)`, which returns what people read of
 a run that is yet to be, and neither writes nor needs a session.
 
-`score_text` joins the rooms too, for the command of that name, which is no stage: it reads no table and writes none.
+`score_text` and `models` join the rooms too, for the commands of their names, which are no stages: they read no table
+and write none.
 """
 
 from dataclasses import dataclass
@@ -54,13 +55,26 @@ _ALL: Final = (
         "vocabulary/, dataset/",
         inputs=("corpus",),
     ),
-    Stage("train", "Train the network.", "dataset/, vocabulary/", "model/", spark=False),
-    Stage("evaluate", "Compare the network with linear models on held-out rows.", "dataset/, model/", "evaluation/"),
-    Stage("score", "Give every clean tweet its probability of being positive.", "tweets/, model/", "scored/ by day"),
+    Stage("train", "Train the network.", "dataset/, vocabulary/", "models/", spark=False),
+    Stage(
+        "evaluate",
+        "Compare the network that was trained last with the current one and with linear models on held-out rows.",
+        "dataset/, models/",
+        "evaluation/",
+    ),
+    Stage(
+        "promote",
+        "Let the network that was trained last score from now on, if it is better than the current one.",
+        "evaluation/, models/",
+        "models/current.json",
+        spark=False,
+    ),
+    Stage("score", "Give every clean tweet its probability of being positive.", "tweets/, models/", "scored/ by day"),
     Stage("report", "Draw the survey page.", "scored/, tweets/, accounts/, rejects/, evaluation/", "report/"),
     Stage(
         "pipeline",
-        "Run clean, label (where corpus.labelled is true), prepare, train, evaluate, score, report in one session.",
+        "Run clean, label (where corpus.labelled is true), prepare, train, evaluate, promote, score and report in one "
+        "session.",
         "paths.archive, paths.corpus",
         "everything that these stages write",
         inputs=("archive", "corpus"),

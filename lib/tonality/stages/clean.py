@@ -23,6 +23,7 @@ from tonality.archive.listing import check_columns, find_files
 from tonality.archive.pieces import plan_tasks
 from tonality.archive.request import ColumnNames, ReadRequest
 from tonality.archive.source import TweetSource
+from tonality.claims import Claim
 from tonality.config import text_rules
 from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.locations import join
@@ -59,7 +60,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     window = _Window(archive)
     spark.dataSource.register(TweetSource)
     tables.recover(spark, settings.paths.root)
-    with tables.publication(spark, settings.paths.root, record.id) as publication:
+    claim = Claim("tweets", archive.since, archive.until)
+    with tables.publication(spark, settings.paths.root, record.id, [claim]) as publication:
         notes = _read_once(spark, request, publication)
         groups = _groups(notes)
         read = _stored(spark, groups, publication)

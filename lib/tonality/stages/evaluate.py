@@ -1,8 +1,10 @@
-"""evaluate: the network beside the linear models, on the same held-out rows."""
+"""evaluate: the latest network beside the current one and linear models, on the same held-out rows."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from dataclasses import asdict
+from typing import Any, Final
 
+import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -12,41 +14,75 @@ from tonality.documents import to_json
 from tonality.evaluation.features import Terms, with_features
 from tonality.evaluation.linear import choose_strength, logistic_regression, naive_bayes
 from tonality.evaluation.measured import Measured, measured
+from tonality.evaluation.paired import Difference, differences
 from tonality.evaluation.picture import draw_png
 from tonality.evaluation.tables import as_markdown, as_text
 from tonality.faults import InputFault
 from tonality.locations import join, write_files
 from tonality.network.artifact import Artifact
-from tonality.network.storage import read as read_model
+from tonality.network.releases import Releases
 from tonality.record import Run
 from tonality.schema import DATASET
-from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.udf import prepared_for, scoring_udf
 from tonality.settings import Settings
 from tonality.text.numbering import vocabulary_fingerprint
 
 NETWORK: Final = "LSTM network"
+CURRENT: Final = "current LSTM network"
+_NO_OPINION: Final = 0.5
+"""Of a tweet none of whose stems a model knows, where it leaves unknown ones out."""
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
-    """Measure every model on dataset/split=valid and write evaluation/."""
-    root = settings.paths.root
-    artifact = read_model(join(root, "model"))
+    """Measure the latest network and every rival on dataset/split=valid, and write evaluation/."""
+    root, releases = settings.paths.root, Releases(settings.paths.root)
+    artifact = releases.read(releases.latest())
     tables.recover(spark, root)
     train = tables.read(spark, root, "dataset/split=train", DATASET).select("stems", "label")
     valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
     note = read_note(root)
     _refuse_another_dataset(note, artifact)
-    model = prepared_for(spark, artifact, settings.score.precision, settings.score.device)
-    network = _network(valid, model, settings.score.batch_rows)
-    models = {NETWORK: _measure(network), **dict(_linear(train, valid, note.stems))}
-    write_files(join(root, "evaluation"), _files(models, artifact.fingerprint))
+    networks = {NETWORK: artifact, **_current(releases, note, artifact)}
+    rows = _probabilities(valid, networks, settings)
+    labels = rows["label"].to_numpy()
+    models = {name: measured(rows[name].to_numpy(), labels) for name in networks}
+    models.update(_linear(train, valid, note.stems))
+    rivals = _rivals(networks, rows, note)
+    write_files(join(root, "evaluation"), _files(models, networks, rivals))
     record.note(
         model=artifact.fingerprint,
-        precision=model.precision,
+        rivals=rivals,
         models={name: model.content() for name, model in models.items()},
     )
     return as_text(models)
+
+
+def _current(releases: Releases, note: DatasetNote, latest: Artifact) -> dict[str, Artifact]:
+    """The current network under its name, unless it is the latest, or reads tweets that were cut by other rules."""
+    current = releases.current_if_any()
+    if current is None or current == latest.fingerprint:
+        return {}
+    artifact = releases.read(current)
+    return {CURRENT: artifact} if artifact.rules_fingerprint == note.rules_fingerprint else {}
+
+
+def _rivals(networks: Mapping[str, Artifact], rows: pd.DataFrame, note: DatasetNote) -> list[dict[str, Any]]:
+    """How the latest network differs from each of the others, and whether that one learned from the same side."""
+    latest, *others = networks
+    return [
+        {
+            "model": networks[other].fingerprint,
+            "learned_from_other_split": networks[other].metrics.get("split") != note.split,
+            "differences": {
+                measure: asdict(difference) for measure, difference in _differences(rows, latest, other).items()
+            },
+        }
+        for other in others
+    ]
+
+
+def _differences(rows: pd.DataFrame, one: str, other: str) -> dict[str, Difference]:
+    return differences(rows[one].to_numpy(), rows[other].to_numpy(), rows["label"].to_numpy())
 
 
 def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
@@ -65,9 +101,14 @@ def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
         )
 
 
-def _network(valid: DataFrame, model: PreparedModel, batch_rows: int) -> DataFrame:
-    probability = scoring_udf(valid.sparkSession, model, batch_rows)
-    return valid.select("label", probability(F.col("stems")).alias("probability"))
+def _probabilities(valid: DataFrame, networks: Mapping[str, Artifact], settings: Settings) -> pd.DataFrame:
+    """The labels and each network's probabilities, a row a tweet, made in one pass so that they stand side by side."""
+    score, spark = settings.score, valid.sparkSession
+    columns = []
+    for name, artifact in networks.items():
+        probability = scoring_udf(spark, prepared_for(spark, artifact, score.precision, score.device), score.batch_rows)
+        columns.append(F.coalesce(probability(F.col("stems")), F.lit(_NO_OPINION)).alias(name))
+    return valid.select("label", *columns).toPandas()
 
 
 def _linear(train: DataFrame, valid: DataFrame, stems: int) -> Iterator[tuple[str, Measured]]:
@@ -89,11 +130,15 @@ def _measure(rows: DataFrame, chosen: Mapping[str, float] | None = None) -> Meas
     return measured(collected["probability"].to_numpy(), collected["label"].to_numpy(), chosen)
 
 
-def _files(models: Mapping[str, Measured], fingerprint: str) -> dict[str, bytes]:
+def _files(
+    models: Mapping[str, Measured], networks: Mapping[str, Artifact], rivals: list[dict[str, Any]]
+) -> dict[str, bytes]:
     rows = models[NETWORK].metrics.rows
     positive = models[NETWORK].confusion.true_positive + models[NETWORK].confusion.false_negative
     content = {
-        "model": fingerprint,
+        "model": networks[NETWORK].fingerprint,
+        "networks": {artifact.fingerprint: name for name, artifact in networks.items()},
+        "rivals": rivals,
         "rows": rows,
         "positive": positive,
         "models": {name: model.content() for name, model in models.items()},

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
+from tonality.claims import Claim
 from tonality.config import text_rules
 from tonality.corpus.emoticon_labels import label_by_emoticon
 from tonality.faults import InputFault
@@ -22,7 +23,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     tables.recover(spark, root)
     tweets = tables.read(spark, root, "tweets", TWEETS)
     tables.refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
-    with tables.publication(spark, root, record.id) as publication:
+    with tables.publication(spark, root, record.id, [Claim("labelled")]) as publication:
         labelled = label_by_emoticon(tweets, rules.language.emoticons).withColumn("run", F.lit(record.id))
         written = publication.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)
         publication.remove_others("labelled", DAY, lambda _: True)

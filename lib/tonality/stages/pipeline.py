@@ -9,7 +9,7 @@ from tonality.console import say
 from tonality.faults import ask_all
 from tonality.record import Run
 from tonality.settings import Settings
-from tonality.stages import STAGES, clean, evaluate, label, prepare, report, score, train
+from tonality.stages import STAGES, clean, evaluate, label, prepare, promote, report, score, train
 
 _MODULES = {
     "clean": clean,
@@ -17,6 +17,7 @@ _MODULES = {
     "prepare": prepare,
     "train": train,
     "evaluate": evaluate,
+    "promote": promote,
     "score": score,
     "report": report,
 }

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
+from tonality.claims import Claim
 from tonality.config import text_rules
 from tonality.corpus.dataset import numbered, with_stems
 from tonality.corpus.formats import TableFormat, read_corpus
@@ -37,7 +38,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     check(settings)
     rules, root = text_rules(settings.text), settings.paths.root
     tables.recover(spark, root)
-    with tables.publication(spark, root, record.id) as publication:
+    with tables.publication(spark, root, record.id, [Claim("vocabulary"), Claim("dataset")]) as publication:
         labelled, dropped = _labelled(settings, rules, spark)
         rows = _split_once(labelled, settings, publication.scratch("split"))
         dropped["no stems"] += rows.where(F.col("stems") == "").count()

@@ -10,8 +10,10 @@ from pyspark.sql import functions as F  # noqa: N812
 
 import tonality
 from tonality import tables
+from tonality.claims import Claim, claimed
 from tonality.documents import first_fault
 from tonality.faults import InputFault
+from tonality.hadoop import Folders
 from tonality.locations import filesystem, join, write_files
 from tonality.record import Run
 from tonality.schema import ACCOUNTS, DAY, REJECTS, SCORED, TONES, TWEETS
@@ -32,6 +34,18 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Count the scored tweets of the survey's question and draw them."""
     root, asked = settings.paths.root, settings.survey
     tables.recover(spark, root)
+    folder = join(root, "report")
+    with claimed(Folders(spark, root), record.id, [Claim("report")]):  # of several the last has seen all days
+        survey, models = _survey(settings, spark)
+        write_files(folder, _files(survey))
+    days = len(survey.dynamics)
+    record.note(days=days, models=models, counts=_totals(survey.dynamics), examples=len(survey.examples))
+    return _summary(survey, asked, join(folder, "index.html"))
+
+
+def _survey(settings: Settings, spark: SparkSession) -> tuple[Survey, list[str]]:
+    """What the page shows, and the models that scored it. Raises InputFault where nobody voted."""
+    root, asked = settings.paths.root, settings.survey
     days = tables.read(spark, root, "scored", SCORED, asked.since, asked.until)
     scored = _asked(days, asked)
     counts = dynamics_of.daily_counts(scored, asked.voting).toPandas()
@@ -48,10 +62,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         facts=_facts(dynamics, models),
         picture=draw_png(dynamics, asked.title, _voters(asked)),
     )
-    folder = join(root, "report")
-    write_files(folder, _files(survey))
-    record.note(days=len(dynamics), models=models, counts=_totals(dynamics), examples=len(survey.examples))
-    return _summary(survey, asked, join(folder, "index.html"))
+    return survey, models
 
 
 def _asked(scored: DataFrame, asked: SurveySettings) -> DataFrame:
@@ -149,8 +160,18 @@ class _Evaluation(BaseModel):
     """What the page needs of evaluation.json."""
 
     model: str
+    networks: dict[str, str] = {}
+    """Names in `models` by fingerprint; an evaluation of an earlier version has one network, the first."""
     rows: int
     models: dict[str, _Measures]
+
+    def of(self, model: str) -> dict[str, dict[str, float | None]] | None:
+        """Measures by name, those of this network first; None where it was not measured."""
+        names = self.networks or {self.model: next(iter(self.models), "")}
+        first = names.get(model)
+        if first not in self.models:
+            return None
+        return {name: self.models[name].model_dump() for name in sorted(self.models, key=lambda name: name != first)}
 
 
 def _comparison(root: str, models: list[str]) -> Comparison | None:
@@ -158,10 +179,8 @@ def _comparison(root: str, models: list[str]) -> Comparison | None:
     system, folder = filesystem(join(root, "evaluation"))
     try:
         found = _Evaluation.model_validate_json(system.cat_file(join(folder, "evaluation.json")))
-        if models != [found.model]:
-            return None
-        measures = {name: model.model_dump() for name, model in found.models.items()}
-        return Comparison(found.rows, measures, system.cat_file(join(folder, "evaluation.png")))
+        measures = found.of(models[0]) if len(models) == 1 else None
+        return Comparison(found.rows, measures, system.cat_file(join(folder, "evaluation.png"))) if measures else None
     except FileNotFoundError:
         return None
     except ValidationError as error:

@@ -12,10 +12,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
+from tonality.claims import Claim
 from tonality.faults import Fault, InputFault
-from tonality.locations import join
 from tonality.network.artifact import Artifact
-from tonality.network.storage import read as read_model
+from tonality.network.releases import Releases
 from tonality.record import Run
 from tonality.schema import DAY, SCORED, TONES, TWEETS
 from tonality.scoring.prepared import PreparedModel
@@ -42,13 +42,14 @@ smallest and largest text, which nobody looks for."""
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Score the asked days, but those that are as this model would score them, and publish them."""
     root, asked = settings.paths.root, settings.score
-    artifact = read_model(join(root, "model"))
+    artifact = Releases(root).read_current()
     model = prepared_for(spark, artifact, asked.precision, asked.device)
     tables.recover(spark, root)
-    origins = _origins(spark, settings, artifact, model)
-    days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
-    tweets = _tweets(spark, root, days, artifact)
-    with tables.publication(spark, root, record.id) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
+    claim = Claim("scored", asked.since, asked.until)
+    with tables.publication(spark, root, record.id, [claim]) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
+        origins = _origins(spark, settings, artifact, model)
+        days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
+        tweets = _tweets(spark, root, days, artifact)
         scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
         written = publication.stage("scored", scored, SCORED, DAY, days, _WRITING)
         for day in days:

@@ -20,8 +20,9 @@ from tonality.archive.lines import Lines
 from tonality.archive.streams import READ_BYTES, Block, FileStream
 from tonality.archive.texts import TEXT, TextForm, TextRow, form_by_name, text_form
 from tonality.faults import Fault, InputFault, SettingsFault
-from tonality.locations import filesystem, join, what_is_missing
+from tonality.locations import filesystem, what_is_missing
 from tonality.network.inference import Precision
+from tonality.network.releases import Releases
 from tonality.network.storage import read as read_model
 from tonality.schema import TONES
 from tonality.scoring.device import choose_precision
@@ -46,7 +47,7 @@ def run(settings: Settings, file: str, form: str | None, column: str | None, mod
     """
     form = form or form_by_name(file)
     _check(file, form, column, model)
-    scorer = _text_scorer(model or _trained_model(settings.paths.root), choose_precision(settings.score.precision))
+    scorer = _text_scorer(model or _current_model(settings.paths.root), choose_precision(settings.score.precision))
     scoring = _Scoring(scorer, settings.survey, text_form(form, column or TEXT))
     blocks = _sound(_blocks(file, settings.archive.max_expansion, scoring.flush))
     try:
@@ -90,12 +91,13 @@ def _fault_of_model(model: str | None) -> str | None:
     return f"--model: {missing}" if missing else None
 
 
-def _trained_model(root: str) -> str:
-    """Where `train` puts the model."""
-    model = join(root, "model")
-    if what_is_missing(model):
-        raise InputFault(f"no model at {model}: run `train` first, or name a model's folder with --model")
-    return model
+def _current_model(root: str) -> str:
+    """The folder of the model that scores tweets too."""
+    releases = Releases(root)
+    try:
+        return releases.location(releases.current())
+    except InputFault as fault:
+        raise InputFault(f"{fault}; or name a model's folder with --model") from fault
 
 
 def _text_scorer(model: str, precision: Precision) -> TextScorer:

@@ -17,7 +17,7 @@ from tonality.locations import filesystem, join
 from tonality.mishaps import explained
 from tonality.network.artifact import Artifact
 from tonality.network.lstm import Shape
-from tonality.network.storage import check_place, read, write
+from tonality.network.releases import Releases
 from tonality.processes import announcer
 from tonality.reader.row_groups import RowGroups
 from tonality.record import Run
@@ -50,18 +50,18 @@ def check(settings: Settings) -> None:
 
 
 def run(settings: Settings, record: Run) -> str:
-    """Train on dataset/split=train, validate on dataset/split=valid, and write model/."""
+    """Train on dataset/split=train, validate on dataset/split=valid, and write a release into models/."""
     check(settings)
-    model = join(settings.paths.root, "model")
-    check_place(model)
+    releases = Releases(settings.paths.root)
+    releases.check_place()
     data = _Data.read(settings.paths.root)
     if settings.train.processes == 1:
         _train(settings, data, choose_device(settings.train.device), Progress())
     else:
         _train_in_processes(settings, data, record)
-    artifact = read(model)
-    record.note(model=artifact.fingerprint, dataset=data.note.vocabulary, metrics=artifact.metrics)
-    return _summary(artifact)
+    artifact, current = releases.read(releases.latest()), releases.current()
+    record.note(model=artifact.fingerprint, current=current, dataset=data.note.vocabulary, metrics=artifact.metrics)
+    return _summary(artifact, current)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def _train(
         group=group,
     )
     if group.rank == 0:
-        write(_artifact(shape, recipe, trained, data, group.size), join(data.root, "model"))
+        Releases(data.root).add(_artifact(shape, recipe, trained, data, group.size))
         checkpoint.remove()
 
 
@@ -184,6 +184,7 @@ def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, proce
         unknown=note.unknown,
         metrics={
             "rows": note.counts,
+            "split": note.split,
             "best_epoch": trained.best.number,
             "epochs": [asdict(epoch) for epoch in trained.epochs],
             "computed": trained.computed,
@@ -203,10 +204,13 @@ def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, proce
     )
 
 
-def _summary(artifact: Artifact) -> str:
+def _summary(artifact: Artifact, current: str) -> str:
     epochs, best = artifact.metrics["epochs"], artifact.metrics["best_epoch"]
     valid = epochs[best - 1]["valid"]
-    return (
+    learned = (
         f"model {artifact.fingerprint}, epoch {best} of {len(epochs)}; on {valid['rows']:,} validation rows: accuracy "
         f"{valid['accuracy']:.1%}, F1 {valid['f1']:.3f}, AUC {valid['auc']:.3f}, log loss {valid['log_loss']:.3f}"
     )
+    if artifact.fingerprint == current:
+        return learned
+    return f"{learned}\nModel {current} goes on scoring: `evaluate` and `promote` let the better of the two score"

@@ -1,0 +1,8 @@
+"""python jobs/promote.py [--config FILE ...] [--set KEY=VALUE ...]"""
+
+import sys
+
+from tonality.command import run_job
+
+if __name__ == "__main__":
+    sys.exit(run_job("promote"))

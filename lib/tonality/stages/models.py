@@ -1,0 +1,79 @@
+"""models: the releases under a root, and which of them scores. The pointer keeps its own past, no record is needed."""
+
+from tonality.faults import InputFault
+from tonality.network import storage
+from tonality.network.releases import Release, Releases
+from tonality.settings import Settings
+
+_HEADER = ("model", "written (UTC)", "learned from", "accuracy", "log loss", "")
+
+
+def show(settings: Settings) -> str:
+    """Every release, oldest first, with what training measured, and which of them is current, former or latest."""
+    releases = Releases(settings.paths.root)
+    rows = [_row(release, _standing(releases, release.model)) for release in releases.listed()]
+    if not rows:
+        raise InputFault(
+            f"no model under {settings.paths.root}: run `train`, or take one over with `models add FOLDER`"
+        )
+    table = [_HEADER, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(_HEADER))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+
+
+def use(settings: Settings, beginning: str) -> str:
+    """Let the release score whose name begins so."""
+    releases = Releases(settings.paths.root)
+    former, model = releases.current_if_any(), releases.resolve(beginning)
+    releases.use(model)
+    if former == model:
+        return f"model {model} is the current one already"
+    return f"model {model} scores from now on{f', in the place of {former}' if former else ''}"
+
+
+def roll_back(settings: Settings) -> str:
+    """Let the model score that did before the current one."""
+    releases = Releases(settings.paths.root)
+    former, model = releases.current(), releases.roll_back()
+    return f"model {model} scores again, in the place of {former}"
+
+
+def add(settings: Settings, folder: str) -> str:
+    """Take over a model from another place: of an earlier version, or of another machine."""
+    artifact = storage.read(folder)
+    releases = Releases(settings.paths.root)
+    became_current = releases.add(artifact)
+    model = artifact.fingerprint
+    stands = "scores from now on" if became_current else f"is there; {releases.current()} goes on scoring"
+    return f"model {model} {stands}: {releases.location(model)}"
+
+
+def remove(settings: Settings, beginning: str) -> str:
+    """Delete a release that is not the current one."""
+    releases = Releases(settings.paths.root)
+    model = releases.resolve(beginning)
+    releases.remove(model)
+    return f"model {model} is gone; rows that it scored still name it"
+
+
+def _standing(releases: Releases, model: str) -> str:
+    said = []
+    if model == releases.current_if_any():
+        said.append(f"current since {releases.since()}")
+    elif model in releases.former():
+        said.append("current before")
+    if model == releases.latest():
+        said.append("latest")
+    return ", ".join(said)
+
+
+def _row(release: Release, standing: str) -> tuple[str, ...]:
+    """The measures are those of the best epoch on the validation side, as `train` wrote them."""
+    metrics = release.metrics
+    try:
+        valid = metrics["epochs"][metrics["best_epoch"] - 1]["valid"]
+        learned = f"{metrics['rows']['train']['rows']:,} tweets"
+        measures = (learned, f"{valid['accuracy']:.1%}", f"{valid['log_loss']:.4f}")
+    except (KeyError, IndexError, TypeError, ValueError):
+        measures = ("?", "?", "?")
+    return (release.model, f"{release.written:%Y-%m-%d %H:%M:%S}", *measures, standing)

@@ -1,0 +1,202 @@
+"""promote: which of two models scores, by what `evaluate` found; and the command that lists and chooses them."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import torch
+
+from tonality import schema
+from tonality.command import main
+from tonality.config import load, text_rules
+from tonality.faults import InputFault
+from tonality.network import storage
+from tonality.network.artifact import Artifact
+from tonality.network.lstm import Shape, build
+from tonality.network.releases import Releases
+from tonality.record import Run
+from tonality.stages import promote
+
+RULES = text_rules(load().text)
+
+
+def model(max_length: int, rules: str = RULES.fingerprint) -> Artifact:
+    torch.manual_seed(1)
+    shape = Shape(vocabulary=3, embedding=2, hidden=2)
+    metrics = {
+        "rows": {"train": {"rows": 32_025, "positive": 1}},
+        "best_epoch": 2,
+        "epochs": [{}, {"valid": {"accuracy": 0.779, "log_loss": 0.52}}],
+    }
+    return Artifact(
+        shape=shape,
+        weights=build(shape).state_dict(),
+        vocabulary=pa.table({"id": [2], "stem": ["хорош"], "count": [9]}).cast(schema.VOCABULARY),
+        rules={},
+        rules_fingerprint=rules,
+        language="ru",
+        max_length=max_length,
+        unknown="train",
+        metrics=metrics,
+    )
+
+
+OLD, NEW = model(100), model(50)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root with a current model and one that was trained after it."""
+    releases = Releases(str(tmp_path))
+    releases.add(OLD)
+    releases.add(NEW)
+    return tmp_path
+
+
+def evaluated(root: Path, other_split: bool = False, **differences: tuple[float, float, float]) -> None:
+    """What `evaluate` leaves where the new model differs from the old one by so much."""
+    known = {"log_loss": (0.0, 0.0, 0.0), "accuracy": (0.0, 0.0, 0.0)} | differences
+    found = {name: dict(zip(("mean", "low", "high"), ends, strict=True)) for name, ends in known.items()}
+    rival = {"model": OLD.fingerprint, "learned_from_other_split": other_split, "differences": found}
+    content = {"model": NEW.fingerprint, "rows": 7975, "rivals": [rival]}
+    (root / "evaluation").mkdir(exist_ok=True)
+    (root / "evaluation" / "evaluation.json").write_text(json.dumps(content))
+
+
+def run(root: Path, *overrides: str) -> tuple[str, dict[str, Any]]:
+    settings = load(overrides=[f"paths.root={root}", *overrides])
+    with Run("promote", settings) as record:
+        return promote.run(settings, record), record.facts
+
+
+def test_a_model_with_the_lower_log_loss_scores_from_now_on(root):
+    evaluated(root, log_loss=(-0.01, -0.013, -0.007))
+    said, facts = run(root)
+    assert said == (
+        f"model {NEW.fingerprint} scores from now on in the place of {OLD.fingerprint}: log loss 0.0100 better "
+        "(95 % interval of the gain 0.0070 to 0.0130) on 7,975 held-out tweets"
+    )
+    assert (facts["promoted"], facts["current"], facts["former"]) == (True, NEW.fingerprint, OLD.fingerprint)
+    assert Releases(str(root)).current() == NEW.fingerprint
+
+
+@pytest.mark.parametrize("difference", [(0.01, 0.007, 0.013), (0.0, -0.003, 0.003)])
+def test_a_model_that_is_no_better_does_not(root, difference):
+    evaluated(root, log_loss=difference, accuracy=(0.1, 0.09, 0.11))
+    said, facts = run(root)
+    assert said.startswith(f"model {OLD.fingerprint} goes on scoring: {NEW.fingerprint} is not better: log loss")
+    assert facts["promoted"] is False
+    assert Releases(str(root)).current() == OLD.fingerprint
+
+
+def test_better_can_mean_accuracy_where_more_is_better(root):
+    evaluated(root, log_loss=(0.01, 0.007, 0.013), accuracy=(0.1, 0.09, 0.11))
+    said, _ = run(root, "promote.measure=accuracy")
+    assert "accuracy 0.1000 better (95 % interval of the gain 0.0900 to 0.1100)" in said
+    assert Releases(str(root)).current() == NEW.fingerprint
+
+
+def test_a_difference_that_may_be_chance_is_not_enough_where_it_has_to_be_sure(root):
+    evaluated(root, log_loss=(-0.01, -0.021, 0.001))
+    said, _ = run(root, "promote.surely=true")
+    assert "is not surely better: log loss 0.0100 better (95 % interval of the gain -0.0010 to 0.0210)" in said
+    assert Releases(str(root)).current() == OLD.fingerprint
+    run(root)
+    assert Releases(str(root)).current() == NEW.fingerprint
+
+
+def test_run_again_it_changes_nothing(root):
+    evaluated(root, log_loss=(-0.01, -0.013, -0.007))
+    run(root)
+    assert run(root)[0] == f"model {NEW.fingerprint} is the current one already"
+    assert Releases(str(root)).former() == [OLD.fingerprint]
+
+
+def test_a_rival_that_may_have_seen_the_held_out_tweets_is_said_to(root):
+    evaluated(root, other_split=True, log_loss=(0.01, 0.007, 0.013))
+    assert f"of which {OLD.fingerprint} may have learned from some" in run(root)[0]
+
+
+def test_an_evaluation_of_other_models_decides_nothing(root):
+    evaluated(root, log_loss=(-0.01, -0.013, -0.007))
+    newest = model(40)
+    Releases(str(root)).add(newest)
+    with pytest.raises(
+        InputFault, match=rf"wanted {newest.fingerprint}, the latest, with {OLD.fingerprint}.*Run `eval"
+    ):
+        run(root)
+    assert Releases(str(root)).current() == OLD.fingerprint
+
+
+def test_without_an_evaluation_nothing_is_decided(root):
+    with pytest.raises(InputFault, match="Run `evaluate` first"):
+        run(root)
+    (root / "evaluation").mkdir()
+    (root / "evaluation" / "evaluation.json").write_text("{}")
+    with pytest.raises(InputFault, match=r"cannot be used \(model: Field required\)"):
+        run(root)
+
+
+def test_a_current_model_that_reads_texts_cut_by_other_rules_makes_way(tmp_path):
+    """It could not score what `clean` writes from now on; nor can the two be compared."""
+    releases = Releases(str(tmp_path))
+    releases.add(dataclasses.replace(OLD, rules_fingerprint="other"))
+    releases.add(NEW)
+    assert "reads texts cut by other rules than [text]" in run(tmp_path)[0]
+    assert releases.current() == NEW.fingerprint
+
+
+def command(root: Path, *arguments: str) -> int:
+    return main(["models", *arguments, "--set", f"paths.root={root}"])
+
+
+def test_models_are_listed_with_what_they_are_worth_and_which_one_scores(root, capsys):
+    assert command(root) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split("  ")[0] == "model"
+    rows = {line.split()[0]: line for line in lines}
+    assert rows.keys() == {OLD.fingerprint, NEW.fingerprint}
+    assert "32,025 tweets  77.9%     0.5200    current since 2" in rows[OLD.fingerprint]
+    assert rows[NEW.fingerprint].endswith("latest")
+
+
+def test_one_command_lets_a_model_score_and_one_rolls_it_back(root, capsys):
+    assert command(root, "use", NEW.fingerprint[:6]) == 0
+    assert Releases(str(root)).current() == NEW.fingerprint
+    assert command(root, "rollback") == 0
+    assert Releases(str(root)).current() == OLD.fingerprint
+    assert capsys.readouterr().out == (
+        f"model {NEW.fingerprint} scores from now on, in the place of {OLD.fingerprint}\n"
+        f"model {OLD.fingerprint} scores again, in the place of {NEW.fingerprint}\n"
+    )
+
+
+def test_a_model_from_another_place_is_taken_over(tmp_path, capsys):
+    for one in (OLD, NEW):
+        storage.write(one, str(tmp_path / "elsewhere"))
+        assert command(tmp_path, "add", str(tmp_path / "elsewhere")) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"model {OLD.fingerprint} scores from now on: {tmp_path}/models/{OLD.fingerprint}"
+    assert second.startswith(f"model {NEW.fingerprint} is there; {OLD.fingerprint} goes on scoring")
+
+
+def test_a_model_is_removed_unless_it_scores(root, capsys):
+    assert command(root, "remove", OLD.fingerprint) == 3
+    assert "is the current one" in capsys.readouterr().err
+    assert command(root, "remove", NEW.fingerprint) == 0
+    assert [release.model for release in Releases(str(root)).listed()] == [OLD.fingerprint]
+    assert command(root) == 0, "though the latest one is gone"
+
+
+@pytest.mark.parametrize("arguments", [("use",), ("add",), ("remove",), ("rollback", "abc"), ("list", "abc")])
+def test_an_action_without_its_name_or_with_one_too_many_is_refused(root, arguments, capsys):
+    assert command(root, *arguments) == 2
+    assert f"`models {arguments[0]}` takes" in capsys.readouterr().err
+
+
+def test_without_models_the_listing_says_where_they_come_from(tmp_path, capsys):
+    assert command(tmp_path) == 3
+    assert "run `train`, or take one over with `models add FOLDER`" in capsys.readouterr().err
