@@ -125,8 +125,8 @@ class TonalityOperator(SparkSubmitOperator):
 
     def _mend(self) -> str:
         return (
-            f"{self.label} refuses its settings, so it is not tried again: mend what the log names, in the files or the "
-            f"Variable {VARIABLE}, then clear this task."
+            f"{self.label} refuses its settings, so it is not tried again: mend what the log names, in the "
+            f"files or the Variable {VARIABLE}, then clear this task."
         )
 
 

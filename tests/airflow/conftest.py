@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from live import Airflow
 from strobe import strike
-from week import DAYS, SMALL_SPARK, FIRST, KILLED, LAST, Backfill, Survey, Training
+from week import DAILY, DAYS, FIRST, KILLED, LAST, SMALL_SPARK, TRAINING, Backfill, Survey, Training
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +24,11 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 
 
 @pytest.fixture(scope="session")
-def unconfigured(airflow: Airflow) -> list[dict[str, Any]]:
-    """The scheduled runs of a daily DAG that was unpaused before anybody had made the Variable."""
-    airflow.command("dags", "unpause", "tonality_daily")
-    return airflow.ended("tonality_daily", "scheduled", 1)
+def unconfigured(airflow: Airflow) -> dict[str, list[dict[str, Any]]]:
+    """The scheduled runs of each DAG, unpaused before anybody had made the Variable."""
+    for dag in (DAILY, TRAINING):
+        airflow.command("dags", "unpause", dag)
+    return {dag: airflow.ended(dag, "scheduled", 1) for dag in (DAILY, TRAINING)}
 
 
 @pytest.fixture(scope="session")
@@ -39,34 +40,30 @@ def configured(airflow: Airflow, survey: Survey, unconfigured: object) -> Survey
 
 
 @pytest.fixture(scope="session")
-def first_training(airflow: Airflow, configured: Survey) -> Training:
-    """The scheduled run of the training DAG, where there was no model."""
-    before = configured.current_model()
-    airflow.command("dags", "unpause", "tonality_training")
-    [run] = airflow.ended("tonality_training", "scheduled", 1)
-    return Training(run, before, configured.current_model())
+def trainings(airflow: Airflow, configured: Survey) -> list[Training]:
+    """Where a network scores that has learned next to nothing, one that learns, and then one that does not, again."""
+    hardly = ("train.epochs=1", "train.learning_rate=1e-9")
+    configured.tonality("prepare")
+    configured.tonality("train", *hardly)
+    found = []
+    for settings in ((), hardly):
+        before = configured.current_model()
+        run = airflow.trigger(TRAINING, *settings)
+        found.append(Training(run, before, configured.current_model()))
+    return found
 
 
 @pytest.fixture(scope="session")
-def worse_training(airflow: Airflow, configured: Survey, first_training: Training) -> Training:
-    """A run that somebody asked for, of a network that learns next to nothing."""
-    hardly = {"set": ["train.epochs=1", "train.learning_rate=1e-9"]}
-    airflow.command("dags", "trigger", "tonality_training", "--conf", json.dumps(hardly))
-    [run] = airflow.ended("tonality_training", "manual", 1)
-    return Training(run, first_training.after, configured.current_model())
-
-
-@pytest.fixture(scope="session")
-def backfill(airflow: Airflow, configured: Survey, worse_training: Training) -> Backfill:
+def backfill(airflow: Airflow, survey: Survey, trainings: object) -> Backfill:
     """A week, two days at a time; the Java of one day's `clean` is killed while it publishes."""
     dates = ["--from-date", FIRST, "--to-date", LAST, "--max-active-runs", "2"]
-    airflow.command("backfill", "create", "--dag-id", "tonality_daily", *dates)
-    kill = strike(airflow, configured.root, KILLED)
-    return Backfill(airflow.ended("tonality_daily", "backfill", DAYS), kill)
+    airflow.command_alone("backfill", "create", "--dag-id", DAILY, *dates)
+    kill = strike(airflow, survey.root, KILLED)
+    return Backfill(airflow.ended(DAILY, "backfill", DAYS), kill)
 
 
 @pytest.fixture(scope="session")
-def at_once(survey: Survey, worse_training: Training) -> Path:
+def at_once(survey: Survey, trainings: object) -> Path:
     """The root of the same week, run at once by the command line with the same model."""
     root = survey.place / "at-once"
     shutil.copytree(survey.root / "models", root / "models")

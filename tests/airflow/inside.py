@@ -1,7 +1,8 @@
 """What runs in Airflow's own environment for the tests: `inside.py dags FOLDER` and `inside.py tasks FOLDER`.
 
 `dags` reads the folder as a DAG processor does, and writes what it found as a line of JSON. `tasks` executes a task for
-each line of stdin, an object of its id and its environment, and writes the exception that it ended with, or null.
+each line of stdin, an object of its id, whether it needs Spark, and its environment, and writes the exception that it
+ended with, or null.
 """
 
 import json
@@ -55,7 +56,8 @@ def tasks(folder):
         before = dict(os.environ)
         os.environ.update(asked["environment"])
         try:
-            TonalityOperator(task_id=asked["task"], name="tonality").execute({"params": {}})
+            task = TonalityOperator(task_id=asked["task"], spark=asked["spark"], name="tonality")
+            task.execute({"params": {}})
             tell(None)
         except Exception as error:
             tell({"kind": type(error).__name__, "message": str(error)})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import psutil
-from kills import processes_of, words
+from kills import processes_of
 
 REPOSITORY: Final = Path(__file__).parents[2]
 DAGS: Final = REPOSITORY / "jobs" / "dags"
@@ -22,14 +22,12 @@ ENVIRONMENT: Final = REPOSITORY / os.environ.get("TONALITY_AIRFLOW", ".venv-airf
 """The virtual environment of Airflow, which is none of Tonality's."""
 
 _LOOPBACK: Final = "127.0.0.1"
-_PATIENCE_SECONDS: Final = 600.0
+_PATIENCE_SECONDS: Final = 1800
 _POLL_SECONDS: Final = 0.5
 _ENDED: Final = frozenset({"success", "failed"})
-_COMPONENTS: Final = (
-    ("api-server", "--host", _LOOPBACK, "--workers", "1"),
-    ("scheduler", "--skip-serve-logs"),
-    ("dag-processor",),
-)
+_API_SERVER: Final = ("api-server", "--host", _LOOPBACK, "--workers", "1")
+_WRITERS: Final = (("scheduler", "--skip-serve-logs"), ("dag-processor",))
+"""What writes to the database without being asked."""
 
 
 def settings(home: Path, port: int = 0) -> dict[str, str]:
@@ -38,6 +36,7 @@ def settings(home: Path, port: int = 0) -> dict[str, str]:
         "AIRFLOW_HOME": home,
         "AIRFLOW__CORE__DAGS_FOLDER": DAGS,
         "AIRFLOW__CORE__LOAD_EXAMPLES": False,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout={_PATIENCE_SECONDS}",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": 4,
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": 1,
@@ -64,14 +63,14 @@ class Airflow:
         self._environment = {**settings(home, port), **(environment or {})}
         # where these tests are killed nobody would end it
         self._bound_to_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         self.home.mkdir()
         self.command("db", "migrate")
         try:
-            for name, *options in _COMPONENTS:
-                self._start(name, *options)
+            for component in (_API_SERVER, *_WRITERS):
+                self._start(*component)
             self.wait_until(self._is_healthy, "all of it is healthy")
         except BaseException:
             self.__exit__()
@@ -83,7 +82,7 @@ class Airflow:
             for process in left:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-        for process in self._started:
+        for process in self._started.values():
             process.wait()
 
     def command(self, *arguments: str) -> str:
@@ -92,6 +91,17 @@ class Airflow:
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-3000:]}"
         return done.stdout
+
+    def command_alone(self, *arguments: str) -> str:
+        """The same while nothing else writes: SQLite lets no transaction write whose reading others have overtaken."""
+        for name, *_ in _WRITERS:
+            self._started[name].terminate()
+            self._started.pop(name).wait()
+        try:
+            return self.command(*arguments)
+        finally:
+            for component in _WRITERS:
+                self._start(*component)
 
     def runs(self, dag: str, kind: str) -> list[dict[str, Any]]:
         """The runs of a DAG that are of a kind, `scheduled`, `backfill` or `manual`, in the order of their dates."""
@@ -107,6 +117,12 @@ class Airflow:
 
         self.wait_until(all_ended, f"{count} {kind} run(s) of {dag} have ended")
         return self.runs(dag, kind)
+
+    def trigger(self, dag: str, *settings: str) -> dict[str, Any]:
+        """A run of the DAG that is asked for now with settings of its own, once it has ended."""
+        before = len(self.runs(dag, "manual"))
+        self.command("dags", "trigger", dag, "--conf", json.dumps({"set": settings}))
+        return self.ended(dag, "manual", before + 1)[-1]
 
     def tasks(self, run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The tasks of a run, by their names."""
@@ -124,30 +140,26 @@ class Airflow:
         """Fails where the condition does not come true, or a part of Airflow ends."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not condition():
-            ended = [process.args for process in self._started if process.poll() is not None]
+            ended = [name for name, process in self._started.items() if process.poll() is not None]
             assert not ended, f"{ended} ended, see the logs in {self.home}"
             assert time.monotonic() < deadline, f"waited in vain until {what}, see the logs in {self.home}"
             time.sleep(_POLL_SECONDS)
 
     def processes(self) -> list[psutil.Process]:
         """All that it has started and that lives, the tasks' Java and Python among them."""
-        found = {process.pid: process for process in processes_of({process.pid for process in self._started})}
+        found = {process.pid: process for process in processes_of({process.pid for process in self._started.values()})}
         for process in list(found.values()):
             with suppress(psutil.NoSuchProcess):
                 found |= {child.pid: child for child in process.children(recursive=True)}
         return [process for process in found.values() if process.is_running()]
 
-    def java(self, word: str) -> list[psutil.Process]:
-        """The Java of the jobs that have such a word in their command line."""
-        return [process for process in self.processes() if word in (line := words(process)) and _SUBMIT in line]
-
     def _start(self, name: str, *options: str) -> None:
         command = [*self._bound_to_us, str(ENVIRONMENT / "bin" / "airflow"), name, *options]
-        with (self.home / f"{name}.log").open("wb") as log:
+        with (self.home / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-        self._started.append(process)
+        self._started[name] = process
 
     def _is_healthy(self) -> bool:
         with suppress(OSError):
@@ -158,9 +170,6 @@ class Airflow:
     def _ask(self, path: str) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self._url}/api/v2/{path}", timeout=60) as answer:
             return dict(json.load(answer))
-
-
-_SUBMIT: Final = "org.apache.spark.deploy.SparkSubmit"
 
 
 def _free_port() -> int:

@@ -1,6 +1,4 @@
-"""A kill at a moment that lasts milliseconds, on a machine that is as slow as it likes: by letting the victim run for
-two of them at a time.
-"""
+"""A kill at a moment that lasts milliseconds, on a machine as slow as it likes: the victim runs for two of them at once."""
 
 import json
 import time

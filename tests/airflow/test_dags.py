@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 from live import DAGS, ENVIRONMENT, REPOSITORY, settings
@@ -13,9 +13,9 @@ pytestmark = pytest.mark.airflow
 
 HEAVY: Final = {"pyspark", "torch", "tonality", "pandas", "numpy", "pyarrow", "kubernetes"}
 GOOD: Final = {"python": sys.executable, "jobs": str(REPOSITORY / "jobs"), "config": []}
-CONNECTED: Final = {"AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": "local[1]"})}
 REFUSED: Final = "AirflowFailException"
 """What a task ends with that Airflow does not try again."""
+TRIED_AGAIN: Final = "AirflowException"
 
 
 def inside(home: Path, mode: str, lines: str = "", **environment: str) -> list[Any]:
@@ -92,79 +92,88 @@ def test_stages_can_be_put_in_front_of_a_training_and_labels_are_then_learned_fr
     assert [task["id"] for task in others] == ["train", "evaluate", "promote"]
 
 
-def fault(home: Path, variable: object, task: str = "clean", **environment: str) -> dict[str, str]:
-    """What a task ends with where the Variable is that, in JSON, or the text that it is."""
-    text = variable if isinstance(variable, str) else json.dumps(variable)
-    asked = {"task": task, "environment": {"AIRFLOW_VAR_TONALITY": text, **environment}}
-    [found] = inside(home, "tasks", json.dumps(asked))
-    return dict(found)
+class Case(NamedTuple):
+    """A task and what the Variable says; what it has to end with, and to say then."""
+
+    variable: object
+    kind: str
+    said: list[str]
+    task: str = "clean"
+    connection: str | None = "local[1]"
 
 
-@pytest.mark.parametrize(
-    ("variable", "said"),
-    [
-        pytest.param("{'python': 1}", ["the Variable tonality is no JSON", "line 1 column 2"], id="no JSON"),
-        pytest.param([], ["found [], wanted an object with the keys python, jobs, config"], id="no object"),
-        pytest.param(
-            {**GOOD, "confg": {}, "set": "train.epochs=2", "jobs": ""},
-            [
-                "Variable tonality: confg is unknown, did you mean config?",
-                'Variable tonality: set: found "train.epochs=2", wanted a list of texts',
-                'Variable tonality: jobs: found "", wanted a text',
-            ],
-            id="all faults at once",
-        ),
-        pytest.param(
-            {"python": "/nowhere/python", "jobs": "/nowhere", "stages": {"train": {"sett": []}}},
-            [
-                "config is missing: wanted a list of texts",
-                "stages.train.sett is unknown, did you mean set?",
-                "python: /nowhere/python cannot be run on this worker",
-                "jobs: there is no folder /nowhere on this worker",
-            ],
-            id="nothing is where it was said to be",
-        ),
-        pytest.param(
-            {**GOOD, "stages": {"trian": {}}}, ["stages.trian: there is no trian.py in"], id="a stage that is none"
-        ),
-    ],
-)
-def test_a_mistake_in_the_variable_is_named_and_not_tried_again(
-    tmp_path: Path, variable: object, said: list[str]
-) -> None:
-    found = fault(tmp_path, variable)
-    assert found["kind"] == REFUSED
-    for part in said:
-        assert part in found["message"]
+CASES: Final = {
+    "no JSON": Case("{'python': 1}", REFUSED, ["the Variable tonality is no JSON", "line 1 column 2"]),
+    "no object": Case([], REFUSED, ["found [], wanted an object with the keys python, jobs, config"]),
+    "all faults at once": Case(
+        {**GOOD, "confg": {}, "set": "train.epochs=2", "jobs": ""},
+        REFUSED,
+        [
+            "Variable tonality: confg is unknown, did you mean config?",
+            'Variable tonality: set: found "train.epochs=2", wanted a list of texts',
+            'Variable tonality: jobs: found "", wanted a text',
+        ],
+    ),
+    "nothing where it was said to be": Case(
+        {"python": "/nowhere/python", "jobs": "/nowhere", "stages": {"train": {"sett": []}}},
+        REFUSED,
+        [
+            "config is missing: wanted a list of texts",
+            "stages.train.sett is unknown, did you mean set?",
+            "python: /nowhere/python cannot be run on this worker",
+            "jobs: there is no folder /nowhere on this worker",
+        ],
+    ),
+    "a stage that is none": Case({**GOOD, "stages": {"trian": {}}}, REFUSED, ["stages.trian: there is no trian.py in"]),
+    "a connection that nobody knows": Case(
+        GOOD, REFUSED, ["there is no Connection spark_default: airflow connections add spark_default"], connection=None
+    ),
+    "no Spark": Case(
+        {**GOOD, "python": "/usr/bin/env", "env": {"PATH": "/nowhere"}},
+        REFUSED,
+        ["there is no spark-submit, neither beside /usr/bin/env nor on the worker's PATH"],
+    ),
+    "settings that a job refuses": Case(
+        {**GOOD, "set": ["archive.sinze=2015-12-10"]}, REFUSED, ["archive.sinze", "clean refuses its settings"]
+    ),
+    "settings that are refused without Spark": Case(
+        {**GOOD, "set": ["train.epoch=2"]}, REFUSED, ["train.epoch", "train refuses its settings"], task="train"
+    ),
+    "an archive that is late": Case(
+        {**GOOD, "set": ["paths.archive=/nowhere/*.json", "paths.root={place}/root"]},
+        TRIED_AGAIN,
+        ["no file found at /nowhere/*.json"],
+    ),
+    "a dataset that is not there yet": Case(
+        {**GOOD, "set": ["paths.root={place}/root"]}, TRIED_AGAIN, ["train ended with exit status 3"], task="train"
+    ),
+}
 
 
-def test_a_connection_that_is_missing_is_named_and_not_taken_for_yarn(tmp_path: Path) -> None:
-    found = fault(tmp_path, {**GOOD, "connection": "spark_gpu"})
-    assert found["kind"] == REFUSED
-    assert "there is no Connection spark_gpu: airflow connections add spark_gpu" in found["message"]
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What each of the cases ends with."""
+    place = tmp_path_factory.mktemp("faults")
+    asked = []
+    for case in CASES.values():
+        text = case.variable if isinstance(case.variable, str) else json.dumps(case.variable)
+        environment = {"AIRFLOW_VAR_TONALITY": text.replace("{place}", str(place))}
+        if case.connection:
+            spark = {"conn_type": "spark", "host": case.connection}
+            environment["AIRFLOW_CONN_SPARK_DEFAULT"] = json.dumps(spark)
+        asked.append(json.dumps({"task": case.task, "spark": case.task != "train", "environment": environment}))
+    return dict(zip(CASES, inside(place, "tasks", "\n".join(asked)), strict=True))
 
 
-def test_a_missing_spark_is_named(tmp_path: Path) -> None:
-    variable = {**GOOD, "python": "/usr/bin/env", "env": {"PATH": "/nowhere"}}
-    found = fault(tmp_path, variable, **CONNECTED)
-    assert found["kind"] == REFUSED
-    assert "there is no spark-submit, neither beside /usr/bin/env nor on the worker's PATH" in found["message"]
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.kind == REFUSED])
+def test_a_mistake_is_named_and_not_tried_again(ended: dict[str, dict[str, str]], name: str) -> None:
+    assert ended[name]["kind"] == REFUSED
+    for part in CASES[name].said:
+        assert part in ended[name]["message"]
 
 
-@pytest.mark.parametrize("stage", ["clean", "train"])
-def test_settings_that_a_stage_refuses_are_not_tried_again_and_the_message_says_which(
-    tmp_path: Path, stage: str
-) -> None:
-    variable = {**GOOD, "set": ["archive.sinze=2015-12-10"]}
-    found = fault(tmp_path, variable, stage, **CONNECTED)
-    assert found["kind"] == REFUSED
-    assert "archive.sinze" in found["message"]
-    assert f"{stage} refuses its settings" in found["message"]
-
-
-def test_what_another_try_may_mend_is_tried_again(tmp_path: Path) -> None:
-    """An archive that is late, exit status 3."""
-    variable = {**GOOD, "set": [f"paths.archive={tmp_path}/*.json", f"paths.root={tmp_path}/root"]}
-    found = fault(tmp_path, variable, **CONNECTED)
-    assert found["kind"] == "AirflowException"
-    assert "no file found at" in found["message"]
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.kind == TRIED_AGAIN])
+def test_what_time_may_mend_is_tried_again(ended: dict[str, dict[str, str]], name: str) -> None:
+    assert ended[name]["kind"] == TRIED_AGAIN
+    for part in CASES[name].said:
+        assert part in ended[name]["message"]

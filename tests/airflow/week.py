@@ -1,9 +1,9 @@
 """A week of a small sample, which DAGs run day by day and the command line at once; the terms that tests speak in."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -11,6 +11,8 @@ from typing import Any, Final, NamedTuple, Self
 from live import REPOSITORY
 from strobe import Strike
 
+DAILY: Final = "tonality_daily"
+TRAINING: Final = "tonality_training"
 FIRST: Final = "2015-12-10"
 LAST: Final = "2015-12-16"
 DAYS: Final = 7
@@ -28,6 +30,7 @@ corpus = "{place}/sample/corpus"
 root = "{place}/root"
 [archive]
 languages = ["ru"]
+lookback = 1
 [spark]
 master = "local[2]"
 memory = "1g"
@@ -85,18 +88,17 @@ class Survey:
         jobs = str(REPOSITORY / "jobs")
         return {"python": sys.executable, "jobs": jobs, "config": [str(self.settings)], "conf": conf}
 
-    def current_model(self) -> str | None:
-        """What names the current model; nothing where there is none."""
-        name = self.root / "models" / "current.json"
-        return name.read_text() if name.exists() else None
+    def current_model(self) -> str:
+        """The model that scores."""
+        return str(json.loads((self.root / "models" / "current.json").read_text())["model"])
 
 
 class Training(NamedTuple):
-    """A run of the training DAG; which model was the current one before and after it, or none."""
+    """A run of the training DAG; which model scored before and after it."""
 
-    run: Mapping[str, Any]
-    before: str | None
-    after: str | None
+    run: dict[str, Any]
+    before: str
+    after: str
 
 
 class Backfill(NamedTuple):
