@@ -9,6 +9,8 @@ BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 KERAS := .venv-keras
 AIRFLOW := .venv-airflow
+OLDEST := .venv-oldest
+AUDIT := .venv-audit
 PACKAGE := dist/tonality.pex
 
 # spark-submit takes python3 from PATH for the driver, and its workers take PYSPARK_PYTHON.
@@ -16,8 +18,8 @@ export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java chromium data run package test kill-test fuzz test-browser test-cluster test-airflow lint format \
-	bench bench-scoring bench-keras clean always
+.PHONY: help setup java chromium data run package test test-oldest kill-test fuzz test-browser test-cluster test-airflow \
+	audit lint format bench bench-scoring bench-keras clean always
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -89,6 +91,27 @@ package: setup $(PACKAGE) ## all that a cluster's nodes need, in dist/; WITH="s3
 test: setup lint ## lint, then every test
 	$(BIN)/python -m pytest
 
+$(OLDEST)/.installed: pyproject.toml conf/oldest.txt
+	@$(PYTHON) -m venv $(OLDEST)
+	PIP_CONSTRAINT=$(CURDIR)/conf/oldest.txt $(OLDEST)/bin/python -m pip install --quiet --editable . pytest
+	PIP_CONSTRAINT=$(CURDIR)/conf/oldest.txt $(OLDEST)/bin/python -m pip install --quiet --no-deps petastorm
+	@touch $@
+
+# Where versions differ: Spark, Arrow, Petastorm, settings, containers, pages. Before them every stage runs.
+OLDEST_TESTS := tests/test_tables.py tests/test_config.py tests/scoring/test_udf.py tests/reader/test_modern_arrow.py \
+	tests/reader/test_loader.py tests/archive/test_parquet_tables.py tests/survey/test_page.py tests/text
+OLDEST_RUN := --config conf/sample.toml --set sample.tweets=5000 --set sample.labelled=6000 --set spark.memory=1g \
+	$(foreach key,archive corpus,--set paths.$(key)=build/oldest/sample/$(key)) --set paths.root=build/oldest
+
+test-oldest: export PATH := $(CURDIR)/$(OLDEST)/bin:$(PATH)
+test-oldest: export PYSPARK_PYTHON := $(CURDIR)/$(OLDEST)/bin/python
+test-oldest: export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
+test-oldest: java $(OLDEST)/.installed ## every stage and some tests with the oldest versions that pyproject.toml allows
+	@rm -rf build/oldest
+	$(OLDEST)/bin/tonality sample $(OLDEST_RUN)
+	$(OLDEST)/bin/tonality pipeline $(OLDEST_RUN)
+	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
+
 kill-test: setup ## twenty kills at random moments, recovered from each
 	TONALITY_KILLS=20 $(BIN)/python -m pytest -s tests/jobs/test_kill.py
 
@@ -108,6 +131,16 @@ $(AIRFLOW)/.installed: conf/airflow.txt
 
 test-airflow: setup $(AIRFLOW)/.installed ## the DAGs under a live Airflow 3: trained, a week backfilled, one day of it killed
 	$(BIN)/python -m pytest -m airflow tests/airflow
+
+$(AUDIT)/.installed:
+	@$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet pip-audit==2.10.1
+	@touch $@
+
+# CVE-2025-69872: diskcache unpickles what lies in its cache. Petastorm imports it for a cache that we never ask for.
+audit: $(AUDIT)/.installed ## look up every pinned version among known vulnerabilities; needs a network
+	$(AUDIT)/bin/pip-audit --requirement conf/constraints.txt --no-deps --disable-pip --strict \
+		--ignore-vuln CVE-2025-69872
 
 lint: $(INSTALLED) ## check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -145,5 +178,5 @@ bench-keras: data setup $(KERAS)/.installed ## measure training beside the 2016 
 	$(BIN)/python tests/benchmarks/training.py --data "$(DATA)" --keras $(KERAS)/bin/python \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json "$(JSON)")
 
-clean: ## remove .venv, .venv-keras, .venv-airflow, build/, dist/ and out/
-	rm -rf $(VENV) $(KERAS) $(AIRFLOW) build dist out
+clean: ## remove .venv and its like, build/, dist/ and out/
+	rm -rf $(VENV) $(KERAS) $(AIRFLOW) $(OLDEST) $(AUDIT) build dist out

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -62,31 +63,44 @@ def fail(error):
     return run
 
 
+@pytest.fixture
+def said(capsys):
+    """What the command has written to stdout and to stderr, where the first line of a run has to name it."""
+
+    def read(stage="invented"):
+        captured = capsys.readouterr()
+        first, _, rest = captured.err.partition("\n")
+        assert re.fullmatch(rf"tonality {stage}: run {stage}-\d{{8}}T\d{{6}}Z-[0-9a-f]{{4}}", first)
+        return captured.out, rest
+
+    return read
+
+
 def records(root):
     return [json.loads(file.read_text()) for file in root.glob("runs/*.json")]
 
 
-def test_a_stage_that_is_done_prints_its_summary_and_exits_0(invent, root, capsys):
+def test_a_stage_that_is_done_prints_its_summary_and_exits_0(invent, root, said):
     def run(settings, record):
         record.note(counts={"tweets": 3})
         return "3 tweets"
 
     assert invent(run) == 0
-    assert capsys.readouterr() == ("3 tweets\n", "")
+    assert said() == ("3 tweets\n", "")
     (record,) = records(root)
     assert (record["counts"], record["fault"]) == ({"tweets": 3}, None)
 
 
 @pytest.mark.parametrize(("fault", "status"), [(SettingsFault, 2), (InputFault, 3), (Fault, 1)])
-def test_a_fault_is_one_message_and_its_exit_status(invent, root, capsys, fault, status):
+def test_a_fault_is_one_message_and_its_exit_status(invent, root, said, fault, status):
     assert invent(fail(fault("what to do"))) == status
-    assert capsys.readouterr() == ("", "tonality invented: what to do\n")
+    assert said() == ("", "tonality invented: what to do\n")
     assert [record["fault"] for record in records(root)] == ([] if status == 2 else [f"{fault.__name__}: what to do"])
 
 
-def test_an_interrupted_stage_exits_130_without_a_traceback(invent, root, capsys):
+def test_an_interrupted_stage_exits_130_without_a_traceback(invent, root, said):
     assert invent(fail(KeyboardInterrupt())) == 130
-    assert capsys.readouterr() == ("", "tonality invented: interrupted\n")
+    assert said() == ("", "tonality invented: interrupted\n")
     assert [record["fault"] for record in records(root)] == ["KeyboardInterrupt: "]
 
 
@@ -107,7 +121,7 @@ def test_an_unexpected_exception_shows_its_traceback_exits_1_and_is_recorded(roo
     assert [record["fault"] for record in records(root)] == ["ZeroDivisionError: division by zero"]
 
 
-@pytest.mark.parametrize("stage", [*sorted(STAGES), "score-text"])
+@pytest.mark.parametrize("stage", [*sorted(STAGES), "score-text", "runs"])
 def test_a_typo_in_the_settings_exits_2_without_starting_spark_or_writing(stage, root, no_spark, capsys):
     arguments = [stage, "--set", f"paths.root={root}", "--set", "trian.epochs=2", "--config", "missing.toml"]
     assert main(arguments) == 2
@@ -223,27 +237,23 @@ def java(monkeypatch, tmp_path):
         ("no program", "Spark needs Java 17 or 21: {home}/bin/java does not run: Exec format error."),
     ],
 )  # fmt: skip
-def test_a_java_that_spark_cannot_use_is_named_with_the_one_that_is_wanted(
-    script, message, java, tmp_path, root, capsys
-):
+def test_a_java_that_spark_cannot_use_is_named_with_the_one_that_is_wanted(script, message, java, tmp_path, root, said):
     java(script)
     assert main(["label", "--set", f"paths.root={root}"]) == 1
-    assert capsys.readouterr().err.startswith(f"tonality label: {message.format(home=tmp_path)}")
+    assert said("label")[1].startswith(f"tonality label: {message.format(home=tmp_path)}")
 
 
-def test_a_machine_without_java_is_told_which_one_to_install(monkeypatch, root, capsys):
+def test_a_machine_without_java_is_told_which_one_to_install(monkeypatch, root, said):
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(["label", "--set", f"paths.root={root}"]) == 1
-    assert capsys.readouterr().err.startswith(
-        "tonality label: Spark needs Java 17 or 21: there is no java on PATH. Install"
-    )
+    assert said("label")[1].startswith("tonality label: Spark needs Java 17 or 21: there is no java on PATH. Install")
 
 
-def test_an_archive_that_is_not_there_exits_3_and_is_recorded(root, lent_spark, capsys):
+def test_an_archive_that_is_not_there_exits_3_and_is_recorded(root, lent_spark, said):
     arguments = ["clean", "--set", f"paths.root={root}", "--set", "paths.archive=/missing/*.json"]
     assert main(arguments) == 3
-    assert capsys.readouterr() == ("", "tonality clean: no file found at /missing/*.json\n")
+    assert said("clean") == ("", "tonality clean: no file found at /missing/*.json\n")
     (record,) = records(root)
     assert record["fault"] == "InputFault: no file found at /missing/*.json"
 
@@ -284,12 +294,12 @@ def test_help_says_how_texts_are_read_and_written_and_what_ends_it(capsys):
         assert promise in said
 
 
-def test_help_lists_every_stage_and_the_command_that_is_none(capsys):
+def test_help_lists_every_stage_and_the_commands_that_are_none(capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["--help"])
     said = capsys.readouterr().out
     listed = [line.split()[0] for line in said.splitlines() if line[:4].isspace() and line[4:5].strip()]
-    assert listed == [*STAGES, "score-text"]
+    assert listed == [*STAGES, "score-text", "models", "runs"]
 
 
 @pytest.mark.parametrize(
@@ -356,7 +366,89 @@ def test_only_a_stage_that_can_plan_knows_the_option(stage, capsys):
     for ask in (lambda: main([stage, "--help"]), lambda: run_job(stage, ["--help"])):
         with pytest.raises(SystemExit, match=r"^0$"):
             ask()
-        assert ("--plan" in capsys.readouterr().out) == (stage == "clean")
+        assert ("--plan" in capsys.readouterr().out) == (stage in ("clean", "forget"))
     if stage != "clean":
         with pytest.raises(SystemExit, match=r"^2$"):
             main([stage, "--plan"])
+
+
+# The list of runs
+
+
+@pytest.fixture
+def runs(root, no_spark, capsys):
+    """What the command says of the runs under the root: its exit status, stdout and stderr."""
+
+    def listed(*arguments):
+        status = main(["runs", *arguments, "--set", f"paths.root={root}"])
+        return status, *capsys.readouterr()
+
+    return listed
+
+
+def test_runs_are_listed_the_newest_last_with_how_they_ended(invent, root, runs, capsys):
+    def count(settings, record):
+        record.note(reads={"archive": {"records": 1200}}, writes={"tweets": {"rows": 1100}})
+        return "done"
+
+    invent(count)
+    invent(fail(InputFault("no file found")))
+    capsys.readouterr()
+    status, said, told = runs()
+    head, *lines = said.splitlines()
+    assert (status, told) == (0, "")
+    assert head.split() == ["started", "(UTC)", "run", "read", "wrote", "took", "ended"]
+    assert {line.rsplit("  ", 1)[1] for line in lines} == {"done", "failed: no file found"}
+    assert any("archive 1,200  tweets 1,100" in line for line in lines)
+    assert len(runs("--failed")[1].splitlines()) == 2
+    assert [json.loads(line)["stage"] for line in runs("--json")[1].splitlines()] == ["invented"] * 2
+    assert " state=failed " in runs("--logfmt", "--failed")[1]
+
+
+def test_one_run_is_told_whole(invent, root, runs, capsys):
+    invent(lambda settings, record: "done", arguments=["--set", "train.epochs=7"])
+    capsys.readouterr()
+    [record] = records(root)
+    status, said, _ = runs(record["run"][-9:])
+    assert status == 0
+    assert said.startswith(f"{record['run']}\n")
+    assert "train.epochs = 7" in said
+    assert runs("nobody's")[0] == 2
+
+
+def test_where_no_run_is_of_that_kind_it_is_said_and_is_no_fault(invent, runs, capsys):
+    invent(lambda *_: "done")
+    capsys.readouterr()
+    assert runs("--failed") == (0, "", "no run is of that kind\n")
+    assert runs("--stage", "clean", "--json") == (0, "", "no run is of that kind\n")
+
+
+def test_without_any_record_it_is_a_fault_of_the_input_and_nothing_is_written(root, runs):
+    status, said, told = runs()
+    assert (status, said) == (3, "")
+    assert told.startswith(f"tonality runs: no run has left a record in {root}/runs: nothing at {root}")
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--day", "10.12.2015"], ["--last", "0"], ["--last", "few"], ["--stage", "runs"], ["--json", "--logfmt"]],
+)
+def test_a_list_that_cannot_be_meant_exits_2(arguments, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["runs", *arguments])
+    assert "usage: tonality runs" in capsys.readouterr().err
+
+
+def test_the_command_is_a_module_too_and_lists_runs_without_spark_and_torch(root, invent, capsys):
+    invent(lambda *_: "done")
+    code = (
+        "import runpy, sys; sys.argv[0] = 'tonality';"
+        "sys.modules.update(dict.fromkeys(('pyspark', 'py4j', 'torch')));"  # importing one of these would raise
+        "runpy.run_module('tonality', run_name='__main__', alter_sys=True)"
+    )
+    for command in ([sys.executable, "-m", "tonality"], [sys.executable, "-c", code]):
+        listed = [*command, "runs", "--json", "--set", f"paths.root={root}"]
+        done = subprocess.run(listed, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["stage"] == "invented"

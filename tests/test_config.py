@@ -120,7 +120,7 @@ def test_all_faults_are_reported_together(tmp_path):
         ),
         (
             "paths.zzz=3",
-            "paths.zzz: no such setting; there are archive, corpus, root",
+            "paths.zzz: no such setting; there are archive, corpus, deletions, root",
         ),
         ("train.epochs=2.5", "train.epochs: found 2.5, wanted a whole number, got a number with a fractional part"),
         ("train.epochs=true", "train.epochs: found true, wanted a number"),

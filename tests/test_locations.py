@@ -154,6 +154,29 @@ def test_a_path_that_no_system_could_hold_is_missing_too(tmp_path):
     assert what_is_missing(f"{tmp_path}/{'x' * 300}/tweets.json").endswith(f"the nearest that is there is {tmp_path}")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("tweats.csv", "tweets.csv"),
+        ("./tweats.csv", "./tweets.csv"),
+        ("data/2015-12.cvs", "data/2015-12.csv"),
+        ("data/../tweats.csv", "data/../tweets.csv"),
+        ("dota/", "data"),
+        ("~/tweats.csv", "~/tweets.csv"),
+        ("{here}/tweats.csv", "{here}/tweets.csv"),
+        ("file://{here}/tweats.csv", "file://{here}/tweets.csv"),
+    ],
+)
+def test_a_name_that_may_have_been_meant_is_said_in_the_form_that_was_typed(tmp_path, monkeypatch, typed, meant):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "data").mkdir()
+    for name in ("tweets.csv", "data/2015-12.csv"):
+        (tmp_path / name).touch()
+    said = what_is_missing(typed.format(here=tmp_path))
+    assert said == f"nothing at {typed.format(here=tmp_path)}; did you mean {meant.format(here=tmp_path)}?"
+
+
 def test_what_is_no_file_is_left_out(tmp_path):
     (tmp_path / "a.json").write_text("x")
     os.mkfifo(tmp_path / "pipe")

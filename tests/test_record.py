@@ -1,5 +1,9 @@
 import errno
+import fcntl
 import json
+import os
+import platform
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,3 +86,48 @@ def test_a_record_that_cannot_be_written_does_not_hide_why_the_run_failed(settin
         monkeypatch.setattr(Run, "_write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         raise ZeroDivisionError
     assert records(settings)[f"{run.id}.json"]["fault"].startswith("not ended")
+
+
+def test_a_record_tells_who_ran_it_where_and_for_which_days(tmp_path):
+    settings = load([], [f"paths.root={tmp_path}", "archive.since=2015-12-10", "score.until=2015-12-11"])
+    found = {}
+    for stage in ("clean", "score", "train"):
+        with Run(stage, settings, part_of="pipeline-1"):
+            pass
+        [found[stage]] = (record for record in records(settings).values() if record["stage"] == stage)
+    assert found["clean"]["asked"] == {"since": "2015-12-10", "until": None}
+    assert found["score"]["asked"] == {"since": None, "until": "2015-12-11"}
+    assert found["train"]["asked"] == {}
+    for record in found.values():
+        assert (record["host"], record["process"]) == (socket.gethostname(), os.getpid())
+        assert (record["python"], record["part_of"]) == (platform.python_version(), "pipeline-1")
+        assert (record["reads"], record["writes"], record["counts"], record["days"]) == ({}, {}, {}, None)
+
+
+def test_a_record_is_written_where_its_user_has_no_name(settings, monkeypatch):
+    """As in a container that runs as a number."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    with Run("clean", settings):
+        pass
+    assert [record["user"] for record in records(settings).values()] == [None]
+
+
+def test_a_disk_that_fills_as_a_run_begins_leaves_no_half_record(settings, monkeypatch):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fill)
+    with pytest.raises(Fault, match="No space left on device"), Run("clean", settings):
+        pytest.fail("the run began")
+    assert list(Path(settings.paths.root, "runs").iterdir()) == []
+
+
+def test_a_run_on_a_disk_without_locks_is_recorded_as_one(settings, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOTSUP, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with Run("clean", settings):
+        assert [record["locked"] for record in records(settings).values()] == [False]

@@ -6,7 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from tonality.session import tasks_per_core
+from tonality.config import load
+from tonality.record import Run
+from tonality.session import in_run, tasks_per_core
 
 MIN_TASKS = "spark.sql.files.minPartitionNum"
 
@@ -37,3 +39,29 @@ def test_what_the_user_says_of_tasks_stands(spark: SparkSession) -> None:
         assert spark.conf.get(MIN_TASKS) == "1"
     finally:
         spark.conf.unset(MIN_TASKS)
+
+
+def test_jobs_of_a_run_are_found_by_its_id_and_those_of_the_run_around_it_by_theirs(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = load([], [f"paths.root={tmp_path}"])
+    jobs = spark.sparkContext.statusTracker().getJobIdsForGroup
+
+    def count() -> None:
+        spark.range(5).selectExpr("sum(id)").collect()
+
+    with Run("pipeline", settings) as pipeline, in_run(spark, pipeline, settings.spark):
+        count()
+        with Run("clean", settings) as clean, in_run(spark, clean, settings.spark):
+            count()
+        before = jobs(pipeline.id)
+        count()
+        assert len(before) < len(jobs(pipeline.id))
+    assert jobs(clean.id)
+    assert not set(jobs(clean.id)) & set(jobs(pipeline.id))
+    assert spark.sparkContext.getLocalProperty("spark.jobGroup.id") is None
+    assert clean.facts["spark"] == {
+        "version": spark.version,
+        "master": spark.sparkContext.master,
+        "application": spark.sparkContext.applicationId,
+    }

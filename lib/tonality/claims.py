@@ -7,7 +7,6 @@ of the next run says.
 """
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple
 
 from py4j.protocol import Py4JJavaError
 
+from tonality.console import tell
 from tonality.faults import Fault
 from tonality.hadoop import Folders
 from tonality.locations import join
@@ -76,7 +76,7 @@ def claimed(folders: Folders, run: str, claims: Sequence[Claim], wait_seconds: f
                     f"run this again. If it is dead, remove {folders.url(join(_CLAIMS, rival.run))}"
                 )
             if rival != told:
-                print(f"waiting for run {rival.run}, which is writing {rival.claim}", file=sys.stderr, flush=True)  # noqa: T201
+                tell(f"waiting for run {rival.run}, which is writing {rival.claim}")
                 told = rival
             time.sleep(_POLL_SECONDS)
         try:

@@ -4,7 +4,9 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from datetime import date
 from functools import partial
 from types import ModuleType
 from typing import Final
@@ -12,8 +14,9 @@ from typing import Final
 from tonality import __version__
 from tonality.archive.texts import FORMS, TEXT
 from tonality.config import load
-from tonality.console import say
+from tonality.console import say, tell
 from tonality.faults import Fault, SettingsFault, ask_all
+from tonality.history.finding import Wanted
 from tonality.mishaps import explained
 from tonality.record import Run
 from tonality.settings import Settings
@@ -69,6 +72,20 @@ them; every scored row names its model.
 """
 _MODEL_ACTIONS: Final = {"use": "a model", "rollback": "", "add": "a folder", "remove": "a model"}
 """What each action but the listing is about."""
+_RUNS: Final = "runs"
+_RUNS_SUMMARY: Final = (
+    "List the runs of paths.root, or tell everything of one: what each was asked for and how it ended."
+)
+_RUNS_DESCRIPTION: Final = f"""\
+{_RUNS_SUMMARY}
+Reads the records in runs/ under paths.root, and needs neither Java nor Spark.
+
+A run is done, failed, interrupted, running or killed; `lost` is one that has not
+written how it ended and cannot be seen from here, since it began on another
+machine; `damaged` is a record that cannot be read. Whether a run still goes on is
+told by a lock on a local disk, elsewhere by its process, on the machine where it
+runs alone.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,11 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _add_options(command, stage)
     _add_score_text(commands)
     _add_models(commands)
+    _add_runs(commands)
     options = parser.parse_args(arguments)
     if options.stage == _SCORE_TEXT:
         return _obey(_SCORE_TEXT, options, (), partial(_score_text, options))
     if options.stage == _MODELS:
         return _obey(_MODELS, options, (), partial(_models, options))
+    if options.stage == _RUNS:
+        return _obey(_RUNS, options, (), partial(_show_runs, options))
     return _execute(STAGES[options.stage], options)
 
 
@@ -107,7 +127,7 @@ def _add_options(parser: argparse.ArgumentParser, stage: Stage) -> None:
         parser.add_argument(
             "--plan",
             action="store_true",
-            help="say what would be read and how long it would take; write nothing",
+            help="say what a run would meet and do; write nothing",
         )
     _add_settings(parser)
 
@@ -122,7 +142,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_score_text(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command that is no stage: it reads no table, and writes neither one nor a run record."""
+    """A command that is no stage: it reads no table, and writes neither one nor a run record."""
     command = commands.add_parser(
         _SCORE_TEXT,
         help=_SCORE_TEXT_SUMMARY,
@@ -147,11 +167,64 @@ def _add_score_text(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     _add_settings(command)
 
 
+def _add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command that reads what others have left: it writes nothing."""
+    command = commands.add_parser(
+        _RUNS,
+        help=_RUNS_SUMMARY,
+        description=_RUNS_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("run", nargs="?", metavar="RUN", help="a run's id, or a part of it that no other has")
+    command.add_argument("--stage", dest="of_stage", choices=list(STAGES), help="runs of this stage alone")
+    command.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="runs that were asked for this day")
+    command.add_argument("--part-of", metavar="ID", help="parts of that run of `pipeline`, or of that night")
+    command.add_argument("--failed", action="store_true", help="runs that did not end well, and damaged records, alone")
+    command.add_argument("--last", type=_count, metavar="N", help="the newest N of these")
+    forms = command.add_mutually_exclusive_group()
+    forms.add_argument(
+        "--json",
+        dest="form",
+        action="store_const",
+        const="json",
+        help="a JSON object a line: the record, and the state of the run",
+    )
+    forms.add_argument(
+        "--logfmt",
+        dest="form",
+        action="store_const",
+        const="logfmt",
+        help="key=value on a line, for shells: the numbers and the state",
+    )
+    _add_settings(command)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted a date as 2015-12-10") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted 1 or more")
+    return int(text)
+
+
+def _show_runs(options: argparse.Namespace, settings: Settings) -> None:
+    from tonality.stages import runs
+
+    wanted = Wanted(options.run, options.of_stage, options.day, options.part_of, options.failed, options.last)
+    say(runs.run(settings, wanted, options.form), end="")
+
+
 def _score_text(options: argparse.Namespace, settings: Settings) -> None:
     from tonality.stages import score_text
 
     if summary := score_text.run(settings, options.file, options.format, options.text, options.model):
-        print(summary, file=sys.stderr)  # noqa: T201 - stdout has the texts
+        tell(summary)  # stdout has the texts
 
 
 def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -195,11 +268,14 @@ def _obey(name: str, options: argparse.Namespace, inputs: Sequence[str], work: C
         with explained(settings):
             work(settings)
     except Fault as fault:
-        print(f"tonality {name}: {fault}", file=sys.stderr)  # noqa: T201
+        tell(f"tonality {name}: {fault}")
         return fault.exit_status
     except KeyboardInterrupt as interruption:
-        print(f"tonality {name}: interrupted{''.join(f': {why}' for why in interruption.args)}", file=sys.stderr)  # noqa: T201
+        tell(f"tonality {name}: interrupted{''.join(f': {why}' for why in interruption.args)}")
         return _INTERRUPTED
+    except Exception:
+        tell(traceback.format_exc().rstrip("\n"))  # Python's own way would show what is secret in it
+        return 1
     finally:
         _settle_stdout()
     return 0
@@ -214,11 +290,12 @@ def _run(stage: Stage, settings: Settings) -> str:
     """Run the stage with its record, in a Spark session where it needs one."""
     implementation = _checked(stage, settings)
     with Run(stage.name, settings) as record:
+        tell(f"tonality {stage.name}: run {record.id}")
         if not stage.spark:
             return str(implementation.run(settings, record))
-        from tonality.session import spark_session
+        from tonality.session import in_run, spark_session
 
-        with spark_session(stage.name, settings.spark) as spark:
+        with spark_session(stage.name, settings.spark) as spark, in_run(spark, record, settings.spark):
             return str(implementation.run(settings, record, spark))
 
 

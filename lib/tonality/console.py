@@ -1,11 +1,13 @@
-"""What people read on stdout while and after stages work, whatever stdout is."""
+"""What people read while and after stages work, whatever their console is; nothing that is secret comes through."""
 
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 
 from tonality.faults import Fault
+from tonality.redaction import redacted
 
-__all__ = ["say"]
+__all__ = ["counted", "say", "tell"]
 
 
 def say(summary: str, end: str = "\n") -> None:
@@ -16,8 +18,21 @@ def say(summary: str, end: str = "\n") -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print(summary, end=end, flush=True)  # noqa: T201
+        print(redacted(summary), end=end, flush=True)  # noqa: T201
     except BrokenPipeError:
         return  # the stage is done, whoever reads of it
     except OSError as error:
         raise Fault(f"the stage is done, but its summary cannot be written to stdout: {error.strerror}") from error
+
+
+def tell(news: str) -> None:
+    """Print to stderr what is no result: how a run goes, and why it failed."""
+    if sys.stderr is None:  # as it is where the shell has closed it
+        return
+    with suppress(OSError):  # there is no other place to say so
+        print(redacted(news), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def counted(number: int, noun: str) -> str:
+    """How many of something, as in 1 day and 1,200 days."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

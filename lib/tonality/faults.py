@@ -5,11 +5,19 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from tonality.redaction import redacted
+
 
 class Fault(Exception):
-    """Something the user can mend. The message says what was found, what was wanted and what to do."""
+    """Something the user can mend. The message says what was found, what was wanted and what to do.
+
+    It may quote a location, and end in logs: what is secret in it is taken out.
+    """
 
     exit_status = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
 
 class SettingsFault(Fault):

@@ -174,11 +174,11 @@ def what_is_missing(location: str) -> str | None:
     system, path = filesystem(location)
     if not isinstance(system, LocalFileSystem) or system.exists(path) or _GLOB.search(path):
         return None
-    return f"nothing at {location}{_nearest(Path(path))}"
+    return f"nothing at {location}{_nearest(Path(path), location)}"
 
 
-def _nearest(path: Path) -> str:
-    """A name that may have been meant; else what there is."""
+def _nearest(path: Path, typed: str) -> str:
+    """A name that may have been meant, in the form that was typed; else what there is."""
     # os.path, since pathlib raises where a folder may not be looked into or a name is too long
     folder = next(parent for parent in path.parents if os.path.exists(parent))  # noqa: PTH110
     if not os.path.isdir(folder):  # noqa: PTH112
@@ -189,7 +189,11 @@ def _nearest(path: Path) -> str:
         return f"; there is no {path.parent} either, the nearest that is there is {folder}"
     names = [file.name for file in folder.iterdir()]
     near = difflib.get_close_matches(path.name, names, n=1)
-    return f"; did you mean {folder / near[0]}?" if near else f"; {folder} holds {_few(names)}"
+    if not near:
+        return f"; {folder} holds {_few(names)}"
+    before = typed.rstrip("/").removesuffix(path.name)
+    meant = f"{before}{near[0]}" if f"{before}{path.name}" == typed.rstrip("/") else folder / near[0]
+    return f"; did you mean {meant}?"
 
 
 def _instead(system: AbstractFileSystem, folder: str) -> str:

@@ -9,6 +9,9 @@ _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 DAY: Final = "day"
 WINDOW: Final = "window"
 
+ORIGIN_NOTE: Final = "_origin.json"
+"""The note in a scored day's folder of what it was made from; its underscore hides it from readers of tables."""
+
 _READ_FIELDS: Final = [
     pa.field("tweet_id", pa.int64()),
     pa.field("created_at", _TIMESTAMP),
@@ -56,8 +59,8 @@ ACCOUNTS: Final = pa.schema(
 )
 """Where each file's records went: lines = tweets + notices + filtered + duplicates + rejects.
 
-`deleted` are those of the filtered that a delete notice withdrew, `damage` says what broke the file, `skipped` why an
-entry of a tar was not read."""
+`deleted` are those of the filtered that a delete notice withdrew or `forget` removed, `damage` says what broke the
+file, `skipped` why an entry of a tar was not read."""
 
 _NOTE_FIELDS: Final = [
     pa.field("kind", pa.string()),
@@ -76,7 +79,9 @@ _NOTE_FIELDS: Final = [
     pa.field("breaks", pa.int64()),
 ]
 
-STAGED: Final = pa.unify_schemas([pa.schema(_NOTE_FIELDS), pa.schema(_READ_FIELDS)])
+_MARKS: Final = pa.field("marks", pa.list_(pa.binary()))
+
+STAGED: Final = pa.unify_schemas([pa.schema(_NOTE_FIELDS), pa.schema(_READ_FIELDS), pa.schema([_MARKS])])
 """What a task reads: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by `kind`."""
 
 NOTES: Final = pa.schema(
@@ -97,9 +102,16 @@ the piece's start, and the piece's account says how many bytes and line breaks i
 numbers the sources of a piece, whose names need not differ."""
 
 KEPT: Final = pa.schema(
-    [*_READ_FIELDS, pa.field("piece", pa.int32()), pa.field("entry", pa.int32()), pa.field("offset", pa.int64())]
+    [
+        *_READ_FIELDS,
+        pa.field("piece", pa.int32()),
+        pa.field("entry", pa.int32()),
+        pa.field("offset", pa.int64()),
+        _MARKS,
+    ]
 )
-"""The tweets of a pass, each with its place: the source, the piece, the entry and the offset together."""
+"""The tweets of a pass, each with its place: the source, the piece, the entry and the offset together; and `marks`, by
+which it is known if it was forgotten, null where nothing was."""
 
 LABELLED: Final = pa.schema(
     [
@@ -150,6 +162,11 @@ SCORED: Final = pa.schema(
     ]
 )
 """Tweets with their probability of being positive; null, and `tonality` none, where a tweet has no stems."""
+
+FORGOTTEN: Final = pa.schema(
+    [pa.field("kind", pa.string()), pa.field("mark", pa.binary()), pa.field("run", pa.string())]
+)
+"""What must not come back: `kind` is tweet, author or text, `mark` a salted digest of it."""
 
 POSITIVE: Final = "positive"
 NEUTRAL: Final = "neutral"

@@ -6,21 +6,24 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import psutil
+from py4j.protocol import Py4JError
 from pyspark import accumulators
 from pyspark.sql import SparkSession
 
 from tonality.config import conf_directory
 from tonality.faults import Fault, SettingsFault
+from tonality.record import Run
 from tonality.setting_types import in_bytes
 from tonality.settings import SparkSettings
+from tonality.task_lines import RUN, WANTED
 
-__all__ = ["check_session", "local_cores", "spark_session", "tasks_per_core"]
+__all__ = ["check_session", "in_run", "local_cores", "spark_session", "tasks_per_core"]
 
 _FIXED: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -144,6 +147,38 @@ def _check_java() -> None:
         raise Fault(f"Spark needs Java 17 or 21: {java} -version says {said}. Set JAVA_HOME to another.")
     if not major.isdigit() or int(major) < _OLDEST_JAVA:
         raise Fault(f"Spark needs Java 17 or 21: {java} is version {version}. Set JAVA_HOME to another.")
+
+
+@contextmanager
+def in_run(spark: SparkSession, record: Run, settings: SparkSettings) -> Iterator[None]:
+    """Inside, what Spark does is done for that run: jobs and their tasks' log lines bear its id, and its record tells
+    of the session.
+
+    The id is the jobs' group and description in Spark's UI, and `mdc.run` among the variables of a log line (log4j's
+    %X{mdc.run}) on executors.
+    """
+    context = spark.sparkContext
+    record.note(spark={"version": spark.version, "master": context.master, "application": context.applicationId})
+    is_wanted = settings.task_lines == "on" or (settings.task_lines == "auto" and not _is_here(str(context.master)))
+    marks = dict.fromkeys(("spark.jobGroup.id", "spark.job.description", RUN), record.id)
+    marks[WANTED] = str(is_wanted).lower()
+    before = {name: context.getLocalProperty(name) for name in marks}
+    _mark(spark, marks)
+    try:
+        yield
+    finally:
+        with suppress(Py4JError, OSError):  # Java may be gone, and whoever lost it says so
+            _mark(spark, before)
+
+
+def _mark(spark: SparkSession, marks: Mapping[str, str | None]) -> None:
+    for name, value in marks.items():
+        spark.sparkContext.setLocalProperty(name, value)  # type: ignore[arg-type] # None takes it away
+
+
+def _is_here(master: str) -> bool:
+    """Whether all tasks run in the driver's own Java, and log to its console."""
+    return master.startswith("local") and "cluster" not in master
 
 
 @contextmanager

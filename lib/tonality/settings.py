@@ -13,8 +13,10 @@ __all__ = [
     "Columns",
     "CorpusSettings",
     "DatasetSettings",
+    "ForgetSettings",
     "NetworkSettings",
     "PathSettings",
+    "PrivacySettings",
     "PromoteSettings",
     "SampleSettings",
     "ScoreSettings",
@@ -76,6 +78,8 @@ class PathSettings(Section):
     archive.until, as 2015-12-10 or in another form: {day:%Y/%m/%d}."""
     corpus: Names = ()
     """Labelled tweets to learn from: files, folders or globs; a list is allowed."""
+    deletions: Names = ()
+    """Lists of tweets and authors that `forget` removes: files, folders or globs; a list is allowed."""
     root: Folder = "out"
     """The folder of every table, the model and the report."""
 
@@ -89,6 +93,9 @@ class SparkSettings(Section):
     """The driver's heap, as Java writes it: 4g."""
     progress: bool = True
     """Whether Spark's progress bar shows on a terminal."""
+    task_lines: Literal["auto", "on", "off"] = "auto"
+    """Whether the tasks that read an archive or score write a line to their executor's log when they begin and when
+    they end, spark-submit or not. auto: on a cluster."""
 
 
 class Columns(Section):
@@ -152,6 +159,27 @@ class ArchiveSettings(Section):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         _refuse(_reversed("archive", self.since, self.until))
+        return self
+
+
+class PrivacySettings(Section):
+    """What the tables show of who wrote a tweet. Where anything is hidden, rejects keep their reason alone."""
+
+    authors: Literal["keep", "drop", "hash"] = "keep"
+    """hash: a pseudonym, always the same for one author and key; drop: none at all, so that no author has a vote."""
+    ids: Literal["keep", "drop", "hash"] = "keep"
+    """hash: another number, always the same for one id and key; drop: none."""
+    mentions: Literal["keep", "drop"] = "keep"
+    """drop: @names in the stored text become a bare @, and links to Twitter lose the name and the tweet's number."""
+    key: str = ""
+    """The file of the key, 16 bytes or more, for hash: a path or URL that the driver can read. It is never copied."""
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Self:
+        hashed = [f"privacy.{name}" for name in ("authors", "ids") if getattr(self, name) == "hash"]
+        if hashed and not self.key:
+            both = " and ".join(hashed)
+            raise ValueError(f"{both} = hash needs a key: name its file with privacy.key")
         return self
 
 
@@ -345,6 +373,13 @@ class SurveySettings(Section):
         return self
 
 
+class ForgetSettings(Section):
+    """How lists of what must be forgotten are read."""
+
+    ids: Literal["tweets", "users"] = "tweets"
+    """What ids are of where a list does not say: bare numbers, a column `id`, results of Twitter's batch compliance."""
+
+
 class SampleSettings(Section):
     """The synthetic archive and corpus."""
 
@@ -364,6 +399,7 @@ class Settings(Section):
     paths: PathSettings = PathSettings()
     spark: SparkSettings = SparkSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    privacy: PrivacySettings = PrivacySettings()
     text: TextSettings = TextSettings()
     corpus: CorpusSettings = CorpusSettings()
     vocabulary: VocabularySettings = VocabularySettings()
@@ -373,4 +409,5 @@ class Settings(Section):
     promote: PromoteSettings = PromoteSettings()
     score: ScoreSettings = ScoreSettings()
     survey: SurveySettings = SurveySettings()
+    forget: ForgetSettings = ForgetSettings()
     sample: SampleSettings = SampleSettings()

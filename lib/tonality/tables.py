@@ -38,7 +38,10 @@ from tonality.schema import DAY
 __all__ = [
     "Publication",
     "days",
+    "files",
+    "holds",
     "partition_notes",
+    "partitions",
     "publication",
     "read",
     "recover",
@@ -63,6 +66,7 @@ _WRITERS: Final = {
     "labelled": "`label`",
     **dict.fromkeys(("vocabulary", "dataset"), "`prepare`"),
     "scored": "`score`",
+    "forgotten": "`forget`",
 }
 """The stage that writes a table, for people who come too early."""
 
@@ -95,7 +99,23 @@ def totals(frame: DataFrame, **counts: Column) -> dict[str, int]:
 
 def days(spark: SparkSession, root: str, table: str) -> list[str]:
     """The days that a table holds, as ISO dates in order; none where there is no table."""
-    return _values(Folders(spark, root), table, DAY)
+    return partitions(spark, root, table, DAY)
+
+
+def partitions(spark: SparkSession, root: str, table: str, column: str) -> list[str]:
+    """The values of the column that a table is partitioned by, in order; none where there is no table."""
+    return _values(Folders(spark, root), table, column)
+
+
+def holds(spark: SparkSession, root: str, name: str) -> bool:
+    """Whether there is such a table, or file, under the root."""
+    return Folders(spark, root).exists(name)
+
+
+def files(spark: SparkSession, root: str, table: str, parts: Sequence[str]) -> dict[str, list[str]]:
+    """The names of the files that readers see in each of these folders of a table, as `day=2015-12-10`."""
+    folders = Folders(spark, root)
+    return _of_each(parts, lambda part: sorted(_seen(folders.sizes(join(table, part)))))
 
 
 def _values(folders: Folders, table: str, column: str) -> list[str]:
@@ -113,8 +133,11 @@ def versions(spark: SparkSession, root: str, table: str, column: str, values: Se
 
 
 def _version(sizes: Mapping[str, int]) -> str:
-    data = sorted((name, size) for name, size in sizes.items() if not name.startswith(("_", ".")))
-    return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(sorted(_seen(sizes).items())).encode()).hexdigest()[:12]
+
+
+def _seen(sizes: Mapping[str, int]) -> dict[str, int]:
+    return {name: size for name, size in sizes.items() if not name.startswith(("_", "."))}
 
 
 def partition_notes(
@@ -269,6 +292,36 @@ class Publication:
             written[part] = self._spark.read.schema(from_arrow_schema(schema)).parquet(url)
         self._moves.append(_Move(table, staged))
         return written
+
+    def adopt_whole(
+        self, table: str, scratch: str, files: Mapping[str, Sequence[str]], schema: pa.Schema
+    ) -> dict[str, DataFrame]:
+        """Make files of a scratch folder the whole of a table that has no days, each in the folder it is named for; as
+        they will be read.
+        """
+        staged = join(self._staging, table)
+        for part, names in files.items():
+            for name in names:
+                self._folders.rename(join(self._staging, "scratch", scratch, name), join(staged, part, name))
+        self._moves.append(_Move(table, staged))
+        read = self._spark.read.schema(from_arrow_schema(schema))
+        return {part: read.parquet(self._folders.url(join(staged, part))) for part in files}
+
+    def copy_notes(self, table: str, column: str, values: Iterable[str], besides: str = "") -> None:
+        """Put into partitions that were staged what was noted in those that they replace, but for one kind of note."""
+        for value in values:
+            part = join(table, f"{column}={value}")
+            for name in self._folders.names(part):
+                if name.startswith("_") and name.endswith(".json") and name != besides:
+                    self._folders.write_text(join(self._staging, part, name), self._folders.read_text(join(part, name)))
+
+    def versions(self, table: str, column: str, values: Sequence[str]) -> dict[str, str]:
+        """What `versions` will say of partitions that were staged, once they are published."""
+        return versions(self._spark, self._folders.root, join(self._staging, table), column, values)
+
+    def take_away(self, name: str) -> None:
+        """Remove a folder or file below the root when all else is published."""
+        self._moves.append(_Move(name, None))
 
     def note(self, table: str, content: object) -> None:
         """Put `<table>.json` beside the parts of a replaced table."""

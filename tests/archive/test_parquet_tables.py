@@ -24,8 +24,8 @@ def numbered(rows, group):
     return parquet(columns, row_group_size=group, compression="none", use_dictionary=False)
 
 
-def read(content, columns=COLUMNS, **options):
-    records = ParquetRecords(io.BytesIO(content), columns, **options)
+def read(content, columns=COLUMNS, max_record=2**20, max_expansion=250, **options):
+    records = ParquetRecords(io.BytesIO(content), columns, max_record, max_expansion, **options)
     return list(records), records.damage
 
 
@@ -37,6 +37,15 @@ def one(**columns):
     found = outcomes({"id": [1], "when": [DAY], "text": ["hello"]} | columns)
     assert len(found) == 1
     return found[0]
+
+
+def of_kind(column, kind):
+    if kind == "dictionary":
+        return column.dictionary_encode()
+    try:
+        return column.cast(getattr(pa, kind)())
+    except pa.ArrowNotImplementedError:
+        pytest.skip(f"pyarrow {pa.__version__} makes no {kind}")
 
 
 def broken_in(content, group):
@@ -133,10 +142,61 @@ class FailingDisk(io.RawIOBase):
         raise OSError(5, "Input/output error")
 
 
-@pytest.mark.parametrize("use", [lambda file: list(ParquetRecords(file, COLUMNS)), parquet_columns])
+@pytest.mark.parametrize("use", [lambda file: list(ParquetRecords(file, COLUMNS, 2**20, 250)), parquet_columns])
 def test_a_disk_that_fails_is_no_damage_of_the_file(use):
     with pytest.raises(OSError, match="Input/output error"):
         use(FailingDisk())
+
+
+def shared_text(text, rows):
+    """A small file whose rows, but for the last, share a text."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * (rows - 1) + [1], pa.int32()), pa.array([text, "дом"]))
+    columns = {"id": range(1, rows + 1), "when": [DAY] * rows, "text": texts}
+    return parquet(columns, compression="zstd", dictionary_pagesize_limit=2**30, write_statistics=False)
+
+
+def test_a_long_text_that_many_rows_share_is_too_long_in_each():
+    records, damage = read(shared_text("я" * 2**20, 20))
+    assert damage == ""
+    *long, good = [record.outcome for record in records]
+    assert {(outcome.reason, outcome.detail) for outcome in long} == {
+        ("too-long", f"{2**20 + len(DAY)} characters, at most {2**20}")
+    }
+    assert good.text == "дом"
+    assert max(len(record.raw) for record in records) < 10_000
+
+
+def test_a_text_that_thousands_of_rows_share_fills_no_memory():
+    content = shared_text("a" * 2**23, 4000)
+    assert len(content) < 50_000
+    before = pa.total_allocated_bytes()
+    records = iter(ParquetRecords(io.BytesIO(content), COLUMNS, 2**20, 2**30))
+    assert next(records).outcome.reason == "too-long"
+    assert pa.total_allocated_bytes() - before < 2**29
+
+
+def test_a_row_group_that_expands_beyond_the_bound_is_left_there_as_damage():
+    records, damage = read(shared_text("a" * 2**23, 4000))
+    assert {record.outcome.reason for record in records} <= {"too-long"}
+    assert damage == f"Parquet file broken: rows {len(records) + 1} to 4000: it expands more than 250 times"
+
+
+def test_a_row_group_that_says_that_it_expands_beyond_the_bound_is_not_read_and_costs_no_other():
+    texts = ["a" * 2**20] * 80 + ["дом"] * 80
+    columns = {"id": range(1, 161), "when": [DAY] * 160, "text": texts}
+    content = parquet(columns, row_group_size=80, compression="zstd", use_dictionary=False, write_statistics=False)
+    records, damage = read(content, max_record=2**21)
+    assert [record.outcome.text for record in records] == ["дом"] * 80
+    assert damage == "Parquet file broken: rows 1 to 80: it expands more than 250 times"
+    assert len(read(content, max_record=2**21, max_expansion=2**20)[0]) == 160
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "binary", "dictionary"])
+def test_rows_that_share_a_text_keep_it_and_rows_without_one_have_none(kind):
+    column = pa.array(["дом", None, "сад", "дом"])
+    column = of_kind(column, kind)
+    first, none, second, third = outcomes({"id": [1, 2, 3, 4], "when": [DAY] * 4, "text": column})
+    assert (first.text, none.reason, second.text, third.text) == ("дом", "no-text", "сад", "дом")
 
 
 def test_a_table_that_lacks_a_column_says_which_it_has():
@@ -181,7 +241,7 @@ def test_a_time_beyond_all_calendars_is_a_reject_alone(moment):
 @pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
 def test_a_text_that_is_no_utf8_is_a_reject_alone(kind):
     column = pa.array([b"\xff" * 20, "дом".encode()]).view(pa.string())
-    column = column.dictionary_encode() if kind == "dictionary" else column.cast(getattr(pa, kind)())
+    column = of_kind(column, kind)
     reject, good = outcomes({"id": [1, 2], "when": [DAY] * 2, "text": column})
     assert (reject.reason, good.text) == ("invalid-utf8", "дом")
 

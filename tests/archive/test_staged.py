@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import io
 from datetime import date
 from itertools import accumulate
 
@@ -198,3 +199,11 @@ def test_every_record_is_counted_where_it_was_planted(read, planted, pack, ends_
     assert [row["raw"] for row in got.rejects] == [
         lines[number][:4096] for number, (kind, _) in enumerate(planted) if kind == "rejects"
     ]
+
+
+def test_a_source_is_named_without_what_is_secret_in_its_url(request_for):
+    url = "https://anna:geheim@host/a.json?part=1&token=geheim"
+    file = io.BytesIO(b'{"id":1}\n')
+    rows = [row for batch in staged.read_opened(Piece(url, 9), file, request_for()) for row in batch.to_pylist()]
+    assert {row["source"] for row in rows} == {"https://***@host/a.json?part=1&token=***"}
+    assert {row["kind"] for row in rows} == {"account", "reject"}

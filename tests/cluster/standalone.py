@@ -137,6 +137,10 @@ class Cluster:
         """The master, the workers, their executors and these's Python."""
         return processes_of({process.pid for process in self._started})
 
+    def executors_said(self, application: str) -> str:
+        """What the executors of an application and their Python workers have logged."""
+        return "".join(log.read_text() for log in sorted(self._folder.glob(f"worker-*/{application}/*/stderr")))
+
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
         """Fails where the condition does not come true."""
         deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -203,3 +203,10 @@ def test_a_corpus_that_is_not_there_is_named(tmp_path):
 def test_a_stray_quote_in_a_table_costs_lines_that_are_counted(tmp_path):
     rows = 'text,label\nfirst,1\n"never closed,-1\nthird,1\n"fourth",-1\nfifth,-1\n'
     assert read(tmp_path, rows, LABELS) == ([("first", 1.0), ("fifth", 0.0)], {"malformed row": 3})
+
+
+@pytest.mark.parametrize("form", ["rutweetcorp", LABELS])
+def test_a_file_that_expands_as_no_text_does_is_left_there(tmp_path, form):
+    bomb = gzip.compress(b"text,label\n" + b"a" * 2**27)
+    with pytest.raises(InputFault, match=r"corpus\.csv\.gz cannot be read: it expands more than 250 times"):
+        read(tmp_path, bomb, form, "corpus.csv.gz")

@@ -1,23 +1,53 @@
-"""jobs/daily.sh with a `tonality` that only writes down how it was called."""
+"""jobs/daily.sh: with a `tonality` that only writes down how it was called and has records to tell, and once for real."""
 
 import fcntl
+import json
 import os
+import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from kills import write_archive
+from small_survey import write_model
 
 SCRIPT = Path(__file__).parent.parent.parent / "jobs" / "daily.sh"
 
 TONALITY = """#!/usr/bin/env bash
+if [ "$1" = runs ]; then
+    echo "$*" >>"$ASKED"
+    if [[ "$*" == *--part-of* ]]; then echo -n "${NIGHT:-}"; else echo -n "${BEFORE:-}"; fi
+    exit
+fi
 echo "$*" >>"$CALLS"
 echo "$1 says so"
 echo "$1 warns" >&2
-echo "summary of $1"
-[ "$1" != "${FAILING:-}" ] || exit "$STATUS"
+echo "part of ${TONALITY_PART_OF:-nothing}"
+if [ "$1" = "${HANGING:-}" ]; then touch "$CALLS.hangs"; exec sleep 600; fi
+case " ${FAILING:-} " in *" $1 "*) exit "$STATUS" ;; esac
+if [[ "$*" == *"${EMPTY:-none}"* ]]; then exit 3; fi
 """
+DAY = "since=2015-12-10 until=2015-12-10"
+SCORED = f"run=score-1 stage=score state=done seconds=6.0 {DAY} writes.scored.rows={{0}} positive={{1}} neutral=9\n"
+
+
+def cleaned(tweets, rejects=12, damaged=0, lines=100_000, day=DAY, state="done"):
+    """The record of `clean`, as `tonality runs --logfmt` has it."""
+    counts = f"lines={lines} tweets={tweets} rejects={rejects} damaged={damaged}"
+    return (
+        f"run=clean-1 stage=clean state={state} seconds=21.0 {day} reads.archive.records={lines} {counts} skipped=0\n"
+    )
+
+
+NIGHT = cleaned(90_019) + SCORED.format(90_019, 41_000)
+GOOD = re.compile(
+    r"tonality day=2015-12-10 status=ok seconds=\d+ tweets=90019 rejects=12 damaged=0 scored=90019 positive=41000 log=(\S+)\n"
+)
 
 
 @pytest.fixture
@@ -32,11 +62,15 @@ def place(tmp_path):
     return tmp_path
 
 
-def daily(place, *arguments, **environment):
-    known = {"PATH": f"{place}/bin:{os.environ['PATH']}", "CALLS": f"{place}/calls", "TONALITY_LOGS": f"{place}/logs"}
+def environment(place, **others):
+    known = {"PATH": f"{place}/bin:{os.environ['PATH']}", "CALLS": f"{place}/calls", "ASKED": f"{place}/asked"}
+    return known | {"TONALITY_LOGS": f"{place}/logs", "NIGHT": NIGHT} | others
+
+
+def daily(place, *arguments, **others):
     return subprocess.run(
         ["bash", f"{place}/jobs/daily.sh", *arguments],
-        env=known | environment,
+        env=environment(place, **others),
         cwd=place,
         capture_output=True,
         text=True,
@@ -46,6 +80,10 @@ def daily(place, *arguments, **environment):
 
 def calls(place):
     return (place / "calls").read_text().splitlines() if (place / "calls").exists() else []
+
+
+def log(place, day="2015-12-10"):
+    return place / "logs" / f"daily-{day}.log"
 
 
 def test_a_day_is_cleaned_scored_and_reported_in_that_order_with_the_settings_given(place):
@@ -58,15 +96,54 @@ def test_a_day_is_cleaned_scored_and_reported_in_that_order_with_the_settings_gi
     ]
 
 
-def test_the_last_line_says_how_it_went_and_the_log_holds_everything(place):
+def test_a_good_day_is_one_line_of_words_for_a_monitor_and_the_log_holds_everything_else(place):
     done = daily(place, "2015-12-10")
-    assert done.stdout.startswith("tonality 2015-12-10: done in ")
-    assert done.stdout.endswith(" s, summary of report\n")
-    assert done.stdout.count("\n") == 1
-    log = (place / "logs" / "daily-2015-12-10.log").read_text()
-    assert [line for line in log.splitlines() if "says" in line or "warns" in line] == [
+    said = GOOD.fullmatch(done.stdout)
+    assert said, done.stdout
+    assert (said[1], done.stderr) == (str(log(place)), "")
+    assert [line for line in log(place).read_text().splitlines() if "says" in line or "warns" in line] == [
         f"{stage} {does}" for stage in ("clean", "score", "report") for does in ("says so", "warns")
     ]
+
+
+def test_the_numbers_are_those_of_the_runs_of_this_night(place):
+    daily(place, "2015-12-10", "--config", "a.toml")
+    [night] = {line for line in log(place).read_text().splitlines() if line.startswith("part of ")}
+    assert re.fullmatch(r"part of daily-2015-12-10-\d{8}T\d{6}Z", night)
+    assert (place / "asked").read_text().splitlines() == [
+        f"runs --logfmt --day 2015-12-10 --part-of {night.removeprefix('part of ')} --config a.toml",
+        "runs --logfmt --day 2015-12-09 --stage clean --last 3 --config a.toml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("night", "before", "thresholds", "reason"),
+    [
+        (cleaned(0) + SCORED.format(0, 0), "", {}, "no-tweets"),
+        (NIGHT, cleaned(180_039), {}, "few-tweets"),
+        (NIGHT, cleaned(180_038), {}, None),
+        (NIGHT, cleaned(90_020), {"TONALITY_LEAST_TWEETS": "100"}, "few-tweets"),
+        (NIGHT, cleaned(9_000_000), {"TONALITY_LEAST_TWEETS": "0"}, None),
+        (NIGHT, cleaned(9_000_000, state="failed"), {}, None),
+        (cleaned(90_019, rejects=1001) + SCORED.format(90_019, 1), "", {}, "rejects"),
+        (cleaned(90_019, rejects=1000) + SCORED.format(90_019, 1), "", {}, None),
+        (cleaned(90_019, rejects=1001) + SCORED.format(90_019, 1), "", {"TONALITY_MAX_REJECTS": "2"}, None),
+        (cleaned(90_019, damaged=1) + SCORED.format(90_019, 1), "", {}, "damaged"),
+        (cleaned(90_019, damaged=1) + SCORED.format(90_019, 1), "", {"TONALITY_MAX_DAMAGED": "1"}, None),
+        (cleaned(90_019) + SCORED.format(90_018, 1), "", {}, "unscored"),
+        (cleaned(9, rejects=5000, damaged=3) + SCORED.format(9, 1), cleaned(99), {}, "few-tweets,rejects,damaged"),
+        (cleaned(90_019), "", {}, "no-record"),
+        (cleaned(90_019, day="since=2015-12-01 until=2015-12-31") + SCORED.format(90_019, 1), "", {}, "no-record"),
+        ("", "", {}, "no-record"),
+    ],
+)  # fmt: skip
+def test_a_day_that_is_done_but_should_be_looked_at_is_suspect(place, night, before, thresholds, reason):
+    before = before.replace("2015-12-10", "2015-12-09")
+    done = daily(place, "2015-12-10", NIGHT=night, BEFORE=before, **thresholds)
+    assert done.returncode == 0
+    [line] = done.stdout.splitlines()
+    expected = f"status=suspect reason={reason} seconds=" if reason else "status=ok seconds="
+    assert line.startswith(f"tonality day=2015-12-10 {expected}")
 
 
 def test_without_a_day_it_is_yesterday_in_utc(place):
@@ -81,9 +158,52 @@ def test_a_failing_stage_is_the_last_and_gives_its_status(place, stage, status):
     done = daily(place, "2015-12-10", FAILING=stage, STATUS=str(status))
     assert done.returncode == status
     assert calls(place)[-1].startswith(stage)
-    assert done.stdout.startswith(f"tonality 2015-12-10: {stage} failed with status {status} after ")
-    assert done.stdout.endswith(f" s, see {place}/logs/daily-2015-12-10.log\n")
+    assert re.fullmatch(
+        rf"tonality day=2015-12-10 status=failed stage={stage} exit={status} seconds=\d+ log={log(place)}\n",
+        done.stdout,
+    )
     assert f"{stage} warns" in done.stderr
+
+
+def test_a_range_of_days_is_a_line_each_and_one_without_files_does_not_keep_the_next_from_being_tried(place):
+    done = daily(place, "2015-12-30", "2016-01-01", "--config", "a.toml", EMPTY="archive.since=2015-12-31", NIGHT="")
+    assert done.returncode == 3
+    words = [line.split()[1:4] for line in done.stdout.splitlines()]
+    assert [(day, status) for day, status, _ in words] == [
+        ("day=2015-12-30", "status=suspect"),
+        ("day=2015-12-31", "status=failed"),
+        ("day=2016-01-01", "status=suspect"),
+    ]
+    assert [call.split()[0] for call in calls(place)] == [
+        "clean",
+        "score",
+        "report",
+        "clean",
+        "clean",
+        "score",
+        "report",
+    ]
+    assert log(place, "2016-01-01").exists()
+
+
+def test_any_other_failure_ends_a_range(place):
+    done = daily(place, "2015-12-30", "2016-01-01", FAILING="clean", STATUS="2")
+    assert (done.returncode, len(calls(place)), done.stdout.count("\n")) == (2, 1, 1)
+
+
+def test_days_before_are_cleaned_and_scored_again_for_what_came_late(place):
+    done = daily(place, "2015-12-10", TONALITY_RECLEAN="2")
+    assert GOOD.fullmatch(done.stdout)
+    days = [re.search(r"since=(\S+)", call) for call in calls(place)]
+    assert [found[1] for found in days if found] == [f"2015-12-{day:02}" for day in (8, 8, 9, 9, 10, 10)]
+    assert calls(place)[-1] == "report"
+
+
+def test_a_day_before_that_has_no_files_any_more_is_passed_over_and_any_other_fault_is_told(place):
+    assert daily(place, "2015-12-10", TONALITY_RECLEAN="1", EMPTY="archive.since=2015-12-09").returncode == 0
+    done = daily(place, "2015-12-10", TONALITY_RECLEAN="1", FAILING="score", STATUS="1")
+    assert done.returncode == 1
+    assert done.stdout.startswith("tonality day=2015-12-10 status=failed stage=score exit=1 of=2015-12-09 seconds=")
 
 
 def test_a_second_run_finds_the_lock_and_stops(place):
@@ -92,8 +212,73 @@ def test_a_second_run_finds_the_lock_and_stops(place):
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = daily(place, "2015-12-10")
     assert (done.returncode, calls(place)) == (75, [])
-    assert done.stdout == f"tonality 2015-12-10: another run holds {place}/logs/daily.lock\n"
+    assert done.stdout == f"tonality day=2015-12-10 status=locked lock={place}/logs/daily.lock\n"
     assert daily(place, "2015-12-10").returncode == 0
+
+
+def start(place, **others):
+    command = ["bash", f"{place}/jobs/daily.sh", "2015-12-10"]
+    return subprocess.Popen(command, env=environment(place, **others), cwd=place, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_run_waits_for_the_lock_where_it_is_told_to(place):
+    (place / "logs").mkdir()
+    with (place / "logs" / "daily.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = start(place, TONALITY_WAIT="60")
+        time.sleep(0.5)
+        assert (waiting.poll(), calls(place)) == (None, [])
+    said, _ = waiting.communicate(timeout=60)
+    assert GOOD.fullmatch(said)
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "TERM"), (signal.SIGINT, "INT"), (signal.SIGHUP, "HUP")])
+def test_a_signal_ends_the_stage_and_is_told_and_the_lock_is_free(place, number, name):
+    process = start(place, HANGING="score")
+    while not (place / "calls.hangs").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    child = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout.split()
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert re.fullmatch(
+        rf"tonality day=2015-12-10 status=killed signal={name} stage=score seconds=\d+ log={log(place)}\n", said
+    )
+    assert not [pid for pid in child if Path("/proc", pid).exists()]
+    assert calls(place)[-1].startswith("score")
+    assert daily(place, "2015-12-10").returncode == 0
+
+
+def test_old_logs_go_and_nothing_else_does(place):
+    logs = place / "logs"
+    logs.mkdir()
+    ages = {"daily-2015-08-01.log": 91.5, "daily-2015-12-01.log": 9, "mine-2015-08-01.log": 400, "daily-notes.log": 400}
+    for name, days in ages.items():
+        (logs / name).touch()
+        os.utime(logs / name, (time.time() - days * 86400,) * 2)
+    daily(place, "2015-12-10", TONALITY_KEEP_LOGS="0")
+    assert {file.name for file in logs.iterdir()} == {*ages, "daily.lock", "daily-2015-12-10.log"}
+    daily(place, "2015-12-10")
+    assert {file.name for file in logs.iterdir()} == {*ages, "daily.lock", "daily-2015-12-10.log"} - {
+        "daily-2015-08-01.log"
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "others", "message"),
+    [
+        (["2015-02-31"], {}, "2015-02-31 is no day"),
+        (["2015-12-10", "2015-12-09"], {}, "the first day, 2015-12-10, is after the last, 2015-12-09"),
+        (["2015-12-10"], {"TONALITY_MAX_REJECTS": "1.5"}, "TONALITY_MAX_REJECTS is 1.5, wanted a whole number"),
+        (["2015-12-10"], {"TONALITY_LOGS": "/dev/null/logs"}, "/dev/null/logs cannot be written: name another folder"),
+    ],
+)
+def test_what_cannot_be_begun_is_a_failed_day_too(place, arguments, others, message):
+    done = daily(place, *arguments, **others)
+    assert (done.returncode, calls(place)) == (2, [])
+    assert re.fullmatch(r"tonality day=\S+ status=failed stage=none exit=2\n", done.stdout)
+    assert f"daily.sh: {message}" in done.stderr
 
 
 def test_stages_go_through_spark_submit_where_it_is_asked_for(place):
@@ -104,17 +289,26 @@ def test_stages_go_through_spark_submit_where_it_is_asked_for(place):
     assert calls(place)[2] == f"--master yarn {place}/jobs/report.py"
 
 
-def test_the_environment_beside_the_script_comes_before_path(place):
+def test_the_command_may_be_another_program(place):
+    shutil.move(place / "bin" / "tonality", place / "bin" / "packed")
+    done = daily(place, "2015-12-10", TONALITY_COMMAND=f"{place}/bin/packed")
+    assert GOOD.fullmatch(done.stdout)
+    done = daily(place, "2015-12-10")
+    assert done.stdout.startswith("tonality day=2015-12-10 status=failed stage=clean exit=127 ")
+
+
+def test_the_environment_beside_the_script_comes_before_path_and_cron_s_path_is_enough(place):
     (place / ".venv").mkdir()
     shutil.move(place / "bin", place / ".venv" / "bin")
-    assert daily(place, "2015-12-10").returncode == 0
+    assert GOOD.fullmatch(daily(place, "2015-12-10", PATH="/bin").stdout)
     assert len(calls(place)) == 3
 
 
 def test_help_explains_and_runs_nothing(place):
     done = daily(place, "--help")
     assert (done.returncode, calls(place)) == (0, [])
-    assert "jobs/daily.sh [YYYY-MM-DD]" in done.stdout
+    assert "jobs/daily.sh [FIRST-DAY [LAST-DAY]]" in done.stdout
+    assert "TONALITY_KEEP_LOGS=90" in done.stdout
     assert "set -" not in done.stdout
 
 
@@ -126,3 +320,24 @@ def test_the_script_is_sound():
 def test_shellcheck_finds_nothing():
     done = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True, check=False)
     assert done.stdout == ""
+
+
+def test_a_real_night_tells_the_numbers_of_its_records(place):
+    """With the command itself, from raw files to the page, by cron's environment."""
+    write_archive(place / "archive", 1)
+    write_model(place / "out", 1)
+    settings = {"archive": f"{place}/archive/{{day:%d}}.json.gz", "root": f"{place}/out"}
+    lines = [f'{key} = "{value}"' for key, value in settings.items()]
+    (place / "mine.toml").write_text("\n".join(["[paths]", *lines, "[spark]", 'master = "local[2]"', 'memory = "1g"']))
+    (place / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    known = {name: os.environ[name] for name in ("PYTHONPATH", "JAVA_HOME") if name in os.environ}
+    night = {"PATH": "/usr/bin:/bin", "HOME": str(place), **known}
+    done = daily(place, "2015-12-05", "--config", "mine.toml", **night)
+    assert done.returncode == 0, done.stderr + log(place, "2015-12-05").read_text()
+    words = dict(word.split("=", 1) for word in done.stdout.split()[1:])
+    assert (words["status"], words["tweets"], words["scored"], words["rejects"]) == ("ok", "251", "251", "2")
+    records = {file.name.partition("-")[0]: json.loads(file.read_text()) for file in (place / "out" / "runs").iterdir()}
+    assert records.keys() == {"clean", "score", "report"}
+    assert len({record["part_of"] for record in records.values()}) == 1
+    assert int(words["positive"]) == records["score"]["counts"]["positive"]
+    assert (place / "out" / "report" / "index.html").exists()

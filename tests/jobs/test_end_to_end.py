@@ -159,6 +159,29 @@ def test_each_run_leaves_a_record(survey: tuple[Path, dict[str, str]]) -> None:
     assert all(record["fault"] is None and record["seconds"] > 0 for record in records)
 
 
+def test_records_tell_what_was_read_written_and_counted_in_one_form(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = survey
+    known = {"files", "bytes", "records", "rows", "days"}
+    records = {
+        file.name.partition("-")[0]: json.loads(file.read_text()) for file in (folder / "out" / "runs").iterdir()
+    }
+    for stage, record in records.items():
+        assert record["writes"], stage
+        assert bool(record["reads"]) == (stage != "sample")
+        assert all(isinstance(count, int) for count in record["counts"].values()) and record["counts"], stage
+        for about in (*record["reads"].values(), *record["writes"].values()):
+            assert about.keys() <= known
+        assert ("spark" in record) == (stage not in ("sample", "train"))
+    assert records["clean"]["reads"]["archive"]["records"] == 6000
+    assert (
+        records["label"]["reads"]["tweets"]
+        == records["clean"]["writes"]["tweets"]
+        == {"rows": records["score"]["reads"]["tweets"]["rows"]}
+    )
+    assert records["score"]["writes"]["scored"]["days"] == records["clean"]["days"] == records["report"]["days"]
+    assert records["prepare"]["reads"]["labelled tweets"]["rows"] == 12000
+
+
 def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_from_emoticons_too(
     tmp_path: Path,
 ) -> None:
@@ -172,6 +195,10 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
     assert planted[0] > planted[-1]
     assert measured[0] > measured[-1]
     assert statistics.correlation(planted, measured) > 0.8
+    records = [json.loads(file.read_text()) for file in (tmp_path / "out/runs").iterdir()]
+    [pipeline] = [record for record in records if record["stage"] == "pipeline"]
+    parts = {record["stage"] for record in records if record["part_of"] == pipeline["run"]}
+    assert parts == pipeline["seconds_by_stage"].keys() >= {"clean", "train", "report"}
     dataset = json.loads((tmp_path / "out/dataset/dataset.json").read_text())
     assert sum(side["rows"] for side in dataset["rows"].values()) > 12000
 

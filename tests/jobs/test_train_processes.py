@@ -82,7 +82,7 @@ def test_the_command_says_what_it_says_with_one_process_and_leaves_nothing_but_t
     [summary] = done.stdout.splitlines()
     assert summary.startswith("model ")
     assert "on 600 validation rows" in summary
-    [_java, *lines] = done.stderr.splitlines()
+    [_run, _java, *lines] = done.stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"], "no noise, nothing twice"
     assert not list(scratch.glob("torch*")), "nor what torchrun would leave"
     model = Releases(str(root)).read_current()

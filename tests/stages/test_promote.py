@@ -79,7 +79,7 @@ def test_a_model_with_the_lower_log_loss_scores_from_now_on(root):
         f"model {NEW.fingerprint} scores from now on in the place of {OLD.fingerprint}: log loss 0.0100 better "
         "(95 % interval of the gain 0.0070 to 0.0130) on 7,975 held-out tweets"
     )
-    assert (facts["promoted"], facts["current"], facts["former"]) == (True, NEW.fingerprint, OLD.fingerprint)
+    assert (facts["counts"]["promoted"], facts["current"], facts["former"]) == (1, NEW.fingerprint, OLD.fingerprint)
     assert Releases(str(root)).current() == NEW.fingerprint
 
 
@@ -88,7 +88,7 @@ def test_a_model_that_is_no_better_does_not(root, difference):
     evaluated(root, log_loss=difference, accuracy=(0.1, 0.09, 0.11))
     said, facts = run(root)
     assert said.startswith(f"model {OLD.fingerprint} goes on scoring: {NEW.fingerprint} is not better: log loss")
-    assert facts["promoted"] is False
+    assert facts["counts"]["promoted"] == 0
     assert Releases(str(root)).current() == OLD.fingerprint
 
 

@@ -116,7 +116,7 @@ def test_a_keyword_finds_its_spellings_and_a_hashtag_its_tag(survey: Callable[..
 def test_retweets_can_be_left_out(survey: Callable[..., str], root: Path) -> None:
     said = survey([scored(1, 0.9), scored(2, 0.1, is_retweet=True)], "survey.retweets=drop")
     assert dynamics(root)[0]["tweets"] == "1"
-    assert "1 tweets of 1 days" in said
+    assert "1 tweet of 1 day," in said
 
 
 def test_an_author_can_have_one_vote_a_day(survey: Callable[..., str], root: Path) -> None:
@@ -134,7 +134,7 @@ def test_an_author_can_have_one_vote_a_day(survey: Callable[..., str], root: Pat
         "1",
         "1",
     )
-    assert "10 tweets of 1 days, 2 votes of authors, 50.0% positive" in said
+    assert "10 tweets of 1 day, 2 votes of authors, 50.0% positive" in said
     assert "1, which have no vote" in page(root)
 
 

@@ -152,12 +152,12 @@ def test_a_range_of_days_is_scored_and_the_others_stay_as_they_are(root: Path, r
 def test_what_this_model_has_scored_is_not_scored_again(root: Path, run: Score) -> None:
     run("score.since=2015-12-11")
     before = runs(root)
-    assert "400 tweets of 1 days scored" in run()
+    assert "400 tweets of 1 day scored" in run()
     assert runs(root)[SECOND] == before[SECOND]
     after = runs(root)
     summary = run()
     assert summary.startswith("0 tweets of 0 days scored")
-    assert "3 days were scored by it already" in summary
+    assert "3 days scored by it already" in summary
     assert runs(root) == after
 
 
@@ -165,7 +165,7 @@ def test_a_day_that_was_cleaned_anew_is_scored_anew_even_where_it_is_as_long_as_
     run()
     before = runs(root)
     write_day(root, SECOND, tweets(SECOND, 300, seed=5))
-    assert "300 tweets of 1 days scored" in run()
+    assert "300 tweets of 1 day scored" in run()
     assert runs(root)[FIRST] == before[FIRST]
     assert runs(root)[SECOND] != before[SECOND]
     assert {row[9] for row in scored(root).values() if row[0].startswith("11")} == {"clean-5"}
@@ -295,7 +295,7 @@ def test_a_note_that_cannot_be_read_scores_its_day_again(root: Path, run: Score)
     run()
     note = root / "scored" / f"day={FIRST}" / "_origin.json"
     note.write_text(note.read_text()[:20])
-    assert run().startswith("400 tweets of 1 days")
+    assert run().startswith("400 tweets of 1 day")
 
 
 def test_runs_of_other_days_go_on_meanwhile_and_what_they_publish_stays(

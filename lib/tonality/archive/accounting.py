@@ -10,7 +10,12 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-__all__ = ["counted", "left_out", "of_kind", "placed"]
+__all__ = ["DELETED", "DUPLICATE", "FORGOTTEN", "counted", "left_out", "of_kind", "placed"]
+
+DELETED: Final = "deleted"
+FORGOTTEN: Final = "forgotten"
+DUPLICATE: Final = "duplicate"
+"""Why a tweet is left out."""
 
 _PLACE: Final = ["source", "piece", "entry", "offset"]
 """Where a record stood in the archive: the order of copies."""
@@ -23,20 +28,27 @@ def of_kind(notes: DataFrame, kind: str) -> DataFrame:
     return notes.where(F.col("kind") == kind)
 
 
-def left_out(tweets: DataFrame, notes: DataFrame, deduplicate: bool, honour_deletes: bool) -> DataFrame:
-    """Where the tweets are stored that are left out, their source, and the reason: `deleted` or `duplicate`.
+def left_out(
+    tweets: DataFrame, notes: DataFrame, deduplicate: bool, honour_deletes: bool, forgotten: DataFrame | None = None
+) -> DataFrame:
+    """Where the tweets are stored that are left out, their source, and the reason: one of those above.
 
     Of the records of one tweet the first is kept, by source and offset. All of them are left out where a delete notice
-    names the tweet.
+    names the tweet, or one of their marks is among those of the forgotten (rows of schema.FORGOTTEN).
     """
     parts = [tweets.where(F.lit(False)).select(*_FOUND, F.lit("").alias("reason"))]
+    if forgotten is not None:
+        marked = tweets.select("path", "row", "source", F.explode("marks").alias("mark"))
+        gone = marked.join(forgotten.select("mark"), on="mark", how="left_semi").select(*_FOUND).distinct()
+        parts.append(gone.withColumn("reason", F.lit(FORGOTTEN)))
+        tweets = tweets.join(gone, on=["path", "row"], how="left_anti")
     if honour_deletes:
         deletes = of_kind(notes, "delete").select("tweet_id").distinct()
         deleted = tweets.join(deletes, on="tweet_id", how="left_semi")
-        parts.append(deleted.select(*_FOUND, F.lit("deleted").alias("reason")))
+        parts.append(deleted.select(*_FOUND, F.lit(DELETED).alias("reason")))
         tweets = tweets.join(deletes, on="tweet_id", how="left_anti")
     if deduplicate:
-        parts.append(_copies(tweets).select(*_FOUND, F.lit("duplicate").alias("reason")))
+        parts.append(_copies(tweets).select(*_FOUND, F.lit(DUPLICATE).alias("reason")))
     return reduce(DataFrame.union, parts)
 
 
@@ -86,8 +98,8 @@ def counted(notes: DataFrame, tweets: DataFrame, left_out: DataFrame) -> DataFra
         )
     )
     by_reason = left_out.groupBy("source").agg(
-        F.count_if(F.col("reason") == "duplicate").alias("duplicates"),
-        F.count_if(F.col("reason") == "deleted").alias("deleted"),
+        F.count_if(F.col("reason") == DUPLICATE).alias("duplicates"),
+        F.count_if(F.col("reason").isin(DELETED, FORGOTTEN)).alias("deleted"),
     )
     in_the_table = tweets.groupBy("source").agg(F.count("*").alias("tweets"))
     return (

@@ -39,6 +39,8 @@ class Layout:
     encoding: Encoding = "utf-8"
     mend: Callable[[Fields], Fields] | None = None
     """Undoes what the writer of the file did to the fields, and tells retweets where no column does."""
+    shows_header: bool = True
+    """Whether damage may quote the header, which is a tweet's row where there is none."""
 
 
 class CsvRecords:
@@ -64,7 +66,7 @@ class CsvRecords:
                 header = [] if isinstance(fields, Rejected) else fields
             else:
                 yield Record(line.offset, line.number, line.content, Notice("blank"))
-        lacks = "" if header is None else missing_columns(self._layout.columns, header)
+        lacks = "" if header is None else missing_columns(self._layout.columns, header, self._layout.shows_header)
         if header and not lacks:
             reader.width = len(header)
             yield from self._records(rows, list(header))

@@ -19,7 +19,7 @@ from tonality.archive.clock import DAY_MICROSECONDS
 from tonality.archive.storing import Numbers
 from tonality.archive.waiting_file import WaitingFile
 from tonality.locations import filesystem, join
-from tonality.schema import DAY, TWEETS
+from tonality.schema import DAY, KEPT, TWEETS
 
 __all__ = ["DayFile", "DayFileJob", "StoredGroup", "WrittenFile", "plan_day_files", "write_day_files"]
 
@@ -39,6 +39,7 @@ _RISING: Final = {"tweet_id": "DELTA_BINARY_PACKED", "created_at": "DELTA_BINARY
 _COMPARED: Final = ["tweet_id", "created_at", "author", "lang"]
 """Columns whose least and greatest values readers may ask for."""
 _FILE_SCHEMA: Final = TWEETS.remove(TWEETS.get_field_index(DAY))
+_STORED: Final = [name for name in KEPT.names if name in _FILE_SCHEMA.names]
 _EPOCH: Final = date(1970, 1, 1)
 
 
@@ -87,6 +88,8 @@ class DayFileJob:
     """Where to write."""
     constants: Mapping[str, str]
     """Columns that are the same in all rows."""
+    drop_ids: bool = False
+    """Whether the tweets lose their ids."""
 
 
 def plan_day_files(groups: Iterable[StoredGroup], cores: int) -> list[list[DayFile]]:
@@ -180,7 +183,7 @@ class _StoredTweets:
     def _read(self, group: StoredGroup) -> pa.Table:
         """A group's rows of the task's days."""
         file = self._opened(group.path)
-        rows = file.read_row_group(group.number, use_threads=False)
+        rows = file.read_row_group(group.number, _STORED, use_threads=False)
         start, end = _between(rows, self._days)
         wanted = np.zeros(rows.num_rows, dtype=bool)
         wanted[start:end] = True
@@ -232,6 +235,7 @@ class _Writer(WaitingFile):
         super().__init__(job.folder, "part-", _GROUP_ROWS, _GROUP_BYTES)
         self.rows = 0
         self._constants = job.constants
+        self._drop_ids = job.drop_ids
 
     def _new_writer(self, file: BinaryIO) -> pq.ParquetWriter:
         return pq.ParquetWriter(
@@ -247,6 +251,9 @@ class _Writer(WaitingFile):
     def _write(self, writer: pq.ParquetWriter, rows: pa.Table) -> None:
         rows = rows.combine_chunks()
         rows = rows.take(np.lexsort((_numbers(rows, "tweet_id"), _numbers(rows, "created_at"))))
+        if self._drop_ids:  # by which they have just been put in order
+            place = rows.column_names.index("tweet_id")
+            rows = rows.set_column(place, "tweet_id", pa.nulls(len(rows), pa.int64()))
         for name, value in self._constants.items():
             rows = rows.append_column(name, pa.repeat(value, len(rows)))
         writer.write_table(rows.select(_FILE_SCHEMA.names), row_group_size=len(rows))

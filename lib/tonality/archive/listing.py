@@ -59,7 +59,7 @@ def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
     """Refuse tables whose first file, of those that are not empty, lacks a column that the request names; the accounts
     tell of later files.
 
-    Raises InputFault with the columns that the file has.
+    Raises InputFault with the columns that the file has, or how many, where the request hides who wrote what.
     """
     if request.columns is None:
         return
@@ -73,6 +73,8 @@ def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
         has = ", ".join(found) or "no header: is it empty or broken?"
         if len(found) == 1 and (mark := next((mark for mark in _DELIMITERS if mark in found[0]), "")):
             has = f'one column: set archive.delimiter = "{_DELIMITERS[mark]}"?'
+        elif request.privacy.hides and found:  # which are those of a tweet where the file has no header
+            has = f"{len(found)} others"
         raise InputFault(f"{file.url} has no such column: {asked}; it has {has}")
 
 

@@ -1,6 +1,7 @@
 """Parquet as an archive: rows of a table, all of them or those of some row groups."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final
 
@@ -14,17 +15,36 @@ from tonality.archive.rows import RowReader, column_order, missing_columns
 __all__ = ["ParquetRecords", "parquet_columns"]
 
 _BATCH_ROWS: Final = 4096
+_BATCH_BYTES: Final = 2**28
+"""What a batch may come to where every row holds all that the dictionaries of its columns do."""
+_RAW_CHARACTERS: Final = 4096
+"""Of a field that is too long, in the raw form of its record."""
+_FREE_EXPANSION: Final = 2**26
+"""Bytes of a row group from which on the bound of expansion holds: less harms nobody."""
+_PAGE_HEADER: Final = re.compile(rb"\x15([\x80-\xff]{0,4}[\0-\x7f])\x15([\x80-\xff]{0,4}[\0-\x7f])", re.DOTALL)
+"""A page's kind and its unpacked bytes: the first two fields of its header, in Thrift's compact protocol."""
+_DICTIONARY_PAGE: Final = 2
 
 
 class ParquetRecords:
     """Rows of a Parquet file, of all of its row groups or of some.
 
-    The offset of a row is how many stand before it in the file, its raw form is JSON. A row group that cannot be read
-    is damage, and the others are read.
+    The offset of a row is how many stand before it in the file, its raw form is JSON. A row group that cannot be read,
+    or that expands more than so many times, is damage, and the others are read. A row of more than
+    max_record characters is rejected.
     """
 
-    def __init__(self, file: BinaryIO, columns: ColumnNames, row_groups: range | None = None) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        columns: ColumnNames,
+        max_record: int,
+        max_expansion: int,
+        row_groups: range | None = None,
+    ) -> None:
         self._file = file
+        self._max_record = max_record
+        self._max_expansion = max_expansion
         self._names = column_order(columns)
         self._columns = columns
         self._row_groups = row_groups
@@ -55,15 +75,44 @@ class ParquetRecords:
         self.damage = f"Parquet file broken: {'; '.join(lost)}" if lost else ""
 
     def _rows(self, parquet: pq.ParquetFile, group: int) -> Iterator[tuple[object, ...]]:
-        """The fields of a row group's rows, batch by batch."""
+        """The fields of a row group's rows, batch by batch. Raises ArrowInvalid where it expands beyond the bound."""
         wanted = list(dict.fromkeys(filter(None, self._names)))
-        for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=wanted):
+        about = parquet.metadata.row_group(group)
+        chunks = [about.column(number) for number in range(about.num_columns)]
+        read = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in wanted]
+        bound = max(_FREE_EXPANSION, self._max_expansion * sum(chunk.total_compressed_size for chunk in read))
+        self._refuse_more(sum(chunk.total_uncompressed_size for chunk in read), bound)
+        given = 0
+        for batch in parquet.iter_batches(batch_size=self._batch_rows(read), row_groups=[group], columns=wanted):
+            given += batch.nbytes
+            self._refuse_more(given, bound)
             absent = [None] * batch.num_rows
             columns = {name: _values(batch.column(batch.schema.names.index(name))) for name in wanted}
             yield from zip(*(columns.get(name, absent) for name in self._names), strict=True)
 
+    def _refuse_more(self, unpacked: int, bound: int) -> None:
+        if unpacked > bound:
+            raise pa.ArrowInvalid(f"it expands more than {self._max_expansion} times")
+
+    def _batch_rows(self, chunks: Iterable[pq.ColumnChunkMetaData]) -> int:
+        """How many rows are read at once: a kilobyte of Parquet may hold ten megabytes in each of a million rows."""
+        return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, sum(map(self._dictionary_bytes, chunks)))))
+
+    def _dictionary_bytes(self, chunk: pq.ColumnChunkMetaData) -> int:
+        """The bytes of the values that rows of a column share, by the header that the reader will go by."""
+        self._file.seek(min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)), default=0))
+        header = _PAGE_HEADER.match(self._file.read(_BATCH_ROWS))
+        if not header:  # in another form, which no writer uses
+            return _BATCH_BYTES
+        kind, unpacked = map(_thrift_number, header.groups())
+        return unpacked if kind == _DICTIONARY_PAGE else 0
+
     def _record(self, number: int, row: tuple[object, ...]) -> Record:
+        size = sum(len(field) for field in row if isinstance(field, str | bytes))
         try:
+            if size > self._max_record:
+                row = tuple(field[:_RAW_CHARACTERS] if isinstance(field, str | bytes) else field for field in row)
+                raise Rejected("too-long", f"{size} characters, at most {self._max_record}")
             return Record(number - 1, number, b"", self._reader.tweet(row))
         except Rejected as rejected:
             named = {name: value for name, value in zip(self._names, row, strict=True) if name}
@@ -78,6 +127,12 @@ def parquet_columns(file: BinaryIO) -> list[str]:
     except (pa.ArrowException, OSError) as error:
         _in_the_file(error)
         return []
+
+
+def _thrift_number(zigzag: bytes) -> int:
+    """A signed number as Thrift's compact protocol writes it: seven bits a byte, the lowest first, the sign last."""
+    number = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(zigzag))
+    return (number >> 1) ^ -(number & 1)
 
 
 def _in_the_file(error: Exception) -> str:

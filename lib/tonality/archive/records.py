@@ -58,7 +58,7 @@ def open_records(stream: Stream, request: ReadRequest) -> Records:
         return _Unreadable("a Parquet table inside a container: unpack it")
     lines = Lines(stream.blocks(), request.max_record)
     if form == "csv":
-        return CsvRecords(lines, Layout(_columns(request), request.delimiter))
+        return CsvRecords(lines, Layout(_columns(request), request.delimiter, shows_header=not request.privacy.hides))
     table = _known(_first_line(start), request)
     return table.records(lines) if table else _Unreadable(f"no header of {request.format} in its first line")
 
@@ -80,7 +80,8 @@ def open_parquet(file: BinaryIO, request: ReadRequest, first: int = 0, end: int 
     """The records of a Parquet table, or of its row groups from the first up to the end."""
     if request.format != "table":
         return _Unreadable('a Parquet table: set archive.format = "table" and archive.columns')
-    return ParquetRecords(file, _columns(request), range(first, sys.maxsize if end is None else end))
+    groups = range(first, sys.maxsize if end is None else end)
+    return ParquetRecords(file, _columns(request), request.max_record, request.max_expansion, groups)
 
 
 class _Unreadable:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tonality.privacy.policy import Policy
 from tonality.text.rules import Rules
 
 __all__ = ["ColumnNames", "ReadRequest"]
@@ -59,5 +60,11 @@ class ReadRequest(BaseModel):
     """How many times its size a compressed stream may expand."""
     task_bytes: int = 33_554_432
     """Bytes that a task reads at most: larger files are cut where their form allows it, smaller ones packed."""
+    privacy: Policy = Policy()
+    """What the rows may show."""
+    key: str = ""
+    """Where the key of pseudonyms lies, which the reader of the pass reads on the driver."""
+    forgotten_salt: str = ""
+    """The salt of the marks of what was forgotten, in hex; empty where nothing was."""
     cores: int = 1
     """How many tasks are read at once: a small archive is cut so that each has some."""

@@ -26,10 +26,12 @@ def column_order(columns: ColumnNames) -> tuple[str, ...]:
     return (columns.id, columns.created_at, columns.author, columns.text, columns.lang, columns.retweet)
 
 
-def missing_columns(columns: ColumnNames, found: Collection[str]) -> str:
-    """What keeps a table that has the columns `found` from being read, or nothing."""
+def missing_columns(columns: ColumnNames, found: Collection[str], shown: bool = True) -> str:
+    """What keeps a table that has the columns `found` from being read, or nothing. They may be those of a tweet, where
+    a table has no header, and are not shown then."""
     missing = [name for name in columns.named().values() if name not in found]
-    return f"no column {', '.join(missing)}; there are {', '.join(found) or 'none'}" if missing else ""
+    there = f"there are {', '.join(found) or 'none'}" if shown else f"there are {len(found)} others"
+    return f"no column {', '.join(missing)}; {there}" if missing else ""
 
 
 class RowReader:

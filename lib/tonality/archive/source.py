@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
@@ -17,7 +18,9 @@ from tonality.archive.pieces import Piece, plan_tasks
 from tonality.archive.request import ReadRequest
 from tonality.archive.staged import read_staged
 from tonality.archive.storing import stored
+from tonality.privacy.keys import keys_of_pass
 from tonality.schema import NOTES
+from tonality.task_lines import announced
 
 __all__ = ["TweetSource"]
 
@@ -57,6 +60,8 @@ class _Reader(DataSourceReader):
     def __init__(self, request: ReadRequest, folder: str) -> None:
         self._request = request
         self._folder = folder
+        # Spark makes the reader on the driver, and sends it to the tasks: no other machine needs the key's file
+        self._keys = keys_of_pass(request.privacy, request.key)
 
     def partitions(self) -> list[InputPartition]:
         files = find_files(self._request.paths, self._request.besides)
@@ -66,4 +71,10 @@ class _Reader(DataSourceReader):
         assert isinstance(partition, _Task)
         gc.freeze()  # what was imported lives as long as the worker: no collection need look at it again
         gc.set_threshold(_OBJECTS_A_COLLECTION)
-        return stored(read_staged(partition.pieces, self._request), self._folder)
+        notes = stored(read_staged(partition.pieces, self._request, self._keys), self._folder)
+        return announced("read", notes, _records)
+
+
+def _records(notes: pa.RecordBatch) -> int:
+    """How many records these notes account for."""
+    return pc.sum(notes["lines"]).as_py() or 0

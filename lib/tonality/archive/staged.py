@@ -13,9 +13,12 @@ from tonality.archive.clock import DAY_MICROSECONDS
 from tonality.archive.opening import open_piece
 from tonality.archive.outcome import Notice, Records, Tweet
 from tonality.archive.pieces import Piece
+from tonality.archive.protection import Protection
 from tonality.archive.request import ReadRequest
 from tonality.archive.topic import TopicFilter
 from tonality.locations import filesystem
+from tonality.privacy.keys import Keys
+from tonality.redaction import redacted
 from tonality.schema import STAGED
 from tonality.text.cleaning import Cleaner
 from tonality.text.escapes import in_utf8
@@ -27,7 +30,7 @@ _BATCH_ROWS: Final = 4096
 _BATCH_CHARACTERS: Final = 2**24
 """Of text, in a batch: far more than so many tweets have, and an end to a batch of monsters."""
 _RAW_BYTES: Final = 4096
-_TWEET_COLUMNS: Final = ("source", "piece", "entry", "offset", "line", *Tweet._fields)
+_TWEET_COLUMNS: Final = ("source", "piece", "entry", "offset", "line", *Tweet._fields, "marks")
 
 
 @dataclass
@@ -48,9 +51,12 @@ class _Account:
     breaks: int = 0
 
 
-def read_staged(pieces: Iterable[Piece], request: ReadRequest) -> Iterator[pa.RecordBatch]:
-    """Batches of schema.STAGED: the kept tweets with their stems, the rejects, and an account of each source."""
-    task = _Pass(request)
+def read_staged(pieces: Iterable[Piece], request: ReadRequest, keys: Keys | None = None) -> Iterator[pa.RecordBatch]:
+    """Batches of schema.STAGED: the kept tweets with their stems, the rejects, and an account of each source.
+
+    The keys are those of the request's policy, where it hides authors or ids.
+    """
+    task = _Pass(request, keys)
     for piece in pieces:
         system, path = filesystem(piece.url)
         with system.open(path, "rb") as file:
@@ -68,8 +74,10 @@ def read_opened(piece: Piece, file: BinaryIO, request: ReadRequest) -> Iterator[
 class _Pass:
     """The rows that wait for their batch to fill."""
 
-    def __init__(self, request: ReadRequest) -> None:
+    def __init__(self, request: ReadRequest, keys: Keys | None = None) -> None:
         self._request = request
+        self._protection = Protection(request.privacy, keys, request.forgotten_salt)
+        self._hides = request.privacy.hides
         self._cleaner = _cleaner(request.rules.model_dump_json())
         self._languages = frozenset(language.casefold() for language in request.languages)
         self._start = _midnight(request.since) if request.since else -inf
@@ -83,7 +91,7 @@ class _Pass:
     def read(self, piece: Piece, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """The batches that fill up while a piece is read."""
         for entry, opened in enumerate(open_piece(piece, file, self._request)):
-            account = _Account(in_utf8(opened.name), damage=opened.damage, skipped=in_utf8(opened.skipped))
+            account = _Account(redacted(in_utf8(opened.name)), damage=opened.damage, skipped=in_utf8(opened.skipped))
             account.piece, account.entry = piece.number, entry
             if opened.records:
                 yield from self._take(opened.records, account)
@@ -101,6 +109,7 @@ class _Pass:
 
     def _take(self, records: Records, account: _Account) -> Iterator[pa.RecordBatch]:
         source, piece, entry = account.source, account.piece, account.entry
+        protection = self._protection if self._protection.acts else None
         for offset, number, raw, outcome in records:
             account.lines += 1
             if isinstance(outcome, Tweet):
@@ -108,14 +117,17 @@ class _Pass:
                     account.filtered += 1
                     continue
                 account.kept += 1
-                self._tweets.append((source, piece, entry, offset, number, *outcome))
-                self._characters += len(outcome.text)
+                marks = protection.marks(outcome) if protection else None
+                shown = protection.shown(outcome) if protection else outcome
+                self._tweets.append((source, piece, entry, offset, number, *shown, marks))
+                self._characters += len(shown.text)
                 if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
                     yield self._tweet_batch()
             elif isinstance(outcome, Notice):
                 account.notices += 1
                 if outcome.deleted and self._request.honour_deletes:
-                    self._others.append({"kind": "delete", "source": source, "tweet_id": outcome.deleted})
+                    deleted = self._protection.tweet_id(outcome.deleted)
+                    self._others.append({"kind": "delete", "source": source, "tweet_id": deleted})
             else:
                 account.rejects += 1
                 self._others.append(
@@ -126,8 +138,8 @@ class _Pass:
                         "offset": offset,
                         "line": number,
                         "reason": outcome.reason,
-                        "detail": in_utf8(outcome.detail),
-                        "raw": raw[:_RAW_BYTES],
+                        "detail": "" if self._hides else in_utf8(outcome.detail),
+                        "raw": b"" if self._hides else raw[:_RAW_BYTES],
                     }
                 )
             if len(self._others) >= _BATCH_ROWS:

@@ -6,14 +6,16 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from tonality.corpus.note import Side
 from tonality.schema import DATASET
 from tonality.text.cleaning import Cleaner
 from tonality.text.numbering import Numbering
 from tonality.text.rules import Rules
 
-__all__ = ["numbered", "with_stems"]
+__all__ = ["numbered", "side_of", "with_stems"]
 
 _Batches = Iterator[pa.RecordBatch]
 
@@ -57,3 +59,12 @@ def _number_batch(batch: pa.RecordBatch, numbering: Numbering, max_length: int) 
         "stems": batch["stems"],
     }
     return pa.RecordBatch.from_pydict(columns, schema=DATASET).filter(pa.array(lengths > 0))
+
+
+def side_of(rows: DataFrame) -> Side:
+    """What the dataset's note says of rows of schema.DATASET."""
+    # added up as decimals, which do not overflow; by exclusive or, repeated tweets would cancel each other
+    hashes = F.coalesce(F.sum(F.xxhash64("stems", "label").cast("decimal(20, 0)")), F.lit(0))
+    found = rows.agg(F.count("*").alias("rows"), F.count_if(F.col("label") == 1).alias("positive"), hashes.alias("sum"))
+    side = found.collect()[0]
+    return Side(rows=side.rows, positive=side.positive, content=f"{int(side['sum']) % 2**64:016x}")

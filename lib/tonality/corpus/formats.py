@@ -6,7 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +19,11 @@ from tonality.text.rutweetcorp import ROW, ROW_END, ROW_START
 __all__ = ["Corpus", "TableFormat", "read_corpus"]
 
 _SCHEMA: Final = pa.schema([pa.field("text", pa.string()), pa.field("label", pa.float32())])
+
+_MOST_EXPANSION: Final = 250
+"""Times its size that a compressed file may expand. Tweets expand 5 to 30 times."""
+_FREE_EXPANSION: Final = 2**26
+"""Unpacked bytes from which on the bound holds."""
 
 # Sentiment140's six columns: polarity; id; date; query; user; text (Go, Bhayani and Huang 2009), in Latin 1.
 _SENTIMENT140_LABELS: Final = {"0": 0.0, "4": 1.0}
@@ -90,8 +95,32 @@ def _read_file(file: str, form: str | TableFormat) -> Iterator[_Row]:
     reader: Callable[[Iterable[str]], Iterator[_Row]] = _rutweetcorp if form == "rutweetcorp" else _sentiment140
     system, path = filesystem(file)
     encoding = "utf-8-sig" if form == "rutweetcorp" else "latin-1"
-    with system.open(path, "rt", encoding=encoding, errors="replace", newline="", compression="infer") as lines:
-        yield from reader(lines)
+    with system.open(path, "rb", compression="infer") as stream:
+        yield from reader(io.TextIOWrapper(_bounded(stream, system.size(path)), encoding, "replace", newline=""))
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that may not hold more than so many bytes."""
+
+    def __init__(self, stream: BinaryIO, most: int) -> None:
+        self._stream = stream
+        self._left = most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._stream.read(len(buffer))
+        self._left -= len(content)
+        if self._left < 0:
+            raise OSError(f"it expands more than {_MOST_EXPANSION} times, as no text does: unpack it, and look")
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def _bounded(stream: BinaryIO, packed: int) -> io.BufferedReader:
+    """What comes out of a file of so many bytes, for fear of a decompression bomb; the first 64 MiB always do."""
+    return io.BufferedReader(_Bounded(stream, max(_FREE_EXPANSION, _MOST_EXPANSION * packed)))
 
 
 def _rutweetcorp(lines: Iterable[str]) -> Iterator[_Row]:
@@ -150,7 +179,7 @@ def _table_rows(file: str, form: TableFormat) -> Iterator[Mapping[str, object] |
                 yield from batch.to_pylist()
         return
     with system.open(path, "rb", compression="infer") as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+        text = io.TextIOWrapper(_bounded(stream, system.size(path)), "utf-8-sig", "replace", newline="")
         rows = _csv_rows(text, form.delimiter)
         header = next(rows, None) or []
         _check_columns(file, form, header)

@@ -39,6 +39,8 @@ class DatasetNote(BaseModel):
     unknown: Literal["train", "drop"]
     seed: int
     valid_fraction: float
+    labelled: bool | None = None
+    """Whether tweets that `label` labelled are among the rows; None where an earlier version wrote the note."""
     rules_fingerprint: str
     rules: dict[str, Any]
     """The text rules."""

@@ -18,6 +18,7 @@ from tonality.network.artifact import Artifact
 from tonality.scoring.device import choose_kind, choose_precision, gpu_of_task
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.scorer import Scorer
+from tonality.task_lines import announced
 
 __all__ = ["in_batches", "prepared_for", "scoring_udf"]
 
@@ -53,11 +54,14 @@ def scoring_udf(spark: SparkSession, model: PreparedModel, batch_rows: int) -> C
     content = spark.sparkContext.broadcast(model.to_bytes())
     name, kind = model.name, model.device
 
-    @arrow_udf("float")  # type: ignore[call-overload, untyped-decorator, unused-ignore]
-    def probability(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+    def scored(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         scorer = _scorer(name, kind, content)
         for stems in in_batches(batches, batch_rows):
             yield scorer.probabilities(stems.cast(pa.string()))  # large ones, by a setting of Spark's
+
+    @arrow_udf("float")  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+    def probability(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        return announced("score", scored(batches), len)
 
     return probability  # type: ignore[no-any-return, unused-ignore]
 

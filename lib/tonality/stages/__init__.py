@@ -3,10 +3,10 @@
 A stage's module has `run(settings, record)`, or `run(settings, record, spark)` where it needs a session; it returns
 the summary that people read. It may have `check(settings)`, which raises SettingsFault where the settings lack what the
 stage needs: the command asks before it starts anything. It may have `plan(settings)`, which returns what people read of
-a run that is yet to be, and neither writes nor needs a session.
+a run that is yet to be; it leaves nothing behind, and is given no session.
 
-`score_text` and `models` join the rooms too, for the commands of their names, which are no stages: they read no table
-and write none.
+`score_text`, `models` and `runs` join the rooms too, for the commands of these names, which are no stages: they write
+no table.
 """
 
 from dataclasses import dataclass
@@ -71,6 +71,14 @@ _ALL: Final = (
     ),
     Stage("score", "Give every clean tweet its probability of being positive.", "tweets/, models/", "scored/ by day"),
     Stage("report", "Draw the survey page.", "scored/, tweets/, accounts/, rejects/, evaluation/", "report/"),
+    Stage(
+        "forget",
+        "Remove deleted tweets and authors from every table, and keep them out.",
+        "paths.deletions",
+        "tweets/, scored/, labelled/, dataset/, accounts/ and rejects/ without them, forgotten/",
+        inputs=("deletions",),
+        plan=True,
+    ),
     Stage(
         "pipeline",
         "Run clean, label (where corpus.labelled is true), prepare, train, evaluate, promote, score and report in one "

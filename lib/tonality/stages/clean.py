@@ -15,7 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from tonality import tables
-from tonality.archive.accounting import counted, left_out, of_kind, placed
+from tonality.archive.accounting import FORGOTTEN, counted, left_out, of_kind, placed
 from tonality.archive.day_files import DayFileJob, StoredGroup, plan_day_files, write_day_files
 from tonality.archive.days import day_locations
 from tonality.archive.estimate import estimate, in_words
@@ -25,10 +25,19 @@ from tonality.archive.request import ColumnNames, ReadRequest
 from tonality.archive.source import TweetSource
 from tonality.claims import Claim
 from tonality.config import text_rules
-from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.faults import Fault, InputFault, SettingsFault, ask_all
 from tonality.locations import join
+from tonality.privacy_notes import (
+    FORGOTTEN_TABLE,
+    forgotten_salt,
+    key_check,
+    note_policy,
+    policy_of,
+    refuse_other_policies,
+)
 from tonality.record import Run
 from tonality.schema import ACCOUNTS, KEPT, REJECTS, TWEETS, WINDOW
+from tonality.schema import FORGOTTEN as FORGOTTEN_ROWS
 from tonality.session import local_cores
 from tonality.settings import ArchiveSettings, Settings
 
@@ -45,39 +54,76 @@ _SHOWN_CHARACTERS: Final = 200
 
 
 def check(settings: Settings) -> None:
-    """Refuse settings that name no archive."""
+    """Refuse settings that name no archive, or would show what they are to hide."""
+    ask_all((partial(_check_archive, settings), partial(_check_ids, settings), partial(_check_key, settings)))
+
+
+def _check_archive(settings: Settings) -> None:
     if not settings.paths.archive:
         raise SettingsFault("paths.archive is empty: name the raw archive, a file, a folder or a glob")
+
+
+def _check_ids(settings: Settings) -> None:
+    """An id that was derived from an author tells whether a name that somebody guesses is the author's."""
+    archive, privacy = settings.archive, settings.privacy
+    derived = archive.format == "table" and not archive.columns.id
+    if derived and privacy.authors != "keep" and privacy.ids == "keep":
+        raise SettingsFault(
+            "archive.columns.id is empty, so that ids are derived from author, time and text: they would tell authors "
+            f"to whoever guesses, with privacy.authors = {privacy.authors}. Set privacy.ids to hash or drop"
+        )
+
+
+def _check_key(settings: Settings) -> None:
+    key_check(settings.privacy)
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Clean the archive and publish its days."""
     check(settings)
     archive = settings.archive
+    root, policy, key = settings.paths.root, policy_of(settings.privacy), key_check(settings.privacy)
     request = _request(settings, spark.sparkContext.defaultParallelism)
+    request = request.model_copy(update={"privacy": policy, "key": settings.privacy.key})
     files = find_files(request.paths, request.besides)
     check_columns(files, request)
     window = _Window(archive)
     spark.dataSource.register(TweetSource)
-    tables.recover(spark, settings.paths.root)
+    tables.recover(spark, root)
+    refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
     claim = Claim("tweets", archive.since, archive.until)
-    with tables.publication(spark, settings.paths.root, record.id, [claim]) as publication:
+    with tables.publication(spark, root, record.id, [claim]) as publication:
+        forgotten = _forgotten(spark, root)
+        request = request.model_copy(update={"forgotten_salt": forgotten_salt(spark, root)})
         notes = _read_once(spark, request, publication)
         groups = _groups(notes)
         read = _stored(spark, groups, publication)
-        out = left_out(read, notes, archive.deduplicate, archive.honour_deletes).sortWithinPartitions("path")
-        out = _written(out, publication.scratch(_LEFT_OUT), _SMALL_GROUPS)
+        out = left_out(read, notes, archive.deduplicate, archive.honour_deletes, forgotten)
+        out = _written(out.sortWithinPartitions("path"), publication.scratch(_LEFT_OUT), _SMALL_GROUPS)
         days = _write_days(spark, groups, request, record.id, publication)
         tweets = publication.adopt("tweets", _DAYS, days, TWEETS, window.days())
+        note_policy(publication, {*days, *window.days()}, policy, key)
         accounts = _stage_accounts(publication, counted(notes, tweets, out), record.id, window)
         rejects = _stage_rejects(publication, of_kind(placed(notes), "reject"), record.id, window)
         reasons, counts = _count(notes, read, tweets, rejects)
         totals = _verify(counts, accounts)
+        if forgotten is not None:
+            totals["forgotten"] = out.where(F.col("reason") == FORGOTTEN).count()
         damage = _first_damage(accounts) if totals["damaged"] else []
         _refuse_nothing(totals, reasons, damage, window)
-        _refuse_to_drop_days(tables.days(spark, settings.paths.root, "tweets"), days, window)
+        _refuse_to_drop_days(tables.days(spark, root, "tweets"), days, window)
+        refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)  # another run may have published
         publication.commit()
-    record.note(files=len(files), bytes=sum(file.bytes for file in files), counts=totals, reasons=reasons)
+    size = {"files": len(files), "bytes": sum(file.bytes for file in files)}
+    record.note(
+        **size,
+        days=len(days),
+        reads={"archive": {**size, "records": totals["lines"]}},
+        writes={"tweets": {"rows": totals["tweets"]}, "rejects": {"rows": totals["rejects"]}},
+        counts=totals,
+        reasons=reasons,
+        privacy={**policy.model_dump(), "key_check": key},
+    )
     summary = _summary(totals, reasons, damage, len(files), window)
     if archive.strict:
         _refuse_loss(totals, summary)
@@ -136,6 +182,18 @@ class _Window:
         return after and (self.until is None or (last != "end" and date.fromisoformat(last) <= self.until))
 
 
+def _staying(spark: SparkSession, root: str, window: _Window) -> list[str]:
+    """The days of the table that the run does not replace."""
+    return [day for day in tables.days(spark, root, "tweets") if not window.holds(day, day)]
+
+
+def _forgotten(spark: SparkSession, root: str) -> DataFrame | None:
+    """What must not come back, where there is anything."""
+    if not tables.holds(spark, root, FORGOTTEN_TABLE):
+        return None
+    return tables.read(spark, root, FORGOTTEN_TABLE, FORGOTTEN_ROWS)
+
+
 def _read_once(spark: SparkSession, request: ReadRequest, publication: tables.Publication) -> DataFrame:
     """The notes of a pass over the archive, which opens and decompresses it once, and stores its tweets."""
     folder = publication.make_scratch(_STORED)
@@ -179,6 +237,7 @@ def _write_days(
         left_out=publication.scratch(_LEFT_OUT),
         folder=publication.make_scratch(_DAYS),
         constants={"rules": request.rules.fingerprint, "run": run},
+        drop_ids=request.privacy.ids == "drop",
     )
     days: dict[str, list[str]] = defaultdict(list)
     if tasks:
@@ -297,8 +356,11 @@ def _summary(
     lines = [f"{totals['lines']:,} records of {files:,} file(s), {days}:"]
     lines += [f"  {totals[name]:>12,} {name}" for name in _OUTCOMES]
     lines += [f"  {count:>12,} {reason} (of the rejects)" for reason, count in sorted(reasons.items())]
-    if totals["deleted"]:
-        lines.append(f"  {totals['deleted']:>12,} deleted by a notice of the archive (of the filtered)")
+    forgotten = totals.get("forgotten", 0)
+    if by_notice := totals["deleted"] - forgotten:
+        lines.append(f"  {by_notice:>12,} deleted by a notice of the archive (of the filtered)")
+    if forgotten:
+        lines.append(f"  {forgotten:>12,} forgotten before, by `forget` (of the filtered)")
     if totals["damaged"]:
         first = f", the first {len(damage)}" if totals["damaged"] > len(damage) else ""
         lines.append(f"  {totals['damaged']:>12,} damaged files: accounts/, column damage, tells of all{first}:")

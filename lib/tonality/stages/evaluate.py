@@ -48,11 +48,15 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     models = {name: measured(rows[name].to_numpy(), labels) for name in networks}
     models.update(_linear(train, valid, note.stems))
     rivals = _rivals(networks, rows, note)
-    write_files(join(root, "evaluation"), _files(models, networks, rivals))
+    files = _files(models, networks, rivals)
+    write_files(join(root, "evaluation"), files)
     record.note(
         model=artifact.fingerprint,
         rivals=rivals,
         models={name: model.content() for name, model in models.items()},
+        reads={"dataset": {"rows": sum(side.rows for side in note.rows.values())}},
+        writes={"evaluation": {"files": len(files)}},
+        counts={"models": len(models), "rows": models[NETWORK].metrics.rows},
     )
     return as_text(models)
 

@@ -31,7 +31,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         if not sum(counts.values()):
             raise InputFault("no tweet has emoticons of one tone alone: nothing was labelled")
         publication.commit()
-    record.note(counts=counts)
+    rows = {"rows": sum(counts.values())}
+    record.note(reads={"tweets": {"rows": tweets.count()}}, writes={"labelled": rows}, counts=counts)
     return f"{sum(counts.values()):,} tweets labelled by emoticon: " + ", ".join(
         f"{count:,} {name}" for name, count in counts.items()
     )

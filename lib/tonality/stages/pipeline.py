@@ -1,13 +1,13 @@
 """pipeline: every stage in order, in one Spark session."""
 
-import sys
 from functools import partial
 
 from pyspark.sql import SparkSession
 
-from tonality.console import say
+from tonality.console import say, tell
 from tonality.faults import ask_all
 from tonality.record import Run
+from tonality.session import in_run
 from tonality.settings import Settings
 from tonality.stages import STAGES, clean, evaluate, label, prepare, promote, report, score, train
 
@@ -38,8 +38,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
             continue
         if summary:
             say(summary, end="\n\n")
-        print(f"{name}: {STAGES[name].summary}", file=sys.stderr, flush=True)  # noqa: T201
-        with Run(name, settings) as stage:
+        with Run(name, settings, part_of=record.id) as stage, in_run(spark, stage, settings.spark):
+            tell(f"{name}: {STAGES[name].summary} Run {stage.id}.")
             summary = module.run(settings, stage, spark) if STAGES[name].spark else module.run(settings, stage)
         seconds[name] = round(stage.seconds, 1)
     record.note(seconds_by_stage=seconds)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from tonality import tables
 from tonality.claims import Claim
 from tonality.config import text_rules
-from tonality.corpus.dataset import numbered, with_stems
+from tonality.corpus.dataset import numbered, side_of, with_stems
 from tonality.corpus.formats import TableFormat, read_corpus
 from tonality.corpus.note import DatasetNote, Side
 from tonality.corpus.split import TRAIN, VALID, shuffled, with_split
@@ -50,7 +50,13 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         note = _note(stems, counts, dropped, settings, rules)
         publication.note("dataset", note.model_dump(mode="json"))
         publication.commit()
-    record.note(**note.model_dump(include={"vocabulary", "stems", "rows", "dropped"}))
+    written = {side: count.rows for side, count in counts.items()}
+    record.note(
+        **note.model_dump(include={"vocabulary", "stems", "rows", "dropped"}),
+        reads={"labelled tweets": {"rows": sum(written.values()) + sum(dropped.values())}},
+        writes={"vocabulary": {"rows": len(stems)}, "dataset": {"rows": sum(written.values())}},
+        counts={**written, **dropped},
+    )
     return _summary(counts, dropped, len(stems))
 
 
@@ -112,17 +118,10 @@ def _stage_dataset(
         mixed = shuffled(rows, dataset.seed, files)
         parts[f"split={side}"] = numbered(mixed, stems, settings.vocabulary.unknown, dataset.max_length)
     written = publication.replace("dataset", parts, DATASET)
-    counts = {side: _count(written[f"split={side}"]) for side in sides}
+    counts = {side: side_of(written[f"split={side}"]) for side in sides}
     for side, count in counts.items():
         _refuse_one_class(side, count)
     return counts
-
-
-def _count(rows: DataFrame) -> Side:
-    # added up as decimals, which do not overflow; by exclusive or, repeated tweets would cancel each other
-    hashes = F.sum(F.xxhash64("stems", "label").cast("decimal(20, 0)"))
-    found = tables.totals(rows, rows=F.count("*"), positive=F.count_if(F.col("label") == 1), content=hashes)
-    return Side(rows=found["rows"], positive=found["positive"], content=f"{found['content'] % 2**64:016x}")
 
 
 def _refuse_one_class(side: str, count: Side) -> None:
@@ -146,6 +145,7 @@ def _note(
         unknown=settings.vocabulary.unknown,
         seed=settings.dataset.seed,
         valid_fraction=settings.dataset.valid_fraction,
+        labelled=settings.corpus.labelled,
         rules_fingerprint=rules.fingerprint,
         rules=rules.model_dump(mode="json"),
     )

@@ -42,7 +42,15 @@ def run(settings: Settings, record: Run) -> str:
     promoted, why = _verdict(settings, releases, latest, current)
     if promoted:
         releases.use(latest)
-    record.note(latest=latest, former=current, current=releases.current_if_any(), promoted=promoted, why=why)
+    record.note(
+        latest=latest,
+        former=current,
+        current=releases.current_if_any(),
+        why=why,
+        reads={"evaluation": {}},
+        writes={"models": {}} if promoted else {},
+        counts={"promoted": int(promoted)},
+    )
     return why
 
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812
 import tonality
 from tonality import tables
 from tonality.claims import Claim, claimed
+from tonality.console import counted
 from tonality.documents import first_fault
 from tonality.faults import InputFault
 from tonality.hadoop import Folders
@@ -37,9 +38,17 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     folder = join(root, "report")
     with claimed(Folders(spark, root), record.id, [Claim("report")]):  # of several the last has seen all days
         survey, models = _survey(settings, spark)
-        write_files(folder, _files(survey))
+        files = _files(survey)
+        write_files(folder, files)
     days = len(survey.dynamics)
-    record.note(days=days, models=models, counts=_totals(survey.dynamics), examples=len(survey.examples))
+    record.note(
+        days=days,
+        models=models,
+        examples=len(survey.examples),
+        reads={"scored": {"days": days}},
+        writes={"report": {"files": len(files), "bytes": sum(map(len, files.values()))}},
+        counts=_totals(survey.dynamics),
+    )
     return _summary(survey, asked, join(folder, "index.html"))
 
 
@@ -220,5 +229,5 @@ def _summary(survey: Survey, asked: SurveySettings, page: str) -> str:
     toned = max(1, sum(totals[name] for name in dynamics_of.TONED))
     shares = ", ".join(f"{totals[name] / toned:.1%} {name}" for name in dynamics_of.TONED)
     votes = f", {toned:,} votes of authors" if asked.voting == "author" else ""
-    days = f"{totals['tweets']:,} tweets of {len(survey.dynamics):,} days{votes}"
+    days = f"{counted(totals['tweets'], 'tweet')} of {counted(len(survey.dynamics), 'day')}{votes}"
     return f"{survey.title}: {days}, {shares}\n{page}"

@@ -22,7 +22,13 @@ def run(settings: Settings, record: Run) -> str:
     check(settings)
     (archive,), (corpus,) = settings.paths.archive, settings.paths.corpus
     summary = write_sample(archive, corpus, **settings.sample.model_dump())
-    record.note(archive=archive, corpus=corpus, counts=asdict(summary))
+    records = {"files": summary.files, "records": summary.lines}
+    record.note(
+        archive=archive,
+        corpus=corpus,
+        writes={"archive": records, "corpus": {"rows": summary.labelled}},
+        counts=asdict(summary),
+    )
     return _summary(summary, archive, corpus)
 
 

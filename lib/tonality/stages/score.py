@@ -13,11 +13,12 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tonality import tables
 from tonality.claims import Claim
+from tonality.console import counted
 from tonality.faults import Fault, InputFault
 from tonality.network.artifact import Artifact
 from tonality.network.releases import Releases
 from tonality.record import Run
-from tonality.schema import DAY, SCORED, TONES, TWEETS
+from tonality.schema import DAY, ORIGIN_NOTE, SCORED, TONES, TWEETS
 from tonality.scoring.prepared import PreparedModel
 from tonality.scoring.tone import tone
 from tonality.scoring.udf import prepared_for, scoring_udf
@@ -27,8 +28,6 @@ from tonality.settings import ScoreSettings, Settings
 _OTHER_RULES: Final = (
     "The model's rules are wanted: run `clean` again with them in [text], or `prepare` and `train` with those found."
 )
-_ORIGIN: Final = "_origin.json"
-"""The note in a scored day's folder of what it was made from; its underscore hides it from readers of tables."""
 _TASKS_PER_CORE: Final = 4
 _WRITING: Final = {
     "parquet.block.size": str(2**25),
@@ -53,7 +52,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
         written = publication.stage("scored", scored, SCORED, DAY, days, _WRITING)
         for day in days:
-            publication.note_partition("scored", DAY, day, _ORIGIN, {**origins[day], "run": record.id})
+            publication.note_partition("scored", DAY, day, ORIGIN_NOTE, {**origins[day], "run": record.id})
         publication.remove_others("scored", DAY, _without_tweets(spark, settings))
         counts = _count(written)
         _verify(sum(counts.values()), tweets.count())
@@ -64,6 +63,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         device=model.device,
         days=len(days),
         days_as_they_were=len(origins) - len(days),
+        reads={"tweets": {"rows": sum(counts.values()), "days": len(days)}},
+        writes={"scored": {"rows": sum(counts.values()), "days": len(days)}},
         counts=counts,
     )
     return _summary(counts, len(days), len(origins) - len(days), artifact.fingerprint)
@@ -107,7 +108,7 @@ def _not_scored(spark: SparkSession, settings: Settings, origins: Mapping[str, M
     """
     asked = settings.score
     either = {name for name in ("precision", "device") if getattr(asked, name) == "auto"}
-    notes = tables.partition_notes(spark, settings.paths.root, "scored", DAY, list(origins), _ORIGIN)
+    notes = tables.partition_notes(spark, settings.paths.root, "scored", DAY, list(origins), ORIGIN_NOTE)
 
     def is_new(day: str, origin: Mapping[str, Any]) -> bool:
         return any(notes[day].get(name) != origin[name] for name in origin.keys() - either)
@@ -157,6 +158,6 @@ def _verify(scored: int, tweets: int) -> None:
 
 
 def _summary(counts: dict[str, int], days: int, as_they_were: int, model: str) -> str:
-    rest = f"; {as_they_were:,} days were scored by it already" if as_they_were else ""
-    lines = [f"{sum(counts.values()):,} tweets of {days:,} days scored by model {model}{rest}:"]
+    rest = f"; {counted(as_they_were, 'day')} scored by it already" if as_they_were else ""
+    lines = [f"{counted(sum(counts.values()), 'tweet')} of {counted(days, 'day')} scored by model {model}{rest}:"]
     return "\n".join([*lines, *(f"  {count:>12,} {name}" for name, count in counts.items())])

@@ -60,7 +60,18 @@ def run(settings: Settings, record: Run) -> str:
     else:
         _train_in_processes(settings, data, record)
     artifact, current = releases.read(releases.latest()), releases.current()
-    record.note(model=artifact.fingerprint, current=current, dataset=data.note.vocabulary, metrics=artifact.metrics)
+    record.note(
+        model=artifact.fingerprint,
+        current=current,
+        dataset=data.note.vocabulary,
+        metrics=artifact.metrics,
+        reads={
+            "dataset": {"rows": sum(side.rows for side in data.note.rows.values())},
+            "vocabulary": {"rows": data.vocabulary.num_rows},
+        },
+        writes={"models": {}},
+        counts={"epochs": len(artifact.metrics["epochs"]), "best_epoch": artifact.metrics["best_epoch"]},
+    )
     return _summary(artifact, current)
 
 

@@ -23,7 +23,7 @@ _MOST_READ: Final = 1_000_000
 _MOST_RANKS: Final = 1000
 """Up to this rank Spark drops rows before the shuffle (spark.sql.optimizer.windowGroupLimitThreshold)."""
 
-_RETWEET: Final = re.compile(r"(?i)^(?:\s*RT\s+[@＠]\w+\s*:?\s)+")
+_RETWEET: Final = re.compile(r"(?i)^(?:\s*RT\s+[@＠]\w*\s*:?\s)+")
 _BREAK: Final = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _FORMULA_SIGNS: Final = frozenset("=+-@")
@@ -44,7 +44,11 @@ def choose(scored: DataFrame, positive: float, negative: float, count: int) -> p
     hash of their ids; of what is looked at, a tone has fewer examples only where it has fewer texts. The choice within
     a bin is by the text's hash, so the same rows give the same examples in whatever order they lie.
     """
-    toned = scored.where(F.col("tonality").isin(*TONED)).withColumn("micros", F.unix_micros("created_at"))
+    toned = (
+        scored.where(F.col("tonality").isin(*TONED))
+        .withColumn("micros", F.unix_micros("created_at"))
+        .withColumn("tweet_id", F.coalesce("tweet_id", F.xxhash64("micros", "author", "text")))  # privacy.ids = drop
+    )
     texts = _distinct_texts(_at_most_a_million_each(toned), positive, negative, count)
     tweets = (
         toned.join(F.broadcast(_candidates(texts, count)), on=["tweet_id", "micros"], how="inner")

@@ -45,7 +45,7 @@ class Cleaner:
         words = self._word.findall(self._prepare(unicodedata.normalize("NFC", text)))
         return " ".join(self._stemmer.stemWords(words))
 
-    def stem_array(self, texts: pa.StringArray) -> pa.StringArray:
+    def stem_array(self, texts: pa.StringArray | pa.ChunkedArray) -> pa.StringArray:
         """The stems of many texts: what `stems` gives for each, null for null. The computation.
 
         The texts are joined by line breaks and worked on as one string, every distinct word stemmed once. Inside a
@@ -53,6 +53,8 @@ class Cleaner:
         """
         if len(texts) == 0:
             return pa.array([], pa.string())
+        if isinstance(texts, pa.ChunkedArray):  # pyarrow before 24 mixes up the values of a choice by chunks
+            texts = texts.combine_chunks()
         normalised = [unicodedata.normalize("NFC", text.replace("\n", " ")) for text in texts.fill_null("").to_pylist()]
         words = self._word_or_break.findall(self._prepare("\n".join(normalised)))
         self._memo.bound()

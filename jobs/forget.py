@@ -1,0 +1,8 @@
+"""spark-submit jobs/forget.py [--plan] [--config FILE ...] [--set KEY=VALUE ...]"""
+
+import sys
+
+from tonality.command import run_job
+
+if __name__ == "__main__":
+    sys.exit(run_job("forget"))

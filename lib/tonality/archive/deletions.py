@@ -1,0 +1,169 @@
+"""Lists of tweets and authors that must go: plain text, CSV, and the messages of Twitter, packed as archives are.
+
+A list may be a stream as it was collected, tweets among its messages. Its form is told by its first line.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+import orjson
+
+from tonality.archive.compression import Expansion
+from tonality.archive.csv_records import CsvReader
+from tonality.archive.deletion_events import Deletion, Meant, Unknown, as_id, deletion
+from tonality.archive.line_text import BYTE_ORDER_MARK, json_value, text_of
+from tonality.archive.lines import Line, Lines
+from tonality.archive.listing import find_files
+from tonality.archive.outcome import Rejected
+from tonality.archive.sources import find_sources
+from tonality.archive.streams import FileStream, Stream
+from tonality.faults import InputFault
+from tonality.locations import filesystem
+
+__all__ = ["DeletionLists"]
+
+_MAX_RECORD: Final = 2**20
+_MAX_EXPANSION: Final = 250
+_PEEK_BYTES: Final = 2**16
+_DELIMITER: Final = re.compile(r"[,;\t|]")
+_TWEET_COLUMNS: Final = ("tweet_id", "status_id")
+_AUTHOR_COLUMNS: Final = ("author", "username", "screen_name", "user_screen_name", "user_id", "author_id")
+_ID_COLUMN: Final = "id"
+"""A column of tweets or of users, as is meant."""
+_COLUMNS: Final = frozenset((*_TWEET_COLUMNS, _ID_COLUMN, *_AUTHOR_COLUMNS))
+
+
+class DeletionLists:
+    """What lists ask for, read once; counted as it is read."""
+
+    def __init__(self, locations: Iterable[str], meant: Meant) -> None:
+        self._files = find_files(locations)
+        self._meant = meant
+        self.events: Counter[str] = Counter()
+        """Lines that ask for a removal, by what they are."""
+        self.nothing_goes: Counter[str] = Counter()
+        """Lines that do not."""
+        self.unknown = 0
+        """Lines of no form that is known."""
+
+    def __iter__(self) -> Iterator[Deletion]:
+        """What has to go, as often as it is said.
+
+        Raises InputFault where a list is broken or holds what cannot be opened: more may stand in it.
+        """
+        for file in self._files:
+            system, path = filesystem(file.url)
+            with system.open(path, "rb") as opened:
+                for source in find_sources(file.url, FileStream(opened), Expansion(_MAX_EXPANSION)):
+                    if fault := source.damage or source.skipped:
+                        raise InputFault(_broken(source.name, fault))
+                    if source.stream:
+                        yield from self._list(source.name, source.stream)
+
+    def _list(self, name: str, stream: Stream) -> Iterator[Deletion]:
+        first = _first_line(stream.peek(_PEEK_BYTES))
+        lines = Lines(stream.blocks(), _MAX_RECORD)
+        column = _column(first)
+        if first.startswith("{"):
+            found = self._each(lines, self._message)
+        elif column is not None:
+            found = self._rows(lines, _delimiter(first))
+        else:
+            found = self._each(lines, self._plain)
+        yield from found
+        if lines.damage:
+            raise InputFault(_broken(name, lines.damage))
+
+    def _each(self, lines: Lines, read: Callable[[str], Deletion]) -> Iterator[Deletion]:
+        for line in lines:
+            try:
+                text = text_of(line).strip()
+            except Rejected:
+                self.unknown += 1
+                continue
+            if text:
+                yield from self._counted(read, text)
+
+    def _rows(self, lines: Lines, delimiter: str) -> Iterator[Deletion]:
+        reader = CsvReader(lines, delimiter, "utf-8")
+        rows = ((line, fields) for line, fields in reader.rows() if fields)
+        header = _names(_fields(next(rows)))
+        reader.width = len(header)
+        column = _chosen(header)
+        place = header.index(column)
+        for _, fields in rows:
+            if isinstance(fields, Rejected) or len(fields) != len(header):
+                self.unknown += 1
+            elif value := fields[place].strip():
+                yield from self._counted(lambda text: self._of_column(column, text), value)
+
+    def _counted(self, read: Callable[[str], Deletion], text: str) -> Iterator[Deletion]:
+        try:
+            found = read(text)
+        except Unknown:
+            self.unknown += 1
+            return
+        if found.is_one:
+            self.events[found.event] += 1
+            yield found
+        else:
+            self.nothing_goes[found.event] += 1
+
+    def _message(self, text: str) -> Deletion:
+        try:
+            content = json_value(text.encode())
+        except orjson.JSONDecodeError:
+            raise Unknown from None
+        if not isinstance(content, dict):
+            raise Unknown
+        return deletion(content, self._meant)
+
+    def _plain(self, text: str) -> Deletion:
+        if text.startswith("@") and (name := text[1:].strip()):
+            return Deletion("author", author=name)
+        return self._of_column(_ID_COLUMN, text)
+
+    def _of_column(self, column: str, text: str) -> Deletion:
+        if column in _AUTHOR_COLUMNS:
+            return Deletion("author", author=text.removeprefix("@"))
+        number = as_id(text)
+        if column == _ID_COLUMN and self._meant == "users":
+            return Deletion("author", author=str(number))
+        return Deletion("tweet", tweet_id=number)
+
+
+def _first_line(start: bytes) -> str:
+    return start.removeprefix(BYTE_ORDER_MARK).lstrip().partition(b"\n")[0].decode("utf-8", "replace").strip()
+
+
+def _delimiter(header: str) -> str:
+    found = _DELIMITER.search(header)
+    return found[0] if found else ","
+
+
+def _names(fields: Sequence[str]) -> list[str]:
+    return [field.strip().strip('"').lower() for field in fields]
+
+
+def _fields(row: tuple[Line, list[str] | Rejected]) -> list[str]:
+    """The header's, which was looked at before."""
+    _, fields = row
+    return [] if isinstance(fields, Rejected) else fields
+
+
+def _column(first: str) -> str | None:
+    """The column that a table with this header is read by; None where it is no header."""
+    names = _names(first.split(_delimiter(first)))
+    return _chosen(names) if _COLUMNS.intersection(names) else None
+
+
+def _chosen(header: Sequence[str]) -> str:
+    """Of a row that names a tweet and its author, the tweet alone has to go."""
+    wanted = (*_TWEET_COLUMNS, _ID_COLUMN, *_AUTHOR_COLUMNS)
+    return next(name for name in wanted if name in header)
+
+
+def _broken(name: str, fault: str) -> str:
+    return f"{name} cannot be read to its end ({fault}): nothing was removed, since more may stand in it. Get it again"

@@ -1,0 +1,1 @@
+"""Forgetting: where the tables hold what must go, and the tables without it."""

@@ -1,0 +1,316 @@
+"""forget: what was deleted goes from every table, and does not come back with the next run of clean.
+
+The rows that must go are found first, by their places in the files. The files that hold them are written anew without
+them, accounts and notes are brought into line, and all of it is published together.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from functools import partial, reduce
+from typing import Final
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from tonality import tables
+from tonality.archive.deletions import DeletionLists
+from tonality.claims import Claim
+from tonality.corpus.dataset import side_of
+from tonality.corpus.note import read_note
+from tonality.faults import Fault, InputFault, SettingsFault
+from tonality.forgetting.accounts import moved
+from tonality.forgetting.entries import ENTRIES, write_entries
+from tonality.forgetting.files import NewFile, RewriteJob, TableFile, rewrite
+from tonality.forgetting.found import Found, Lines, in_words
+from tonality.forgetting.matching import PLACE, located, part_of
+from tonality.forgetting.rejects import emptied
+from tonality.forgetting.search import Search, unmatched
+from tonality.forgetting.shown import Example, examples_of, says_the_same
+from tonality.locations import filesystem, join
+from tonality.privacy.keys import read_key
+from tonality.privacy.marks import SALT_BYTES, Marks
+from tonality.privacy.pseudonyms import Pseudonyms
+from tonality.privacy_notes import FORGOTTEN_TABLE, forgotten_salt, note_salt, policies
+from tonality.record import Run
+from tonality.schema import (
+    ACCOUNTS,
+    DATASET,
+    DAY,
+    FORGOTTEN,
+    LABELLED,
+    ORIGIN_NOTE,
+    REJECTS,
+    SCORED,
+    TWEETS,
+    WINDOW,
+)
+from tonality.session import spark_session
+from tonality.settings import Settings
+
+_OF_TWEETS: Final = {"tweets": TWEETS, "scored": SCORED}
+_OF_DAYS: Final = {**_OF_TWEETS, "labelled": LABELLED}
+_EVERYTHING: Final = tuple(Claim(table) for table in ("tweets", "labelled", "dataset", "scored", "report"))
+_REPORT: Final = ("index.html", "dynamics.csv", "dynamics.png", "examples.csv")
+_UNKNOWN_ORIGIN: Final = (
+    "dataset/ does not say whether it was made with corpus.labelled: rows of the removed tweets' stems and labels were "
+    "taken out, which may be those of a corpus"
+)
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that name no list, or a key that cannot be read."""
+    if not settings.paths.deletions:
+        raise SettingsFault("paths.deletions is empty: name the lists of what must go, files, folders or globs")
+    if settings.privacy.key:
+        read_key(settings.privacy.key)
+
+
+def run(settings: Settings, record: Run, spark: SparkSession) -> str:
+    """Remove what the lists name from every table, and remember it."""
+    check(settings)
+    root = settings.paths.root
+    tables.recover(spark, root)
+    with tables.publication(spark, root, record.id, _EVERYTHING) as publication:
+        found = _found(spark, settings, publication)
+        if found.has_work:
+            _stage(spark, root, publication, found, record.id)
+            publication.commit()
+    record.note(**found.facts())
+    return in_words(found, "Removed")
+
+
+def plan(settings: Settings) -> str:
+    """What a run would remove. Writes nothing that stays."""
+    with (
+        spark_session("forget", settings.spark) as spark,
+        tables.publication(spark, settings.paths.root, Run("forget", settings).id, ()) as publication,
+    ):
+        found = _found(spark, settings, publication)
+    return f"{in_words(found, 'To be removed')}\nNothing was written."
+
+
+def _found(spark: SparkSession, settings: Settings, publication: tables.Publication) -> Found:
+    """All that must go. Raises InputFault where the lists name nothing."""
+    root, key = settings.paths.root, settings.privacy.key
+    pseudonyms = Pseudonyms(read_key(key)) if key else None
+    remarks = _refuse_other_keys(spark, root, pseudonyms)
+    salt = forgotten_salt(spark, root) or secrets.token_hex(SALT_BYTES)
+    lists = DeletionLists(settings.paths.deletions, settings.forget.ids)
+    entries = _entries(spark, publication, lists, Marks(bytes.fromhex(salt)), pseudonyms)
+    search = Search(entries, salt, partial(_written, publication))
+    tweets = search.tweets(_there(spark, root, _OF_TWEETS))
+    removed = dict(tweets.removed)
+    for table in _there(spark, root, {"labelled": LABELLED}).values():
+        removed["labelled"] = search.labelled(table, tweets.removed.values())
+    marks = _new(spark, root, search.marks(tweets.texts))
+    lines = Lines(lists.events, lists.nothing_goes, lists.unknown)
+    found = Found(lines, salt, _written(publication, marks, "new_marks"), removed)
+    for table in _there(spark, root, {"rejects": REJECTS}).values():
+        found.rejects = search.rejects(table, tweets.texts)
+    if "labelled" in removed and not removed["labelled"].isEmpty() and tables.holds(spark, root, "dataset"):
+        _find_in_dataset(spark, root, search, found)
+    found.reports = _reports(spark, root, entries, removed.values())
+    found.remarks += remarks
+    if number := unmatched(entries, tweets.removed.values()):
+        found.remarks.append(
+            f"{number:,} users are listed by a number that no author here has, or has any more: where an archive names "
+            "its authors, their numbers are not stored. List the names too, as @name, or their tweets by id"
+        )
+    found.count()
+    return found
+
+
+def _refuse_other_keys(spark: SparkSession, root: str, pseudonyms: Pseudonyms | None) -> list[str]:
+    """What cannot be found since tweets/ does not have it. Raises SettingsFault where its key is not the one given."""
+    noted = policies(spark, root, tables.days(spark, root, "tweets")).values()
+    keys = {str(note.get("key")) for note in noted if note.get("key")}
+    if keys and (pseudonyms is None or keys != {pseudonyms.check}):
+        found = "is of another key" if pseudonyms else "is empty"
+        raise SettingsFault(
+            f"privacy.key {found}, and tweets/ holds pseudonyms: name the key that its days were cleaned with, or "
+            "nothing of the lists is found"
+        )
+    dropped = {name: sum(note.get(name) == "drop" for note in noted) for name in ("ids", "authors")}
+    return [
+        f"{days:,} days of tweets/ have no {name} (privacy.{name} = drop), by which a list could be looked up there: "
+        "`clean` those days anew, which leaves out what is forgotten"
+        for name, days in dropped.items()
+        if days
+    ]
+
+
+def _entries(
+    spark: SparkSession,
+    publication: tables.Publication,
+    lists: DeletionLists,
+    marks: Marks,
+    pseudonyms: Pseudonyms | None,
+) -> DataFrame:
+    """What the lists name, as a table. Raises InputFault where that is nothing."""
+    folder = publication.make_scratch("entries")
+    write_entries(((one.tweet_id, one.author) for one in lists), folder, marks, pseudonyms)
+    if not lists.events:
+        others = ", ".join(f"{count:,} {event}" for event, count in lists.nothing_goes.most_common())
+        raise InputFault(
+            f"no tweet or author to forget in the lists: {lists.unknown:,} lines of no known form; nothing goes for "
+            f"{others or 'any other'}. Wanted: a tweet's id or @name a line, CSV with a column tweet_id, id, author or "
+            "username, or Twitter's compliance messages"
+        )
+    return spark.read.schema(from_arrow_schema(ENTRIES)).parquet(folder)
+
+
+def _there(spark: SparkSession, root: str, wanted: dict[str, pa.Schema]) -> dict[str, DataFrame]:
+    """Those of the tables that are there."""
+    return {
+        name: tables.read(spark, root, name, schema)
+        for name, schema in wanted.items()
+        if tables.holds(spark, root, name)
+    }
+
+
+def _new(spark: SparkSession, root: str, marks: DataFrame) -> DataFrame:
+    """The marks that are not remembered yet."""
+    for known in _there(spark, root, {FORGOTTEN_TABLE: FORGOTTEN}).values():
+        marks = marks.join(known, on=["kind", "mark"], how="left_anti")
+    return marks
+
+
+def _find_in_dataset(spark: SparkSession, root: str, search: Search, found: Found) -> None:
+    """The training rows that came from removed labelled tweets, as far as anybody knows."""
+    note = read_note(root)
+    if note.labelled is False:
+        return
+    if note.labelled is None:
+        found.remarks.append(_UNKNOWN_ORIGIN)
+    for part in (f"split={side}" for side in note.rows):
+        rows = tables.read(spark, root, f"dataset/{part}", DATASET)
+        found.dataset[part] = search.dataset(part, rows, found.removed["labelled"])
+
+
+def _reports(spark: SparkSession, root: str, entries: DataFrame, removed: Iterable[DataFrame]) -> tuple[str, ...]:
+    """The files of the report, where an example on its page is a tweet, or of an author, that goes."""
+    there = tuple(f"report/{name}" for name in _REPORT if tables.holds(spark, root, f"report/{name}"))
+    if "report/examples.csv" not in there:  # a page that nobody can look through
+        return there if there and any(not rows.isEmpty() for rows in removed) else ()
+    system, path = filesystem(join(root, "report", "examples.csv"))
+    return there if _shows(examples_of(system.cat_file(path)), entries, removed) else ()
+
+
+def _shows(examples: Sequence[Example], entries: DataFrame, removed: Iterable[DataFrame]) -> bool:
+    authors = [(example.author.lower(),) for example in examples if example.author]
+    shown = entries.sparkSession.createDataFrame(authors, "author string")  # a failing plan would tell literal names
+    if not entries.join(shown, on="author", how="left_semi").isEmpty():
+        return True
+    times = sorted({example.created_at for example in examples})
+    second = F.date_format("created_at", "yyyy-MM-dd'T'HH:mm:ss'Z'").alias("second")
+    candidates = (rows.select(second, "text").where(_among("second", times)).toLocalIterator() for rows in removed)
+    return any(says_the_same(examples, row.second, row.text or "") for rows in candidates for row in rows)
+
+
+def _written(publication: tables.Publication, frame: DataFrame, name: str) -> DataFrame:
+    """The frame, computed once and read from where it was written."""
+    place = publication.scratch(name)
+    frame.write.parquet(place)
+    return frame.sparkSession.read.schema(frame.schema).parquet(place)
+
+
+def _stage(spark: SparkSession, root: str, publication: tables.Publication, found: Found, run: str) -> None:
+    """The tables without what goes, where no reader sees them yet."""
+    for table, schema in _OF_DAYS.items():
+        if found.counts.get(table):
+            _stage_days(spark, root, publication, table, schema, found)
+    if found.counts.get("tweets"):
+        _stage_accounts(spark, root, publication, found.removed["tweets"])
+    if found.counts.get("scored"):
+        _stage_origins(spark, root, publication, found)
+    if found.counts.get("dataset"):
+        _stage_dataset(spark, root, publication, found)
+    if found.rejects is not None and found.counts["rejects"]:
+        _stage_rejects(spark, root, publication, found.rejects)
+    if found.remembered:
+        publication.stage(FORGOTTEN_TABLE, found.new_marks.withColumn("run", F.lit(run)), FORGOTTEN, "run", [run])
+        note_salt(publication, run, found.salt)
+    for report in found.reports:
+        publication.take_away(report)
+
+
+def _stage_days(
+    spark: SparkSession, root: str, publication: tables.Publication, table: str, schema: pa.Schema, found: Found
+) -> None:
+    """The days of a table that lose rows: the files that hold them anew, their others as they are."""
+    rows = found.removed[table]
+    files = _without(spark, root, publication, table, _values(rows, "part"), rows, found.counts[table])
+    by_day = {part.removeprefix(f"{DAY}="): names for part, names in files.items()}
+    publication.adopt(table, f"files_{table}", by_day, schema)
+    publication.copy_notes(table, DAY, by_day, besides=ORIGIN_NOTE)
+
+
+def _without(
+    spark: SparkSession,
+    root: str,
+    publication: tables.Publication,
+    table: str,
+    parts: Sequence[str],
+    places: DataFrame,
+    count: int,
+) -> dict[str, list[str]]:
+    """New files of these parts, without the rows at the places, in the scratch folder `files_<table>`."""
+    gone, new = publication.scratch(f"gone_{table}"), publication.make_scratch(f"files_{table}")
+    places.select(*PLACE).sortWithinPartitions(*PLACE).write.parquet(gone)
+    losing = {(row["part"], row["name"]) for row in places.select("part", "name").distinct().collect()}
+    there = tables.files(spark, root, table, parts)
+    files = [TableFile(part, name, (part, name) in losing) for part, names in there.items() for name in names]
+    tasks = spark.sparkContext.parallelize([[file] for file in files], max(1, len(files)))
+    written: list[NewFile] = tasks.flatMap(partial(rewrite, RewriteJob(join(root, table), gone, new))).collect()
+    went = sum(file.before - file.after for file in written)
+    if went != count:
+        raise Fault(f"nothing was removed: {went:,} rows of {table}/ went, {count:,} were to go")
+    return {part: [file.name for file in written if file.part == part] for part in parts}
+
+
+def _stage_accounts(spark: SparkSession, root: str, publication: tables.Publication, removed: DataFrame) -> None:
+    for table in _there(spark, root, {"accounts": ACCOUNTS}).values():
+        accounts = moved(table, removed)
+        windows = _values(accounts.where(F.col("gone") > 0), WINDOW)
+        publication.stage("accounts", accounts.where(_among(WINDOW, windows)).coalesce(1), ACCOUNTS, WINDOW, windows)
+
+
+def _stage_origins(spark: SparkSession, root: str, publication: tables.Publication, found: Found) -> None:
+    """What the scored days follow from: of those that were up to date, the days of tweets as they are to be."""
+    days = [part.removeprefix(f"{DAY}=") for part in _values(found.removed["scored"], "part")]
+    of_tweets = _values(found.removed["tweets"], "part") if "tweets" in found.removed else []
+    replaced = {part.removeprefix(f"{DAY}=") for part in of_tweets}.intersection(days)
+    before = tables.versions(spark, root, "tweets", DAY, sorted(replaced))
+    after = publication.versions("tweets", DAY, sorted(replaced))
+    origins = tables.partition_notes(spark, root, "scored", DAY, days, ORIGIN_NOTE)
+    for day, origin in origins.items():
+        if origin:
+            up_to_date = day in replaced and origin.get("tweets") == before[day]
+            content = {**origin, "tweets": after[day]} if up_to_date else origin
+            publication.note_partition("scored", DAY, day, ORIGIN_NOTE, content)
+
+
+def _stage_dataset(spark: SparkSession, root: str, publication: tables.Publication, found: Found) -> None:
+    note = read_note(root)
+    places = reduce(DataFrame.union, found.dataset.values())
+    files = _without(spark, root, publication, "dataset", list(found.dataset), places, found.counts["dataset"])
+    sides = publication.adopt_whole("dataset", "files_dataset", files, DATASET)
+    rows = {part.removeprefix("split="): side_of(side) for part, side in sides.items()}
+    publication.note("dataset", note.model_copy(update={"rows": rows}).model_dump(mode="json"))
+
+
+def _stage_rejects(spark: SparkSession, root: str, publication: tables.Publication, places: DataFrame) -> None:
+    windows = [part.removeprefix(f"{WINDOW}=") for part in _values(places, "part")]
+    rejects = tables.read(spark, root, "rejects", REJECTS).where(_among(WINDOW, windows))
+    rows = emptied(located(rejects, part_of(WINDOW), *REJECTS.names), places).sortWithinPartitions("source", "offset")
+    publication.stage("rejects", rows, REJECTS, WINDOW, windows)
+
+
+def _values(rows: DataFrame, column: str) -> list[str]:
+    return sorted(str(row[0]) for row in rows.select(column).distinct().collect())
+
+
+def _among(column: str, values: Sequence[str]) -> Column:
+    return F.col(column).isin(*values) if values else F.lit(False)

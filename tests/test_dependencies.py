@@ -1,0 +1,55 @@
+"""What is said of the dependencies: the README's tables, the pins, and the oldest versions that are tested."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+REPOSITORY = Path(__file__).parents[1]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+DIRECT = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
+SECTION = "## Dependencies"
+UNTESTED_OLDEST = {"torch"}
+"""Of which every version is gigabytes: the oldest one is not tested, as the README says."""
+
+
+def names(requirements: list[Requirement]) -> set[str]:
+    return {canonicalize_name(requirement.name) for requirement in requirements}
+
+
+def pins(file: str) -> dict[str, Version]:
+    """The versions that a file of pins gives."""
+    lines = (REPOSITORY / "conf" / file).read_text().splitlines()
+    pinned = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): Version(version) for name, version in pinned}
+
+
+def told() -> list[str]:
+    """The packages of the README's tables, in their order: the names in the first cells of rows."""
+    _, found, section = (REPOSITORY / "README.md").read_text().partition(f"{SECTION}\n")
+    assert found, f"README.md has no section {SECTION!r}"
+    section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
+    cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
+    return [canonicalize_name(name) for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_the_readme_tells_of_every_direct_dependency_once_and_of_no_other():
+    assert len(told()) == len(set(told()))
+    assert set(told()) == names(DIRECT) | names(EXTRAS) | {"petastorm"}
+
+
+@pytest.mark.parametrize("requirement", [*DIRECT, *EXTRAS], ids=lambda requirement: requirement.name)
+def test_every_direct_dependency_is_pinned_within_its_bounds(requirement):
+    assert pins("constraints.txt")[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+@pytest.mark.parametrize("requirement", DIRECT, ids=lambda requirement: requirement.name)
+def test_the_oldest_version_that_is_allowed_is_the_one_that_is_tested(requirement):
+    (oldest,) = [Version(part.version) for part in requirement.specifier if part.operator == ">="]
+    tested = pins("oldest.txt")[canonicalize_name(requirement.name)]
+    assert tested == oldest or (requirement.name in UNTESTED_OLDEST and tested in requirement.specifier)
