@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 KERAS := .venv-keras
+AIRFLOW := .venv-airflow
 OLDEST := .venv-oldest
 AUDIT := .venv-audit
 PACKAGE := dist/tonality.pex
@@ -17,8 +18,8 @@ export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java chromium data run package test test-oldest kill-test fuzz test-browser test-cluster audit lint \
-	format bench bench-scoring bench-keras clean always
+.PHONY: help setup java chromium data run package test test-oldest kill-test fuzz test-browser test-cluster test-airflow \
+	audit lint format bench bench-scoring bench-keras clean always
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -84,7 +85,7 @@ $(PACKAGE): $(VENV)/.package build/with $(shell find lib conf -type f ! -name '*
 
 package: setup $(PACKAGE) ## all that a cluster's nodes need, in dist/; WITH="s3fs" adds packages
 	@rm -rf dist/jobs dist/conf
-	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt
+	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/jobs/dags/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt dist/conf/airflow.txt
 	@du -sh dist
 
 test: setup lint ## lint, then every test
@@ -122,6 +123,14 @@ test-browser: setup $(VENV)/.browser chromium ## the report in a real Chromium, 
 
 test-cluster: package ## the scoring job on a Spark cluster of this machine: packaged, killed, on resources
 	$(BIN)/python -m pytest -m cluster tests/cluster
+
+$(AIRFLOW)/.installed: conf/airflow.txt
+	@$(PYTHON) -m venv $(AIRFLOW)
+	$(AIRFLOW)/bin/python -m pip install --quiet --no-deps --requirement conf/airflow.txt
+	@touch $@
+
+test-airflow: setup $(AIRFLOW)/.installed ## the DAGs under a live Airflow 3: trained, a week backfilled, one day of it killed
+	$(BIN)/python -m pytest -m airflow tests/airflow
 
 $(AUDIT)/.installed:
 	@$(PYTHON) -m venv $(AUDIT)
@@ -170,4 +179,4 @@ bench-keras: data setup $(KERAS)/.installed ## measure training beside the 2016 
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json "$(JSON)")
 
 clean: ## remove .venv and its like, build/, dist/ and out/
-	rm -rf $(VENV) $(KERAS) $(OLDEST) $(AUDIT) build dist out
+	rm -rf $(VENV) $(KERAS) $(AIRFLOW) $(OLDEST) $(AUDIT) build dist out

@@ -1,34 +1,43 @@
-"""Airflow: one day of tweets, cleaned, scored and reported, for every data interval.
+"""One day of tweets a run: `clean`, `score`, `report`.
 
-Settings come from the Airflow Variable `tonality_config`, the path of a TOML file that the workers can read. The
-commands run in the environment named by the Variable `tonality_bin`, the folder that holds `tonality`.
+A run replaces the days of its data interval, whole, and no others, so that it may be tried again, cleared, backfilled
+and run beside those of other days: what it leaves is the same. `report` draws all days that were scored, one run at a
+time.
+
+    airflow backfill create --dag-id tonality_daily --from-date 2015-12-10 --to-date 2015-12-16 --max-active-runs 2
+
+Settings come from the Variable `tonality`, those of one run from its parameter `set`; see tonality_operator.py. A fault
+of the settings fails a task at once; anything else, an archive that is late among it, is tried again.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG
-from airflow.timetables.interval import CronDataIntervalTimetable
+from airflow.sdk import DAG, CronDataIntervalTimetable
 
-_DAY = "{{ data_interval_start | ds }}"
-_COMMAND = "{{ var.value.tonality_bin }}/tonality {stage} --config {{ var.value.tonality_config }}"
+from tonality_operator import TonalityOperator, settings_param
 
-
-def _stage(name: str, options: str = "") -> BashOperator:
-    command = _COMMAND.replace("{stage}", name)
-    return BashOperator(task_id=name, bash_command=f"{command} {options}".strip())
-
+_SINCE = "{{ data_interval_start | ds }}"
+_UNTIL = "{{ (data_interval_end - macros.timedelta(microseconds=1)) | ds }}"
+"""The interval's end is the first moment of the day after."""
 
 with DAG(
     "tonality_daily",
-    description="clean, score and report one day of tweets",
+    description="clean, score and report the tweets of a day",
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime(2015, 12, 10),
+    start_date=datetime(2006, 3, 21, tzinfo=UTC),  # no tweet is older
     catchup=False,
-    max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=10)},
+    max_active_runs=2,
+    params={"set": settings_param()},
+    default_args={
+        "retries": 3,
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(hours=1),
+        "execution_timeout": timedelta(hours=6),
+    },
+    tags=["tonality"],
+    doc_md=__doc__,
 ) as dag:
-    clean = _stage("clean", f"--set archive.since={_DAY} --set archive.until={_DAY}")
-    score = _stage("score", f"--set score.since={_DAY} --set score.until={_DAY}")
-    report = _stage("report")
+    clean = TonalityOperator(task_id="clean", overrides=[f"archive.since={_SINCE}", f"archive.until={_UNTIL}"])
+    score = TonalityOperator(task_id="score", overrides=[f"score.since={_SINCE}", f"score.until={_UNTIL}"])
+    report = TonalityOperator(task_id="report", max_active_tis_per_dag=1)
     clean >> score >> report

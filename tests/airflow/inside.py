@@ -1,0 +1,70 @@
+"""What runs in Airflow's own environment for the tests: `inside.py dags FOLDER` and `inside.py tasks FOLDER`.
+
+`dags` reads the folder as a DAG processor does, and writes what it found as a line of JSON. `tasks` executes a task for
+each line of stdin, an object of its id, whether it needs Spark, and its environment, and writes the exception that it
+ended with, or null.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from airflow.dag_processing.dagbag import BundleDagBag
+
+STDOUT = os.dup(1)
+os.dup2(2, 1)  # Airflow logs to stdout
+
+
+def tell(what):
+    os.write(STDOUT, f"{json.dumps(what)}\n".encode())
+
+
+def dags(folder):
+    bag = BundleDagBag(folder, bundle_path=Path(folder), bundle_name="tests")
+    found = {dag.dag_id: in_words(dag) for dag in bag.dags.values()}
+    tell({"errors": bag.import_errors, "dags": found, "modules": sorted({name.split(".")[0] for name in sys.modules})})
+
+
+def in_words(dag):
+    return {
+        "timetable": f"{type(dag.timetable).__name__} {dag.timetable.expression} {dag.timetable.timezone}",
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "tags": sorted(dag.tags),
+        "documented": bool(dag.doc_md),
+        "tasks": [
+            {
+                "id": task.task_id,
+                "after": sorted(task.upstream_task_ids),
+                "retries": task.retries,
+                "overrides": list(task.overrides),
+                "spark": task.spark,
+                "limited": task.execution_timeout is not None,
+            }
+            for task in dag.topological_sort()
+        ],
+    }
+
+
+def tasks(folder):
+    sys.path.insert(0, folder)
+    from tonality_operator import TonalityOperator
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        before = dict(os.environ)
+        os.environ.update(asked["environment"])
+        try:
+            task = TonalityOperator(task_id=asked["task"], spark=asked["spark"], name="tonality")
+            task.execute({"params": {}})
+            tell(None)
+        except Exception as error:
+            tell({"kind": type(error).__name__, "message": str(error)})
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+if __name__ == "__main__":
+    {"dags": dags, "tasks": tasks}[sys.argv[1]](sys.argv[2])

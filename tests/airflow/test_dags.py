@@ -1,0 +1,179 @@
+"""The files of jobs/dags/ as a DAG processor reads them, and what a task says of a Variable that is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+from live import DAGS, ENVIRONMENT, REPOSITORY, settings
+
+pytestmark = pytest.mark.airflow
+
+HEAVY: Final = {"pyspark", "torch", "tonality", "pandas", "numpy", "pyarrow", "kubernetes"}
+GOOD: Final = {"python": sys.executable, "jobs": str(REPOSITORY / "jobs"), "config": []}
+REFUSED: Final = "AirflowFailException"
+"""What a task ends with that Airflow does not try again."""
+TRIED_AGAIN: Final = "AirflowException"
+
+
+def inside(home: Path, mode: str, lines: str = "", **environment: str) -> list[Any]:
+    """What Airflow's own Python says of the folder of the DAGs."""
+    command = [str(ENVIRONMENT / "bin" / "python"), str(Path(__file__).with_name("inside.py")), mode, str(DAGS)]
+    known = {**settings(home), **environment}
+    done = subprocess.run(command, input=lines, env=known, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    [found] = inside(tmp_path_factory.mktemp("airflow"), "dags")
+    return dict(found)
+
+
+def test_every_file_is_imported_and_none_imports_anything_heavy(parsed: dict[str, Any]) -> None:
+    assert parsed["errors"] == {}
+    assert sorted(parsed["dags"]) == ["tonality_daily", "tonality_training"]
+    assert HEAVY.isdisjoint(parsed["modules"])
+
+
+def test_a_day_is_cleaned_scored_and_reported_within_its_interval(parsed: dict[str, Any]) -> None:
+    daily = parsed["dags"]["tonality_daily"]
+    clean, score, report = daily["tasks"]
+    assert [(task["id"], task["after"]) for task in daily["tasks"]] == [
+        ("clean", []),
+        ("score", ["clean"]),
+        ("report", ["score"]),
+    ]
+    for task, table in ((clean, "archive"), (score, "score")):
+        since, until = task["overrides"]
+        assert since == f"{table}.since={{{{ data_interval_start | ds }}}}"
+        assert until.startswith(f"{table}.until=")
+        assert "data_interval_end" in until
+    assert report["overrides"] == []
+
+
+def test_a_training_is_prepared_trained_evaluated_and_promoted_without_spark_where_none_is_needed(
+    parsed: dict[str, Any],
+) -> None:
+    training = parsed["dags"]["tonality_training"]
+    assert [(task["id"], task["after"], task["spark"]) for task in training["tasks"]] == [
+        ("prepare", [], True),
+        ("train", ["prepare"], False),
+        ("evaluate", ["train"], True),
+        ("promote", ["evaluate"], False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dag", "cron", "runs"), [("tonality_daily", "0 0 * * *", 2), ("tonality_training", "0 3 1 * *", 1)]
+)
+def test_intervals_are_those_of_an_explicit_timetable_in_utc_and_tasks_are_tried_again(
+    parsed: dict[str, Any], dag: str, cron: str, runs: int
+) -> None:
+    found = parsed["dags"][dag]
+    assert found["timetable"] == f"CronDataIntervalTimetable {cron} UTC"
+    assert (found["catchup"], found["max_active_runs"]) == (False, runs)
+    assert (found["tags"], found["documented"]) == (["tonality"], True)
+    assert all(task["retries"] == 3 and task["limited"] for task in found["tasks"])
+
+
+def test_stages_can_be_put_in_front_of_a_training_and_labels_are_then_learned_from(tmp_path: Path) -> None:
+    [found] = inside(tmp_path, "dags", TONALITY_FRONT_STAGES="clean, label")
+    clean, label, prepare, *others = found["dags"]["tonality_training"]["tasks"]
+    assert [(task["id"], task["after"]) for task in (clean, label, prepare)] == [
+        ("clean", []),
+        ("label", ["clean"]),
+        ("prepare", ["label"]),
+    ]
+    assert prepare["overrides"] == ["corpus.labelled=true"]
+    assert [task["id"] for task in others] == ["train", "evaluate", "promote"]
+
+
+class Case(NamedTuple):
+    """A task and what the Variable says; what it has to end with, and to say then."""
+
+    variable: object
+    kind: str
+    said: list[str]
+    task: str = "clean"
+    connection: str | None = "local[1]"
+
+
+CASES: Final = {
+    "no JSON": Case("{'python': 1}", REFUSED, ["the Variable tonality is no JSON", "line 1 column 2"]),
+    "no object": Case([], REFUSED, ["found [], wanted an object with the keys python, jobs, config"]),
+    "all faults at once": Case(
+        {**GOOD, "confg": {}, "set": "train.epochs=2", "jobs": ""},
+        REFUSED,
+        [
+            "Variable tonality: confg is unknown, did you mean config?",
+            'Variable tonality: set: found "train.epochs=2", wanted a list of texts',
+            'Variable tonality: jobs: found "", wanted a text',
+        ],
+    ),
+    "nothing where it was said to be": Case(
+        {"python": "/nowhere/python", "jobs": "/nowhere", "stages": {"train": {"sett": []}}},
+        REFUSED,
+        [
+            "config is missing: wanted a list of texts",
+            "stages.train.sett is unknown, did you mean set?",
+            "python: /nowhere/python cannot be run on this worker",
+            "jobs: there is no folder /nowhere on this worker",
+        ],
+    ),
+    "a stage that is none": Case({**GOOD, "stages": {"trian": {}}}, REFUSED, ["stages.trian: there is no trian.py in"]),
+    "a connection that nobody knows": Case(
+        GOOD, REFUSED, ["there is no Connection spark_default: airflow connections add spark_default"], connection=None
+    ),
+    "no Spark": Case(
+        {**GOOD, "python": "/usr/bin/env", "env": {"PATH": "/nowhere"}},
+        REFUSED,
+        ["there is no spark-submit, neither beside /usr/bin/env nor on the worker's PATH"],
+    ),
+    "settings that a job refuses": Case(
+        {**GOOD, "set": ["archive.sinze=2015-12-10"]}, REFUSED, ["archive.sinze", "clean refuses its settings"]
+    ),
+    "settings that are refused without Spark": Case(
+        {**GOOD, "set": ["train.epoch=2"]}, REFUSED, ["train.epoch", "train refuses its settings"], task="train"
+    ),
+    "an archive that is late": Case(
+        {**GOOD, "set": ["paths.archive=/nowhere/*.json", "paths.root={place}/root"]},
+        TRIED_AGAIN,
+        ["no file found at /nowhere/*.json"],
+    ),
+    "a dataset that is not there yet": Case(
+        {**GOOD, "set": ["paths.root={place}/root"]}, TRIED_AGAIN, ["train ended with exit status 3"], task="train"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What each of the cases ends with."""
+    place = tmp_path_factory.mktemp("faults")
+    asked = []
+    for case in CASES.values():
+        text = case.variable if isinstance(case.variable, str) else json.dumps(case.variable)
+        environment = {"AIRFLOW_VAR_TONALITY": text.replace("{place}", str(place))}
+        if case.connection:
+            spark = {"conn_type": "spark", "host": case.connection}
+            environment["AIRFLOW_CONN_SPARK_DEFAULT"] = json.dumps(spark)
+        asked.append(json.dumps({"task": case.task, "spark": case.task != "train", "environment": environment}))
+    return dict(zip(CASES, inside(place, "tasks", "\n".join(asked)), strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.kind == REFUSED])
+def test_a_mistake_is_named_and_not_tried_again(ended: dict[str, dict[str, str]], name: str) -> None:
+    assert ended[name]["kind"] == REFUSED
+    for part in CASES[name].said:
+        assert part in ended[name]["message"]
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.kind == TRIED_AGAIN])
+def test_what_time_may_mend_is_tried_again(ended: dict[str, dict[str, str]], name: str) -> None:
+    assert ended[name]["kind"] == TRIED_AGAIN
+    for part in CASES[name].said:
+        assert part in ended[name]["message"]
