@@ -261,6 +261,10 @@ def test_on_a_cluster_a_process_runs_in_each_slot_and_what_is_missing_is_told(
     refused, without_gpu, trained = done.stderr.strip().split("\n\n")
     assert "train.processes takes 3 tasks, and the cluster runs 2 tasks at once: ask spark-submit for more" in refused
     assert "train.device is cuda, and torch" in without_gpu
-    assert [line.partition(":")[0] for line in trained.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert [line.partition(":")[0] for line in trained.splitlines()] == [
+        "tonality train",
+        "epoch 1 of 2",
+        "epoch 2 of 2",
+    ]
     assert "Traceback" not in done.stderr
     assert Releases(str(root)).read_current().metrics["processes"] == 2
