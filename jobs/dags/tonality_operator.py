@@ -83,7 +83,7 @@ class TonalityOperator(SparkSubmitOperator):
         arguments = [part for file in asked["config"] for part in ("--config", file)]
         arguments += [part for setting in settings for part in ("--set", setting)]
         job = f"{asked['jobs'].rstrip('/')}/{self.label}.py"
-        with _environment(asked):
+        with _environment(asked, context["run_id"]):
             if self.spark or "connection" in asked["stage"]:
                 self._submit(job, arguments, asked, context)
             else:
@@ -217,14 +217,15 @@ def _merged(said: Mapping[str, Any], alone: Mapping[str, Any]) -> dict[str, Any]
 
 
 @contextmanager
-def _environment(asked: Mapping[str, Any]) -> Iterator[None]:
-    """What the driver and its workers find: their own Python, and none of Airflow's."""
+def _environment(asked: Mapping[str, Any], run_id: str) -> Iterator[None]:
+    """What the driver and its workers find: their own Python, none of Airflow's, and what their run is a part of."""
     python = shutil.which(asked["python"])
     assert python, "the Variable was checked"
     changes = {
         "PATH": f"{Path(python).absolute().parent}:{os.environ['PATH']}",
         "PYSPARK_PYTHON": python,
         "PYSPARK_DRIVER_PYTHON": python,
+        "TONALITY_PART_OF": run_id,
         **asked["env"],
     }
     before = dict(os.environ)

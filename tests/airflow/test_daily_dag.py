@@ -1,5 +1,6 @@
 """The daily DAG under a live scheduler: what a backfill leaves, whatever is killed meanwhile, and what it does not start."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -84,6 +85,12 @@ def test_the_summary_of_a_stage_ends_its_log(airflow: Airflow, survey: Survey, b
     first, last = airflow.log(backfill.runs[0], "clean"), airflow.log(backfill.runs[-1], "report")
     assert f"records of 1 file(s), {FIRST}..{FIRST}:" in first
     assert str(survey.root / "report" / "index.html") in last
+
+
+def test_the_records_of_a_day_name_the_run_of_the_dag(survey: Survey, backfill: Backfill) -> None:
+    for stage in ("clean", "score", "report"):
+        records = [json.loads(file.read_text()) for file in (survey.root / "runs").glob(f"{stage}-*.json")]
+        assert {run["dag_run_id"] for run in backfill.runs} == {record["part_of"] for record in records}
 
 
 def test_no_other_runs_were_started(airflow: Airflow, backfill: Backfill) -> None:
