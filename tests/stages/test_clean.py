@@ -171,3 +171,13 @@ def test_ten_lines_damaged_by_hand_are_the_only_difference(tmp_path: Path, clean
     assert rejects == damaged
     after = {row["tweet_id"]: row["stems"] for row in read(tmp_path, "tweets")}
     assert after == {number: stems for number, stems in before.items() if number not in damaged}
+
+
+def test_a_day_whose_tweets_are_all_withdrawn_becomes_empty_and_is_not_lost(
+    tmp_path: Path, clean_archive: Callable[..., str]
+) -> None:
+    write(tmp_path, "a.json.gz", [tweet(1), tweet(2, day=11)])
+    clean_archive("archive.honour_deletes=true")
+    write(tmp_path, "b.json.gz", [DELETE])
+    clean_archive("archive.honour_deletes=true")
+    assert days(tmp_path) == {"2015-12-10": 0, "2015-12-11": 1}

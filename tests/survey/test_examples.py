@@ -249,3 +249,11 @@ def test_the_csv_is_written_to_the_letter():
         + '"tonality","probability","created_at","author","text"\n'
           '"positive","0.9877","2015-12-10T12:30:00Z","анна","Сила, ""да"""\n'.encode()
     )  # fmt: skip
+
+
+def test_tweets_without_ids_are_examples_as_others_are(spark):
+    tweets = [tweet(n, f"text {n}", 0.7 + n / 100) for n in range(9)]
+    with_ids = chosen(spark, *tweets)
+    without = chosen(spark, *((None, *rest) for _, *rest in tweets))
+    assert len(without) == 5
+    pd.testing.assert_frame_equal(without, with_ids)

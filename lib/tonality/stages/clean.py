@@ -46,6 +46,7 @@ _STORED: Final = "tweets"
 _LEFT_OUT: Final = "left_out"
 _DAYS: Final = "days"
 """Intermediate results: the tweets as they were read, where those are that are left out, and the files of days."""
+_EPOCH: Final = date(1970, 1, 1)
 _SMALL_GROUPS: Final = {"parquet.block.size": str(2**20)}
 """For a table that is read in parts, by many."""
 _IS_IT_A_TABLE: Final = 'Is it a table? Then set archive.format = "table" and name its columns in [archive.columns].'
@@ -101,8 +102,10 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         out = left_out(read, notes, archive.deduplicate, archive.honour_deletes, forgotten)
         out = _written(out.sortWithinPartitions("path"), publication.scratch(_LEFT_OUT), _SMALL_GROUPS)
         days = _write_days(spark, groups, request, record.id, publication)
-        tweets = publication.adopt("tweets", _DAYS, days, TWEETS, window.days())
-        note_policy(publication, {*days, *window.days()}, policy, key)
+        read_days = {str(_EPOCH + timedelta(days=day)) for group in groups for day in group.days}
+        emptied = read_days.intersection(tables.days(spark, root, "tweets")).difference(days)
+        tweets = publication.adopt("tweets", _DAYS, days, TWEETS, {*window.days(), *emptied})
+        note_policy(publication, {*days, *window.days(), *emptied}, policy, key)
         accounts = _stage_accounts(publication, counted(notes, tweets, out), record.id, window)
         rejects = _stage_rejects(publication, of_kind(placed(notes), "reject"), record.id, window)
         reasons, counts = _count(notes, read, tweets, rejects)
@@ -111,7 +114,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
             totals["forgotten"] = out.where(F.col("reason") == FORGOTTEN).count()
         damage = _first_damage(accounts) if totals["damaged"] else []
         _refuse_nothing(totals, reasons, damage, window)
-        _refuse_to_drop_days(tables.days(spark, root, "tweets"), days, window)
+        _refuse_to_drop_days(tables.days(spark, root, "tweets"), read_days, window)
         refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)  # another run may have published
         publication.commit()
     size = {"files": len(files), "bytes": sum(file.bytes for file in files)}

@@ -53,6 +53,8 @@ _OF_TWEETS: Final = {"tweets": TWEETS, "scored": SCORED}
 _OF_DAYS: Final = {**_OF_TWEETS, "labelled": LABELLED}
 _EVERYTHING: Final = tuple(Claim(table) for table in ("tweets", "labelled", "dataset", "scored", "report"))
 _REPORT: Final = ("index.html", "dynamics.csv", "dynamics.png", "examples.csv")
+_SMALL_GROUPS: Final = {"parquet.block.size": str(2**20)}
+"""For a table that is read in parts, by many."""
 _UNKNOWN_ORIGIN: Final = (
     "dataset/ does not say whether it was made with corpus.labelled: rows of the removed tweets' stems and labels were "
     "taken out, which may be those of a corpus"
@@ -258,7 +260,7 @@ def _without(
 ) -> dict[str, list[str]]:
     """New files of these parts, without the rows at the places, in the scratch folder `files_<table>`."""
     gone, new = publication.scratch(f"gone_{table}"), publication.make_scratch(f"files_{table}")
-    places.select(*PLACE).sortWithinPartitions(*PLACE).write.parquet(gone)
+    places.select(*PLACE).sort(*PLACE).write.options(**_SMALL_GROUPS).parquet(gone)
     losing = {(row["part"], row["name"]) for row in places.select("part", "name").distinct().collect()}
     there = tables.files(spark, root, table, parts)
     files = [TableFile(part, name, (part, name) in losing) for part, names in there.items() for name in names]

@@ -1,0 +1,465 @@
+"""forget, on the real Spark and tables that the real stages wrote: what is listed is in none of them any more."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pyarrow.dataset as ds
+import pytest
+import torch
+from pyspark.sql import SparkSession
+from traces import traces
+
+from tonality import schema
+from tonality.command import main
+from tonality.config import load, text_rules
+from tonality.faults import InputFault, SettingsFault
+from tonality.hadoop import Folders
+from tonality.network.artifact import Artifact
+from tonality.network.lstm import Shape, build
+from tonality.network.releases import Releases
+from tonality.record import Run
+from tonality.settings import TextSettings
+from tonality.stages import clean, forget, label, prepare, report, score
+
+FIRST: Final = 677_000_000_000_000_001
+AUTHORS: Final = ["Anna_Petrova", "boris_1984", "clara_klein", "dora_dub"]
+DAYS: Final = range(10, 14)
+OTHERS: Final = "accounts checkpoint evaluation models runs vocabulary"
+Rows = list[dict[str, Any]]
+Stage = Callable[..., str]
+
+
+def status(n: int, text: str, author: str, day: int, **others: Any) -> bytes:
+    moment = f"Thu Dec {day} {n // 60:02}:{n % 60:02}:00 +0000 2015"
+    whole = {"created_at": moment, "id": FIRST + n, "text": text, "lang": "ru", "user": {"screen_name": author}}
+    return json.dumps({**whole, **others}, ensure_ascii=False).encode()
+
+
+def retweet(n: int, of: str, author: str, day: int) -> bytes:
+    return status(n, f"RT @x: {of}", author, day, retweeted_status={"text": of})
+
+
+def said(n: int) -> str:
+    """What tweet n says: 0 to 39 with an emoticon; every fourth the same words as the one before it."""
+    words = ["кино", "день", "дом", "чай", "лес", "снег", "море"]
+    number = n - 1 if n % 4 == 3 else n
+    return f"{words[number % 7]} {words[number // 7 % 7]} тайна{number} {':)' if number % 2 else ':('}"
+
+
+def author(n: int) -> str:
+    return AUTHORS[n % 4]
+
+
+def write_archive(folder: Path) -> None:
+    """Forty tweets of four authors on four days, ten a day; retweets of 0, 1 and 30, rejects that show 0 and an author."""
+    folder.mkdir()
+    lines = [status(n, said(n), author(n), DAYS[n // 10]) for n in range(40)]
+    lines += [
+        retweet(50, said(0), AUTHORS[3], 11),
+        retweet(51, said(1), AUTHORS[2], 12),
+        retweet(52, said(30), "eva", 13),
+    ]
+    lines += [
+        status(0, said(0), author(0), 10)[:-9],
+        status(60, said(60), AUTHORS[1], 10)[:-2],
+        b'{"broken":"by nobody"',
+    ]
+    (folder / "a.json").write_bytes(b"\n".join(lines[:20]))
+    (folder / "b.json").write_bytes(b"\n".join(lines[20:]))
+
+
+def make_model(root: Path) -> None:
+    """A model of the vocabulary that `prepare` wrote, untrained."""
+    vocabulary = ds.dataset(root / "vocabulary", format="parquet").to_table().sort_by("id").cast(schema.VOCABULARY)
+    torch.manual_seed(1)
+    shape = Shape(vocabulary=len(vocabulary) + 2, embedding=8, hidden=8, learned_start=True)
+    rules = text_rules(TextSettings())
+    artifact = Artifact(
+        shape=shape,
+        weights=build(shape).state_dict(),
+        vocabulary=vocabulary,
+        rules=rules.model_dump(mode="json"),
+        rules_fingerprint=rules.fingerprint,
+        language="ru",
+        max_length=20,
+        unknown="train",
+        metrics={},
+    )
+    Releases(str(root)).add(artifact)
+
+
+def run_stage(spark: SparkSession, folder: Path, stage: ModuleType, *overrides: str, root: str = "root") -> str:
+    paths = [f"paths.archive={folder / 'archive'}", f"paths.root={folder / root}", f"paths.deletions={folder / 'list'}"]
+    rows = ["corpus.labelled=true", "dataset.valid_fraction=0.5", "dataset.shard_rows=8", "vocabulary.min_count=1"]
+    thresholds = ["survey.positive=0.5", "survey.negative=0.4999"]
+    settings = load(overrides=[*paths, *rows, *thresholds, "dataset.max_length=20", *overrides])
+    name = stage.__name__.rpartition(".")[2]
+    with Run(name, settings) as record:
+        return str(stage.run(settings, record, spark))
+
+
+@pytest.fixture(scope="module")
+def survey(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an archive and a root that every stage has written to."""
+    folder = tmp_path_factory.mktemp("survey")
+    write_archive(folder / "archive")
+    for stage in (clean, label, prepare):
+        run_stage(spark, folder, stage)
+    make_model(folder / "root")
+    for stage in (score, report):
+        run_stage(spark, folder, stage)
+    return folder
+
+
+@pytest.fixture
+def folder(survey: Path, tmp_path: Path) -> Path:
+    shutil.copytree(survey / "root", tmp_path / "root")
+    shutil.copytree(survey / "archive", tmp_path / "archive")
+    return tmp_path
+
+
+@pytest.fixture
+def run(spark: SparkSession, folder: Path) -> Stage:
+    def stage(which: ModuleType, *overrides: str, root: str = "root") -> str:
+        return run_stage(spark, folder, which, *overrides, root=root)
+
+    return stage
+
+
+def listed(folder: Path, *lines: object) -> None:
+    (folder / "list").write_text("".join(f"{line}\n" for line in lines))
+
+
+def rows(root: Path, table: str) -> Rows:
+    parquet = sorted(map(str, (root / table).rglob("*.parquet")))
+    found: Rows = ds.dataset(parquet, partitioning="hive", format="parquet").to_table().to_pylist()
+    return found
+
+
+def ids(root: Path, table: str = "tweets") -> set[int]:
+    return {row["tweet_id"] - FIRST for row in rows(root, table)}
+
+
+def files(root: Path) -> dict[str, str]:
+    """What stands in the tables and beside them, by name, but for the records of runs."""
+    kept = [
+        path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in ("runs", "_lock")
+    ]
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+
+
+def check_accounts(root: Path) -> None:
+    """Every account adds up, and says what the table of tweets holds."""
+    tweets = Counter(row["source"] for row in rows(root, "tweets"))
+    for row in rows(root, "accounts"):
+        outcomes = sum(row[name] for name in ("tweets", "notices", "filtered", "duplicates", "rejects"))
+        assert row["lines"] == outcomes
+        assert row["tweets"] == tweets[row["source"]]
+    rejects = Counter(row["source"] for row in rows(root, "rejects"))
+    assert all(row["rejects"] == rejects[row["source"]] for row in rows(root, "accounts"))
+
+
+def test_the_tables_hold_what_is_to_be_searched_for(folder: Path) -> None:
+    numbers, words = [FIRST], ["boris_1984", said(0)]
+    tables = {where.partition("/")[0] for where in traces(folder / "root", numbers, words)}
+    assert tables == {"tweets", "scored", "labelled", "rejects", "report"}
+    assert traces(folder / "root" / "dataset", words=["тайна"])
+
+
+def test_nothing_that_is_listed_is_left_in_any_file_nor_comes_back_with_a_new_run_of_clean(
+    folder: Path, run: Stage
+) -> None:
+    """Tweet 0 and all of boris go, and what repeats them."""
+    root, before = folder / "root", files(folder / "root")
+    gone = {0, *range(1, 40, 4)}
+    listed(folder, FIRST, "@BORIS_1984")
+    words = ["boris_1984", *(said(n) for n in gone if said(n) not in {said(m) for m in set(range(40)) - gone})]
+    dataset = Counter((row["stems"], row["label"]) for row in rows(root, "dataset"))
+    labelled = {row["tweet_id"] - FIRST: (row["stems"], row["label"]) for row in rows(root, "labelled")}
+
+    summary = run(forget)
+
+    assert f"{len(gone) + 2} of tweets/, on 4 days, 2 of them retweets of what goes" in summary
+    assert f"{len(gone) + 2} of scored/, on 4 days, 2 of them" in summary
+    assert f"{len(gone)} of labelled/" in summary
+    assert f"{len(gone)} of dataset/" in summary
+    assert "2 of rejects/" in summary
+    assert traces(root, [FIRST + n for n in gone], words) == []
+    assert ids(root) == ids(root, "scored") == {*range(40), 52} - gone
+    assert ids(root, "labelled") == set(range(40)) - gone
+    went = Counter(labelled[n] for n in gone)
+    assert Counter((row["stems"], row["label"]) for row in rows(root, "dataset")) == dataset - went
+    check_accounts(root)
+    assert sum(row["deleted"] for row in rows(root, "accounts")) == len(gone) + 2
+    assert not list((root / "report").glob("*"))
+    unchanged = {name: digest for name, digest in before.items() if name.partition("/")[0] in OTHERS.split()[1:]}
+    assert {name: files(root)[name] for name in unchanged} == unchanged
+
+    run(clean)
+    assert ids(root) == {*range(40), 52} - gone
+    assert traces(root / "tweets", [FIRST + n for n in gone], words) == []
+    check_accounts(root)
+
+
+def test_only_the_days_that_lose_tweets_are_written_anew_and_their_rows_stay_in_order(folder: Path, run: Stage) -> None:
+    root, before = folder / "root", files(folder / "root")
+    whole = {table: rows(root, table) for table in ("tweets", "scored", "labelled")}
+    listed(folder, FIRST + 25)
+    run(forget)
+    after = files(root)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert {"/".join(name.split("/")[:2]) for name in changed} <= {
+        "tweets/day=2015-12-12",
+        "scored/day=2015-12-12",
+        "labelled/day=2015-12-12",
+        "accounts/window=start..end",
+        "forgotten/" + next((root / "forgotten").glob("run=*")).name,
+        *(f"dataset/{name}" for name in ("dataset.json", "split=train", "split=valid", ".dataset.json.crc")),
+        *(f"report/{name}" for name in ("index.html", "examples.csv", "dynamics.csv", "dynamics.png")),
+    }
+    for table, content in whole.items():  # in their order, but for the names of files
+        found, kept = rows(root, table), [row for row in content if row["tweet_id"] != FIRST + 25]
+        for day in {row["day"] for row in content}:
+            assert [row for row in found if row["day"] == day] == [row for row in kept if row["day"] == day]
+
+
+def test_a_day_that_was_to_be_scored_anew_still_is(folder: Path, run: Stage) -> None:
+    note = folder / "root" / "scored" / "day=2015-12-10" / "_origin.json"
+    note.write_text(note.read_text().replace('"tweets": "', '"tweets": "0'))
+    (note.parent / "._origin.json.crc").unlink(missing_ok=True)
+    listed(folder, FIRST + 5, FIRST + 15)
+    run(forget)
+    assert run(score).startswith("9 tweets of 1 days scored")
+
+
+def test_after_it_score_finds_nothing_to_do_and_a_second_run_nothing_to_remove_or_write(
+    folder: Path, run: Stage
+) -> None:
+    listed(folder, FIRST, "@boris_1984")
+    run(forget)
+    before = files(folder / "root")
+    assert run(score).startswith("0 tweets of 0 days scored")
+    summary = run(forget)
+    assert "0 of tweets/, on 0 days" in summary
+    assert "0 of rejects/" in summary
+    assert "0 marks more" in summary
+    assert files(folder / "root") == before
+    assert ids(folder / "root") == ids(folder / "root", "scored")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_a_run_that_is_killed_while_it_publishes_is_finished_by_the_next(
+    folder: Path, run: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder / "root"
+    listed(folder, FIRST, "@boris_1984")
+    exchange, done = Folders.exchange, []
+
+    def die(self: Folders, one: str, other: str) -> bool:
+        if len(done) == 3:
+            raise Killed
+        done.append(one)
+        return exchange(self, one, other)
+
+    monkeypatch.setattr(Folders, "exchange", die)
+    with pytest.raises(Killed):
+        run(forget)
+    assert traces(root, [FIRST]), "it was killed in the middle"
+    monkeypatch.setattr(Folders, "exchange", exchange)
+    assert "0 of tweets/" in run(forget)
+    assert traces(root, [FIRST], ["boris_1984"]) == []
+    check_accounts(root)
+    assert run(score).startswith("0 tweets of 0 days scored")
+
+
+def test_a_run_that_fails_changes_nothing(folder: Path, run: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = files(folder / "root")
+    listed(folder, FIRST)
+
+    def fail(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(forget, "_stage_dataset", fail)
+    with pytest.raises(Killed):
+        run(forget)
+    assert files(folder / "root") == before
+
+
+def test_other_tweets_of_the_same_words_stay_in_the_dataset(folder: Path, run: Stage) -> None:
+    """Tweets 2 and 3 say the same; one of them is listed."""
+    root = folder / "root"
+    listed(folder, FIRST + 2)
+    [stems] = {row["stems"] for row in rows(root, "labelled") if row["tweet_id"] == FIRST + 3}
+    assert [row["stems"] for row in rows(root, "dataset")].count(stems) == 2
+    run(forget)
+    assert [row["stems"] for row in rows(root, "dataset")].count(stems) == 1
+    note = json.loads((root / "dataset" / "dataset.json").read_text())
+    assert sum(side["rows"] for side in note["rows"].values()) == 39
+    for side, counts in note["rows"].items():
+        assert counts["rows"] == len(rows(root, f"dataset/split={side}"))
+        assert counts["positive"] == sum(row["label"] for row in rows(root, f"dataset/split={side}"))
+
+
+def test_a_dataset_of_a_corpus_alone_loses_nothing_and_one_of_unknown_origin_does_and_it_is_said(
+    folder: Path, run: Stage
+) -> None:
+    note = folder / "root" / "dataset" / "dataset.json"
+    whole = json.loads(note.read_text())
+    note.write_text(json.dumps({**whole, "labelled": False}))
+    listed(folder, FIRST + 2)
+    assert "dataset/" not in run(forget)
+    assert len(rows(folder / "root", "dataset")) == 40
+    note.write_text(json.dumps({name: value for name, value in whole.items() if name != "labelled"}))
+    listed(folder, FIRST + 3)
+    assert "dataset/ does not say whether it was made with corpus.labelled" in run(forget)
+    assert len(rows(folder / "root", "dataset")) == 39
+
+
+def test_a_report_that_shows_none_of_it_stays(folder: Path, run: Stage) -> None:
+    shown = (folder / "root" / "report" / "examples.csv").read_text()
+    n = next(n for n in range(40) if said(n) not in shown)
+    listed(folder, FIRST + n)
+    assert "report" not in run(forget)
+    assert (folder / "root" / "report" / "examples.csv").read_text() == shown
+
+
+def test_forgetting_a_retweet_spares_what_it_repeats_and_other_retweets(folder: Path, run: Stage) -> None:
+    listed(folder, FIRST + 50)
+    summary = run(forget)
+    assert "1 of tweets/" in summary
+    assert ids(folder / "root") == {*range(40), 51, 52}
+
+
+def test_what_comes_after_the_list_stays_out_too(folder: Path, run: Stage) -> None:
+    """Marks hold for what was never in a table: another id of the author, another retweet of the text."""
+    listed(folder, FIRST, "@boris_1984", FIRST + 70)
+    run(forget)
+    new = [status(70, "пусто", "eva", 10), status(71, "пусто", "Boris_1984", 10), retweet(72, said(0), "eva", 10)]
+    (folder / "archive" / "c.json").write_bytes(b"\n".join([*new, status(73, "пусто", "eva", 10)]))
+    assert "forgotten before, by `forget`" in run(clean)
+    assert {n for n in ids(folder / "root") if n >= 50} == {52, 73}
+
+
+def test_lists_may_come_before_the_first_table(spark: SparkSession, folder: Path, run: Stage) -> None:
+    listed(folder, FIRST, "@boris_1984")
+    assert "11 marks more" not in run(forget, root="empty")
+    run(clean, root="empty")
+    assert traces(folder / "empty" / "tweets", [FIRST], ["boris_1984"]) == []
+
+
+def test_nothing_plain_of_what_was_forgotten_is_remembered(folder: Path, run: Stage) -> None:
+    listed(folder, FIRST, "@boris_1984", FIRST + 99)
+    run(forget)
+    table = rows(folder / "root", "forgotten")
+    assert Counter(row["kind"] for row in table) == {"tweet": 2, "author": 1, "text": 11}
+    assert traces(folder / "root" / "forgotten", [FIRST, FIRST + 99], ["boris", said(0)]) == []
+    [record] = (folder / "root" / "runs").glob("forget-*.json")
+    assert traces(record.parent, [FIRST, FIRST + 99], ["boris", "тайна"]) == []
+    assert json.loads(record.read_text())["removed"]["tweets"] == 13
+
+
+def test_users_that_are_known_by_number_alone_are_told(folder: Path, run: Stage) -> None:
+    (folder / "list").write_text('{"user_protect":{"id":771136850}}\n{"user_undelete":{"id":5}}\nx\n')
+    summary = run(forget)
+    assert "1 users are listed by a number that no author here has" in summary
+    assert "1 user_undelete: nothing goes for it" in summary
+    assert "1 lines of no known form were passed by" in summary
+
+
+@pytest.fixture
+def hashed(folder: Path, run: Stage) -> list[str]:
+    """The settings of a root `hidden` whose tables hold pseudonyms."""
+    (folder / "key").write_bytes(b"k" * 32)
+    privacy = ["privacy.authors=hash", "privacy.ids=hash", "privacy.mentions=drop", f"privacy.key={folder / 'key'}"]
+    for stage in (clean, label):
+        run(stage, *privacy, root="hidden")
+    return privacy
+
+
+def test_what_is_listed_is_found_among_pseudonyms_by_their_key(folder: Path, run: Stage, hashed: list[str]) -> None:
+    listed(folder, FIRST, "@Boris_1984")
+    texts = {said(0), *(said(n) for n in range(1, 40, 4))}
+    assert "13 of tweets/, on 4 days, 2 of them retweets" in run(forget, hashed[-1], root="hidden")
+    assert not texts & {row["text"] for row in rows(folder / "hidden", "tweets")}
+    assert len(rows(folder / "hidden", "labelled")) == 29
+    assert "13 forgotten before" in run(clean, *hashed, root="hidden")
+    assert not texts & {row["text"] for row in rows(folder / "hidden", "tweets")}
+    check_accounts(folder / "hidden")
+
+
+def test_pseudonyms_need_their_own_key(folder: Path, run: Stage, hashed: list[str]) -> None:
+    listed(folder, FIRST)
+    (folder / "other").write_bytes(b"o" * 32)
+    with pytest.raises(SettingsFault, match=r"privacy\.key is empty, and tweets/ holds pseudonyms"):
+        run(forget, root="hidden")
+    with pytest.raises(SettingsFault, match=r"privacy\.key is of another key, and tweets/ holds pseudonyms"):
+        run(forget, f"privacy.key={folder / 'other'}", root="hidden")
+
+
+def test_days_without_ids_are_told_and_a_new_run_of_clean_leaves_the_tweets_out(folder: Path, run: Stage) -> None:
+    run(clean, "privacy.ids=drop", root="hidden")
+    listed(folder, FIRST)
+    summary = run(forget, root="hidden")
+    assert "0 of tweets/" in summary
+    assert "4 days of tweets/ have no ids (privacy.ids = drop)" in summary
+    assert "1 forgotten before" in run(clean, "privacy.ids=drop", root="hidden")
+    assert said(0) not in {row["text"] for row in rows(folder / "hidden", "tweets") if not row["is_retweet"]}
+
+
+def test_a_plan_says_what_a_run_would_do_and_changes_nothing(
+    spark: SparkSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def lend(*_: object) -> Iterator[SparkSession]:
+        yield spark
+
+    monkeypatch.setattr(forget, "spark_session", lend)
+    listed(folder, FIRST, "@boris_1984")
+    before = files(folder / "root")
+    said = forget.plan(load(overrides=[f"paths.root={folder / 'root'}", f"paths.deletions={folder / 'list'}"]))
+    assert "To be removed:\n            13 of tweets/, on 4 days" in said
+    assert said.endswith("Nothing was written.")
+    assert files(folder / "root") == before
+
+
+def test_lists_that_name_nothing_and_lists_that_are_broken_change_nothing(folder: Path, run: Stage) -> None:
+    before = files(folder / "root")
+    listed(folder, "привет", '{"user_undelete":{"id":5}}')
+    with pytest.raises(InputFault, match=r"no tweet or author to forget in the lists: 2 lines of no known form"):
+        run(forget)
+    (folder / "list").write_bytes(b"\x1f\x8b\x08\0broken")
+    with pytest.raises(InputFault, match="nothing was removed"):
+        run(forget)
+    assert files(folder / "root") == before
+
+
+def test_a_forgotten_table_without_its_salt_lets_nothing_back_in(folder: Path, run: Stage) -> None:
+    listed(folder, FIRST)
+    run(forget)
+    for note in (folder / "root" / "forgotten").glob("run=*/*_salt.json*"):
+        note.unlink()
+    before = files(folder / "root")
+    for stage in (clean, forget):
+        with pytest.raises(Exception, match=r"forgotten/ under .* has lost its salt"):
+            run(stage)
+    assert files(folder / "root") == before
+
+
+def test_lists_that_are_not_there_or_not_named_are_faults_of_the_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--set", f"paths.root={tmp_path}/root"]
+    assert main(["forget", *options]) == 2
+    assert "paths.deletions is empty" in capsys.readouterr().err
+    assert main(["forget", *options, "--set", f"paths.deletions={tmp_path}/missing"]) == 2
+    assert f"paths.deletions: nothing at {tmp_path}/missing" in capsys.readouterr().err
