@@ -159,6 +159,11 @@ def test_a_list_that_breaks_off_is_refused_since_more_may_stand_in_it(lists):
         lists(whole[:-500])
 
 
+def test_a_table_whose_header_is_broken_is_refused(lists):
+    with pytest.raises(InputFault, match="its header is no row of CSV"):
+        lists('id,"note\n1,x\n')
+
+
 def test_a_folder_without_a_list_is_no_input(tmp_path):
     with pytest.raises(InputFault, match="no file found"):
         DeletionLists([str(tmp_path)], "tweets")

@@ -58,13 +58,14 @@ def author(n: int) -> str:
 
 
 def write_archive(folder: Path) -> None:
-    """Forty tweets of four authors on four days, ten a day; retweets of 0, 1 and 30, rejects that show 0 and an author."""
+    """Forty tweets of four authors on four days, ten a day; retweets of 0 and 1, two of 30, rejects that show 0 and an author."""
     folder.mkdir()
     lines = [status(n, said(n), author(n), DAYS[n // 10]) for n in range(40)]
     lines += [
         retweet(50, said(0), AUTHORS[3], 11),
         retweet(51, said(1), AUTHORS[2], 12),
         retweet(52, said(30), "eva", 13),
+        retweet(53, said(30), AUTHORS[0], 13),
     ]
     lines += [
         status(0, said(0), author(0), 10)[:-9],
@@ -192,7 +193,7 @@ def test_nothing_that_is_listed_is_left_in_any_file_nor_comes_back_with_a_new_ru
     assert f"{len(gone)} of dataset/" in summary
     assert "2 of rejects/" in summary
     assert traces(root, [FIRST + n for n in gone], words) == []
-    assert ids(root) == ids(root, "scored") == {*range(40), 52} - gone
+    assert ids(root) == ids(root, "scored") == {*range(40), 52, 53} - gone
     assert ids(root, "labelled") == set(range(40)) - gone
     went = Counter(labelled[n] for n in gone)
     assert Counter((row["stems"], row["label"]) for row in rows(root, "dataset")) == dataset - went
@@ -203,7 +204,7 @@ def test_nothing_that_is_listed_is_left_in_any_file_nor_comes_back_with_a_new_ru
     assert {name: files(root)[name] for name in unchanged} == unchanged
 
     run(clean)
-    assert ids(root) == {*range(40), 52} - gone
+    assert ids(root) == {*range(40), 52, 53} - gone
     assert traces(root / "tweets", [FIRST + n for n in gone], words) == []
     check_accounts(root)
 
@@ -334,10 +335,10 @@ def test_a_report_that_shows_none_of_it_stays(folder: Path, run: Stage) -> None:
 
 
 def test_forgetting_a_retweet_spares_what_it_repeats_and_other_retweets(folder: Path, run: Stage) -> None:
-    listed(folder, FIRST + 50)
+    listed(folder, FIRST + 52)
     summary = run(forget)
     assert "1 of tweets/" in summary
-    assert ids(folder / "root") == {*range(40), 51, 52}
+    assert ids(folder / "root") == {*range(40), 50, 51, 53}
 
 
 def test_what_comes_after_the_list_stays_out_too(folder: Path, run: Stage) -> None:
@@ -347,7 +348,7 @@ def test_what_comes_after_the_list_stays_out_too(folder: Path, run: Stage) -> No
     new = [status(70, "пусто", "eva", 10), status(71, "пусто", "Boris_1984", 10), retweet(72, said(0), "eva", 10)]
     (folder / "archive" / "c.json").write_bytes(b"\n".join([*new, status(73, "пусто", "eva", 10)]))
     assert "forgotten before, by `forget`" in run(clean)
-    assert {n for n in ids(folder / "root") if n >= 50} == {52, 73}
+    assert {n for n in ids(folder / "root") if n >= 50} == {52, 53, 73}
 
 
 def test_lists_may_come_before_the_first_table(spark: SparkSession, folder: Path, run: Stage) -> None:

@@ -14,7 +14,7 @@ from tonality.archive.compression import Expansion
 from tonality.archive.csv_records import CsvReader
 from tonality.archive.deletion_events import Deletion, Meant, Unknown, as_id, deletion
 from tonality.archive.line_text import BYTE_ORDER_MARK, json_value, text_of
-from tonality.archive.lines import Line, Lines
+from tonality.archive.lines import Lines
 from tonality.archive.listing import find_files
 from tonality.archive.outcome import Rejected
 from tonality.archive.sources import find_sources
@@ -69,7 +69,7 @@ class DeletionLists:
         if first.startswith("{"):
             found = self._each(lines, self._message)
         elif column is not None:
-            found = self._rows(lines, _delimiter(first))
+            found = self._rows(name, lines, _delimiter(first))
         else:
             found = self._each(lines, self._plain)
         yield from found
@@ -86,10 +86,13 @@ class DeletionLists:
             if text:
                 yield from self._counted(read, text)
 
-    def _rows(self, lines: Lines, delimiter: str) -> Iterator[Deletion]:
+    def _rows(self, name: str, lines: Lines, delimiter: str) -> Iterator[Deletion]:
         reader = CsvReader(lines, delimiter, "utf-8")
         rows = ((line, fields) for line, fields in reader.rows() if fields)
-        header = _names(_fields(next(rows)))
+        _, first = next(rows)
+        header = [] if isinstance(first, Rejected) else _names(first)
+        if not _COLUMNS.intersection(header):
+            raise InputFault(_broken(name, "its header is no row of CSV"))
         reader.width = len(header)
         column = _chosen(header)
         place = header.index(column)
@@ -145,12 +148,6 @@ def _delimiter(header: str) -> str:
 
 def _names(fields: Sequence[str]) -> list[str]:
     return [field.strip().strip('"').lower() for field in fields]
-
-
-def _fields(row: tuple[Line, list[str] | Rejected]) -> list[str]:
-    """The header's, which was looked at before."""
-    _, fields = row
-    return [] if isinstance(fields, Rejected) else fields
 
 
 def _column(first: str) -> str | None:
