@@ -293,7 +293,7 @@ def test_the_command_may_be_another_program(place):
     shutil.move(place / "bin" / "tonality", place / "bin" / "packed")
     done = daily(place, "2015-12-10", TONALITY_COMMAND=f"{place}/bin/packed")
     assert GOOD.fullmatch(done.stdout)
-    done = daily(place, "2015-12-10")
+    done = daily(place, "2015-12-10", PATH="/usr/bin:/bin")
     assert done.stdout.startswith("tonality day=2015-12-10 status=failed stage=clean exit=127 ")
 
 
