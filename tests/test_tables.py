@@ -468,7 +468,7 @@ def test_deleting_what_is_not_there_is_no_fault(spark, tmp_path):
 
 
 def test_files_that_tasks_wrote_become_a_whole_table_with_its_note(spark, root):
-    with publication(spark, str(root), "second") as pending:
+    with publication(spark, str(root), "second", []) as pending:
         (scratch,) = [Path(pending.make_scratch("written").removeprefix("file://"))]
         for name in ("a", "b"):
             pq.write_table(pa.table({"word": [name]}), scratch / f"{name}.parquet")
@@ -490,7 +490,7 @@ def test_files_that_tasks_wrote_become_a_whole_table_with_its_note(spark, root):
 def test_what_was_noted_in_a_day_is_noted_in_what_replaces_it_but_for_one_kind_of_note(spark, root):
     for name in ("_one.json", "_other.json", "_SUCCESS"):
         (root / "notes" / "day=2015-12-11" / name).write_text('{"name": 1}')
-    with publication(spark, str(root), "second") as pending:
+    with publication(spark, str(root), "second", []) as pending:
         pending.stage("notes", notes(spark, **{"2015-12-11": ["new"]}), NOTES, DAY)
         pending.copy_notes("notes", DAY, ["2015-12-11"], besides="_other.json")
         coming = pending.versions("notes", DAY, ["2015-12-11"])
@@ -505,7 +505,7 @@ def test_files_are_taken_away_when_all_else_is_published(spark, root):
     (root / "page").mkdir()
     for name in ("a.html", "b.html"):
         (root / "page" / name).write_text("x")
-    with publication(spark, str(root), "second") as pending:
+    with publication(spark, str(root), "second", []) as pending:
         pending.take_away("page/a.html")
         pending.take_away("page/missing.html")
         assert names(root / "page") == ["a.html", "b.html"]
