@@ -57,7 +57,7 @@ def tasks(folder):
         os.environ.update(asked["environment"])
         try:
             task = TonalityOperator(task_id=asked["task"], spark=asked["spark"], name="tonality")
-            task.execute({"params": {}})
+            task.execute({"params": {}, "run_id": "manual"})
             tell(None)
         except Exception as error:
             tell({"kind": type(error).__name__, "message": str(error)})

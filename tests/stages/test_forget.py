@@ -149,10 +149,9 @@ def ids(root: Path, table: str = "tweets") -> set[int]:
 
 
 def files(root: Path) -> dict[str, str]:
-    """What stands in the tables and beside them, by name, but for the records of runs."""
-    kept = [
-        path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in ("runs", "_lock")
-    ]
+    """What stands in the tables and beside them, by name, but for the records and the locks of runs."""
+    of_runs = ("runs", "_lock", "_claims")
+    kept = [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in of_runs]
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
