@@ -236,7 +236,7 @@ def test_a_day_that_was_to_be_scored_anew_still_is(folder: Path, run: Stage) -> 
     (note.parent / "._origin.json.crc").unlink(missing_ok=True)
     listed(folder, FIRST + 5, FIRST + 15)
     run(forget)
-    assert run(score).startswith("9 tweets of 1 days scored")
+    assert run(score).startswith("9 tweets of 1 day scored")
 
 
 def test_after_it_score_finds_nothing_to_do_and_a_second_run_nothing_to_remove_or_write(

@@ -306,7 +306,7 @@ def test_runs_of_other_days_go_on_meanwhile_and_what_they_publish_stays(
     def meanwhile(written: DataFrame) -> dict[str, int]:
         monkeypatch.setattr(score, "_count", count)
         write_day(root, "2015-12-20", tweets("2015-12-20", 50))
-        assert run("score.since=2015-12-20").startswith("50 tweets of 1 days")
+        assert run("score.since=2015-12-20").startswith("50 tweets of 1 day ")
         return count(written)
 
     monkeypatch.setattr(score, "_count", meanwhile)
