@@ -55,7 +55,9 @@ def write_model(root: Path, seed: int) -> str:
         unknown="train",
         metrics={},
     )
-    Releases(str(root)).add(model)
+    releases = Releases(str(root))
+    releases.add(model)
+    releases.use(model.fingerprint)
     return model.fingerprint
 
 
