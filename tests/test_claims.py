@@ -1,37 +1,19 @@
 """Claims: which runs may write at the same time, and what the others are told."""
 
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 
 import pytest
 
+from holding import ElsewhereFolders, another_process_that_holds
 from tonality import claims
 from tonality.claims import Claim, claimed
 from tonality.faults import Fault
 from tonality.hadoop import Folders
 
+HELD = "_claims/score-of-last-night"
 TENTH, ELEVENTH, TWELFTH = (date(2015, 12, day) for day in (10, 11, 12))
-HOLD = """
-import sys, time
-from pathlib import Path
-from types import SimpleNamespace
-from tonality.locks import lock
-with lock(SimpleNamespace(local=lambda name: Path(sys.argv[1], name)), "_claims/score-of-last-night", sys.argv[2]):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-class ElsewhereFolders(Folders):
-    """Folders of a file system that has no file locks."""
-
-    def local(self, name: str) -> Path | None:
-        return None
 
 
 @pytest.fixture(params=[Folders, ElsewhereFolders], ids=["disk", "elsewhere"])
@@ -42,17 +24,6 @@ def folders(request, spark, tmp_path):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(claims, "_POLL_SECONDS", 0.02)
-
-
-@contextmanager
-def another_process_that_claims(folder: Path, claim: str):
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder), claim], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +109,7 @@ def test_a_run_that_failed_claims_nothing(folders):
 
 def test_a_dead_run_claims_nothing_on_a_disk(spark, tmp_path):
     folders = Folders(spark, str(tmp_path))
-    with another_process_that_claims(tmp_path, '[["scored", "2015-12-10", "2015-12-10"]]') as process:
+    with another_process_that_holds(tmp_path, HELD, '[["scored", "2015-12-10", "2015-12-10"]]') as process:
         with pytest.raises(Fault, match="score-of-last-night"), claimed(folders, "score-2", [Claim("scored")], 0):
             pass
         process.kill()
@@ -160,7 +131,7 @@ def test_elsewhere_the_file_of_a_dead_run_has_to_be_removed_and_is_named(spark, 
 
 def test_a_damaged_claim_of_a_living_run_is_a_fault_that_names_it(spark, tmp_path):
     with (
-        another_process_that_claims(tmp_path, '[["scored", "no'),
+        another_process_that_holds(tmp_path, HELD, '[["scored", "no'),
         pytest.raises(Fault, match="_claims/score-of-last-night is no claim of a run"),
         claimed(Folders(spark, str(tmp_path)), "score-2", [Claim("scored")], 0),
     ):

@@ -1,34 +1,15 @@
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from py4j.protocol import Py4JJavaError
 
+from holding import ElsewhereFolders, another_process_that_holds
 from tonality import locks
 from tonality.faults import Fault
 from tonality.hadoop import Folders
 from tonality.locks import lock, lock_if_free
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from types import SimpleNamespace
-from tonality.locks import lock
-with lock(SimpleNamespace(local=lambda name: Path(sys.argv[1], name)), "_lock", "clean-of-last-night"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-class ElsewhereFolders(Folders):
-    """Folders of a file system that has no file locks."""
-
-    def local(self, name: str) -> Path | None:
-        return None
 
 
 @pytest.fixture(params=[Folders, ElsewhereFolders], ids=["disk", "elsewhere"])
@@ -39,17 +20,6 @@ def folders(request, spark, tmp_path):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(locks, "_POLL_SECONDS", 0.02)
-
-
-@contextmanager
-def another_process_that_holds(folder: Path):
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_a_second_run_is_refused_in_the_name_of_the_first(folders, tmp_path):
@@ -140,7 +110,7 @@ def test_a_lock_whose_file_was_taken_away_while_one_waited_is_asked_for_anew(spa
 
 def test_another_process_is_refused_and_takes_over_when_the_holder_is_killed(spark, tmp_path):
     folders = Folders(spark, str(tmp_path))
-    with another_process_that_holds(tmp_path) as holder:
+    with another_process_that_holds(tmp_path, "_lock", "clean-of-last-night") as holder:
         with pytest.raises(Fault, match=r"^run clean-of-last-night holds "), lock(folders, "_lock", "clean-2", 0.05):
             pass
         holder.kill()

@@ -10,11 +10,9 @@ Settings come from the Variable `tonality`, those of one run from its parameter 
 of the settings fails a task at once; anything else, an archive that is late among it, is tried again.
 """
 
-from datetime import UTC, datetime, timedelta
-
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
-from tonality_operator import TonalityOperator, settings_param
+from tonality_operator import FIRST_MOMENT, PATIENCE, TonalityOperator, settings_param
 
 _SINCE = "{{ data_interval_start | ds }}"
 _UNTIL = "{{ (data_interval_end - macros.timedelta(microseconds=1)) | ds }}"
@@ -24,16 +22,11 @@ with DAG(
     "tonality_daily",
     description="clean, score and report the tweets of a day",
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime(2006, 3, 21, tzinfo=UTC),  # no tweet is older
+    start_date=FIRST_MOMENT,
     catchup=False,
     max_active_runs=2,
     params={"set": settings_param()},
-    default_args={
-        "retries": 3,
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(hours=1),
-        "execution_timeout": timedelta(hours=6),
-    },
+    default_args=PATIENCE,
     tags=["tonality"],
     doc_md=__doc__,
 ) as dag:

@@ -21,6 +21,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -31,6 +32,15 @@ from airflow.sdk import BaseHook, Context, Param, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 VARIABLE: Final = "tonality"
+FIRST_MOMENT: Final = datetime(2006, 3, 21, tzinfo=UTC)
+"""When a DAG may begin: no tweet is older."""
+PATIENCE: Final = {
+    "retries": 3,
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(hours=1),
+    "execution_timeout": timedelta(hours=6),
+}
+"""How often a task is tried again, and how long it may take."""
 
 _TEXT, _LIST, _OBJECT = "a text", "a list of texts", "an object of texts and numbers"
 _SUBMIT_OPTIONS: Final = ("properties_file", "files", "py_files", "jars", "packages")

@@ -14,11 +14,11 @@ Connection for it in the Variable:
 """
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, chain
 
-from tonality_operator import TonalityOperator, settings_param
+from tonality_operator import FIRST_MOMENT, PATIENCE, TonalityOperator, settings_param
 
 _FRONT = [stage.strip() for stage in os.environ.get("TONALITY_FRONT_STAGES", "").split(",") if stage.strip()]
 
@@ -26,16 +26,11 @@ with DAG(
     "tonality_training",
     description="train a model, and promote it where it beats the current one",
     schedule=CronDataIntervalTimetable("0 3 1 * *", timezone="UTC"),
-    start_date=datetime(2006, 3, 21, tzinfo=UTC),  # no tweet is older
+    start_date=FIRST_MOMENT,
     catchup=False,
     max_active_runs=1,  # a dataset, a checkpoint and an evaluation are one run's
     params={"set": settings_param()},
-    default_args={
-        "retries": 3,
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(hours=1),
-        "execution_timeout": timedelta(hours=6),
-    },
+    default_args=PATIENCE,
     tags=["tonality"],
     doc_md=__doc__,
 ) as dag:

@@ -56,7 +56,8 @@ line, once all before it are written. stderr has a summary.
 
 _MODELS: Final = "models"
 _MODELS_SUMMARY: Final = "List the trained models, and say which of them scores."
-_MODELS_DESCRIPTION: Final = """\
+_MODELS_DESCRIPTION: Final = f"""\
+{_MODELS_SUMMARY}
 Models stand side by side in models/ under paths.root, each in a folder that is
 named by its content; models/current.json says which of them scores.
 
@@ -100,12 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_models(commands)
     _add_runs(commands)
     options = parser.parse_args(arguments)
-    if options.stage == _SCORE_TEXT:
-        return _obey(_SCORE_TEXT, options, (), partial(_score_text, options))
-    if options.stage == _MODELS:
-        return _obey(_MODELS, options, (), partial(_models, options))
-    if options.stage == _RUNS:
-        return _obey(_RUNS, options, (), partial(_show_runs, options))
+    others = {_SCORE_TEXT: _score_text, _MODELS: _models, _RUNS: _show_runs}
+    if options.stage in others:
+        return _obey(options.stage, options, (), partial(others[options.stage], options))
     return _execute(STAGES[options.stage], options)
 
 
@@ -141,15 +139,17 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, description: str
+) -> argparse.ArgumentParser:
+    """A command that is no stage, whose description has lines of its own."""
+    form = argparse.RawDescriptionHelpFormatter
+    return commands.add_parser(name, help=summary, description=description, epilog=_EPILOG, formatter_class=form)
+
+
 def _add_score_text(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """A command that is no stage: it reads no table, and writes neither one nor a run record."""
-    command = commands.add_parser(
-        _SCORE_TEXT,
-        help=_SCORE_TEXT_SUMMARY,
-        description=_SCORE_TEXT_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = _add_command(commands, _SCORE_TEXT, _SCORE_TEXT_SUMMARY, _SCORE_TEXT_DESCRIPTION)
     command.add_argument(
         "file",
         nargs="?",
@@ -169,13 +169,7 @@ def _add_score_text(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 
 def _add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command that reads what others have left: it writes nothing."""
-    command = commands.add_parser(
-        _RUNS,
-        help=_RUNS_SUMMARY,
-        description=_RUNS_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = _add_command(commands, _RUNS, _RUNS_SUMMARY, _RUNS_DESCRIPTION)
     command.add_argument("run", nargs="?", metavar="RUN", help="a run's id, or a part of it that no other has")
     command.add_argument("--stage", dest="of_stage", choices=list(STAGES), help="runs of this stage alone")
     command.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="runs that were asked for this day")
@@ -228,13 +222,7 @@ def _score_text(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser(
-        _MODELS,
-        help=_MODELS_SUMMARY,
-        description=f"{_MODELS_SUMMARY}\n{_MODELS_DESCRIPTION}",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = _add_command(commands, _MODELS, _MODELS_SUMMARY, _MODELS_DESCRIPTION)
     command.add_argument("action", nargs="?", choices=("list", *_MODEL_ACTIONS), default="list")
     command.add_argument("model", nargs="?", metavar="MODEL", help="a model's name or its beginning; for add, a folder")
     _add_settings(command)

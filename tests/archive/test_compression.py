@@ -180,7 +180,7 @@ def test_a_zstandard_frame_without_content_may_come_first():
 
 
 def test_what_expands_beyond_the_bound_is_left(packing, monkeypatch):
-    monkeypatch.setattr(compression, "_FREE_EXPANSION", 2**20)
+    monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
     packed = pack(packing, bytes(20_000_000))
     found = blocks(packed, max_expansion=100)
     assert len(content(found)) < 2**20 + 2**26
@@ -286,7 +286,7 @@ def nested(packing, content):
 
 @pytest.mark.parametrize("packing", ["gzip", "zstd"])
 def test_the_bound_of_expansion_is_the_files_not_each_layers(packing, monkeypatch):
-    monkeypatch.setattr(compression, "_FREE_EXPANSION", 2**20)
+    monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
     noise = NUMBERS.randbytes(20_000)
     # each layer alone stays within its bound: the inner gives 50 times what it reads, the outer more than that again
     many = b"".join(pack(packing, noise + bytes(10**6)) for _ in range(50))
@@ -299,7 +299,7 @@ def test_the_bound_of_expansion_is_the_files_not_each_layers(packing, monkeypatc
 
 
 def test_what_is_free_of_the_bound_is_free_once_for_all_members_of_a_tar(monkeypatch):
-    monkeypatch.setattr(compression, "_FREE_EXPANSION", 2**20)
+    monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
     bomb = zstd.compress(bytes(900_000))
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:

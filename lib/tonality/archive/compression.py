@@ -19,14 +19,14 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["Expansion", "compression_of", "unpack"]
+__all__ = ["FREE_EXPANSION", "Expansion", "compression_of", "unpack"]
 
 _BLOCK_BYTES: Final = 2**18
 """The most that one step unpacks: a bomb cannot fill the memory."""
 _CAREFUL_BYTES: Final = 2**12
 _FIRST_BYTES: Final = 2**12
 """What a member is fed first, then ever more: what a small one leaves over is not copied whole."""
-_FREE_EXPANSION: Final = 2**26
+FREE_EXPANSION: Final = 2**26
 """Unpacked bytes from which on the bound of expansion holds: less harms nobody."""
 
 
@@ -110,7 +110,7 @@ class Expansion:
             return self._outer.count(0, unpacked)
         self._packed += packed
         self._unpacked += unpacked
-        return self._unpacked <= _FREE_EXPANSION + self.most * self._packed
+        return self._unpacked <= FREE_EXPANSION + self.most * self._packed
 
 
 def unpack(
@@ -129,7 +129,7 @@ def unpack(
         unpacked += len(block.content)
         before, packed = packed, stream.tell() - start
         in_all = expansion.count(max(0, packed - before), len(block.content))
-        if unpacked > max(_FREE_EXPANSION, expansion.most * packed) or not in_all:
+        if unpacked > max(FREE_EXPANSION, expansion.most * packed) or not in_all:
             yield Block(b"", f"{compression} stream expands more than {expansion.most} times: left at byte {unpacked}")
             return
         yield block

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tonality.archive.compression import FREE_EXPANSION
 from tonality.archive.outcome import Record, Rejected
 from tonality.archive.request import ColumnNames
 from tonality.archive.rows import RowReader, column_order, missing_columns
@@ -19,8 +20,6 @@ _BATCH_BYTES: Final = 2**28
 """What a batch may come to where every row holds all that the dictionaries of its columns do."""
 _RAW_CHARACTERS: Final = 4096
 """Of a field that is too long, in the raw form of its record."""
-_FREE_EXPANSION: Final = 2**26
-"""Bytes of a row group from which on the bound of expansion holds: less harms nobody."""
 _PAGE_HEADER: Final = re.compile(rb"\x15([\x80-\xff]{0,4}[\0-\x7f])\x15([\x80-\xff]{0,4}[\0-\x7f])", re.DOTALL)
 """A page's kind and its unpacked bytes: the first two fields of its header, in Thrift's compact protocol."""
 _DICTIONARY_PAGE: Final = 2
@@ -80,7 +79,7 @@ class ParquetRecords:
         about = parquet.metadata.row_group(group)
         chunks = [about.column(number) for number in range(about.num_columns)]
         read = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in wanted]
-        bound = max(_FREE_EXPANSION, self._max_expansion * sum(chunk.total_compressed_size for chunk in read))
+        bound = max(FREE_EXPANSION, self._max_expansion * sum(chunk.total_compressed_size for chunk in read))
         self._refuse_more(sum(chunk.total_uncompressed_size for chunk in read), bound)
         given = 0
         for batch in parquet.iter_batches(batch_size=self._batch_rows(read), row_groups=[group], columns=wanted):

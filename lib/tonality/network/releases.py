@@ -64,7 +64,7 @@ class Releases:
         self._point(_LATEST, {"model": model})
         if self.current_if_any() is not None:
             return False
-        self.use(model)
+        self._let_score(model, [])
         return True
 
     def read(self, model: str) -> Artifact:
@@ -110,20 +110,11 @@ class Releases:
             return str(pointer["model"])
         raise InputFault(f"no model to evaluate: {self._way_to_one()}")
 
-    def use(self, model: str) -> Artifact:
+    def use(self, model: str) -> None:
         """Let a release score from now on. Raises InputFault where it cannot be read."""
-        artifact = self.read(model)
+        self.read(model)
         if (current := self.current_if_any()) != model:
-            former = [current, *self.former()] if current else []
-            self._point(
-                _CURRENT,
-                {
-                    "model": model,
-                    "since": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-                    "former": former[:_KEPT_FORMER],
-                },
-            )
-        return artifact
+            self._let_score(model, [current, *self.former()] if current else [])
 
     def roll_back(self) -> str:
         """Let the model score that did before the current one, and forget that the current one did: its name.
@@ -135,7 +126,7 @@ class Releases:
             raise InputFault(f"no model was current before {self.current()}: name one, of those that `models` lists")
         back, *before = former
         self.read(back)
-        self._point(_CURRENT, {"model": back, "since": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "former": before})
+        self._let_score(back, before)
         return back
 
     def remove(self, model: str) -> None:
@@ -190,6 +181,10 @@ class Releases:
         except (ValueError, TypeError, KeyError):
             pass
         raise InputFault(f"{join(self._place, name)} names no model: let one score with `models use`, or train anew")
+
+    def _let_score(self, model: str, former: list[str]) -> None:
+        since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        self._point(_CURRENT, {"model": model, "since": since, "former": former[:_KEPT_FORMER]})
 
     def _point(self, name: str, content: dict[str, Any]) -> None:
         if isinstance(self._system, LocalFileSystem):

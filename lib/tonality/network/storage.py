@@ -20,7 +20,7 @@ from tonality import locations
 from tonality.faults import InputFault
 from tonality.network.artifact import CONFIG, FILES, Artifact
 
-__all__ = ["check_place", "read", "write"]
+__all__ = ["read", "write"]
 
 
 def read(location: str) -> Artifact:
@@ -46,7 +46,7 @@ def write(artifact: Artifact, location: str) -> None:
     Raises InputFault where the folder is on a local disk and holds anything else, since that would be deleted.
     """
     system, path = locations.filesystem(location)
-    check_place(location)
+    _check_place(location)
     if isinstance(system, LocalFileSystem):
         _write_local(artifact.files(), Path(path))
     else:
@@ -70,8 +70,8 @@ def _write_local(files: dict[str, bytes], place: Path) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def check_place(location: str) -> None:
-    """Refuses, before anything is trained for it, a place where `write` would delete somebody's other files.
+def _check_place(location: str) -> None:
+    """Refuses a place where `write` would delete somebody's other files.
 
     Raises InputFault where the folder is on a local disk and holds anything but a model.
     """

@@ -1,5 +1,8 @@
 """models: the releases under a root, and which of them scores. The pointer keeps its own past, no record is needed."""
 
+from collections import defaultdict
+from collections.abc import Mapping
+
 from tonality.faults import InputFault
 from tonality.network import storage
 from tonality.network.releases import Release, Releases
@@ -11,12 +14,13 @@ _HEADER = ("model", "written (UTC)", "learned from", "accuracy", "log loss", "")
 def show(settings: Settings) -> str:
     """Every release, oldest first, with what training measured, and which of them is current, former or latest."""
     releases = Releases(settings.paths.root)
-    rows = [_row(release, _standing(releases, release.model)) for release in releases.listed()]
-    if not rows:
+    listed = releases.listed()
+    if not listed:
         raise InputFault(
             f"no model under {settings.paths.root}: run `train`, or take one over with `models add FOLDER`"
         )
-    table = [_HEADER, *rows]
+    standings = _standings(releases)
+    table = [_HEADER, *(_row(release, ", ".join(standings[release.model])) for release in listed)]
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEADER))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
 
@@ -56,15 +60,16 @@ def remove(settings: Settings, beginning: str) -> str:
     return f"model {model} is gone; rows that it scored still name it"
 
 
-def _standing(releases: Releases, model: str) -> str:
-    said = []
-    if model == releases.current_if_any():
-        said.append(f"current since {releases.since()}")
-    elif model in releases.former():
-        said.append("current before")
-    if model == releases.latest():
-        said.append("latest")
-    return ", ".join(said)
+def _standings(releases: Releases) -> Mapping[str, list[str]]:
+    """What the pointers say of each model, in words."""
+    current = releases.current_if_any()
+    said: defaultdict[str, list[str]] = defaultdict(list)
+    for model in {*releases.former()} - {current}:
+        said[model].append("current before")
+    if current:
+        said[current].append(f"current since {releases.since()}")
+    said[releases.latest()].append("latest")
+    return said
 
 
 def _row(release: Release, standing: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ValidationError
 
 from tonality.config import text_rules
 from tonality.documents import first_fault
+from tonality.evaluation.paired import Difference
 from tonality.faults import InputFault
 from tonality.locations import filesystem, join
 from tonality.network.releases import Releases
@@ -15,16 +16,10 @@ from tonality.settings import PromoteSettings, Settings
 _BETTER_WHEN_LOWER: Final = frozenset({"log_loss"})
 
 
-class _Difference(BaseModel):
-    mean: float
-    low: float
-    high: float
-
-
 class _Rival(BaseModel):
     model: str
     learned_from_other_split: bool
-    differences: dict[str, _Difference]
+    differences: dict[str, Difference]
 
 
 class _Evaluation(BaseModel):
@@ -90,7 +85,7 @@ def _compared(asked: PromoteSettings, evaluation: _Evaluation, rival: _Rival) ->
     return False, f"model {rival.model} goes on scoring: {evaluation.model} is not {wanted}: {said}"
 
 
-def _gain(difference: _Difference, sign: int) -> tuple[float, float, float]:
+def _gain(difference: Difference, sign: int) -> tuple[float, float, float]:
     """The difference as a gain, above 0 where the latest model is better, with the ends of its interval in order."""
     low, high = sorted((sign * difference.low, sign * difference.high))
     return sign * difference.mean, low, high
