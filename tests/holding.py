@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from tonality.hadoop import Folders
 
@@ -19,11 +21,19 @@ with lock(SimpleNamespace(local=lambda name: Path(sys.argv[1], name)), sys.argv[
 """
 
 
+# Hadoop's local file system looks first and creates then; HDFS and the object stores do both in one stroke.
+_ONE_STROKE: Final = threading.Lock()
+
+
 class ElsewhereFolders(Folders):
     """Folders of a file system that has no file locks."""
 
     def local(self, name: str) -> Path | None:
         return None
+
+    def create(self, name: str, text: str) -> bool:
+        with _ONE_STROKE:
+            return super().create(name, text)
 
 
 @contextmanager

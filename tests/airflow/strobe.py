@@ -12,6 +12,8 @@ from live import Airflow
 
 _LIGHT_SECONDS: Final = 0.002
 _SUBMIT: Final = "org.apache.spark.deploy.SparkSubmit"
+# A Java of its own that works out the command line of the other, and carries the same words.
+_LAUNCHER: Final = "org.apache.spark.launcher.Main"
 
 
 class Strike(NamedTuple):
@@ -45,7 +47,7 @@ def strike(airflow: Airflow, root: Path, day: str) -> Strike:
 
 def _cleans(process: psutil.Process, day: str) -> bool:
     line = words(process)
-    return _SUBMIT in line and f"archive.since={day}" in line
+    return _SUBMIT in line and _LAUNCHER not in line and f"archive.since={day}" in line
 
 
 def _staged(root: Path, day: str) -> bool:

@@ -211,15 +211,15 @@ def test_of_two_runs_that_score_one_day_at_once_the_second_waits_and_the_table_i
     folder, _ = survey
     before = table(folder, "scored").drop_columns("run").sort_by("tweet_id")
     asked = ("score.since=2015-12-12", "score.until=2015-12-12", "score.days=all")
-    warned = [tmp_path / "one.err", tmp_path / "other.err"]
+    said = [tmp_path / "one.out", tmp_path / "other.out"]  # of both streams: spark-submit makes them one
     claim = SimpleNamespace(local=lambda name: folder / "out" / name)
     with lock(claim, "_claims/score-third", '[["scored", "2015-12-12", null]]'):
-        both = [start("score", folder, file.with_suffix(".out"), *asked) for file in warned]
-        while not all("waiting for run score-third" in file.read_text() for file in warned):
-            assert [process.poll() for process in both] == [None, None], [file.read_text() for file in warned]
+        both = [start("score", folder, file, *asked) for file in said]
+        while not all("waiting for run score-third" in file.read_text() for file in said):
+            assert [process.poll() for process in both] == [None, None], [file.read_text() for file in said]
             time.sleep(0.1)
-    assert [process.wait() for process in both] == [0, 0], [file.read_text() for file in warned]
-    waited = [line for file in warned for line in file.read_text().splitlines() if line.startswith("waiting for run")]
+    assert [process.wait() for process in both] == [0, 0], [file.read_text() for file in said]
+    waited = [line for file in said for line in file.read_text().splitlines() if line.startswith("waiting for run")]
     assert sorted(line.rpartition(" ")[2] for line in waited) == ["2015-12-12", "end", "end"], waited
     after = table(folder, "scored")
     assert after.drop_columns("run").sort_by("tweet_id") == before
