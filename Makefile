@@ -98,8 +98,8 @@ $(OLDEST)/.installed: pyproject.toml conf/oldest.txt
 	@touch $@
 
 # Where versions differ: Spark, Arrow, Petastorm, settings, containers, pages. Before them every stage runs.
-OLDEST_TESTS := tests/test_tables.py tests/test_config.py tests/scoring/test_udf.py tests/reader/test_modern_arrow.py \
-	tests/reader/test_loader.py tests/archive/test_parquet_tables.py tests/survey/test_page.py tests/text
+OLDEST_TESTS := tests/test_tables.py tests/test_publishing.py tests/test_config.py tests/scoring/test_udf.py \
+	tests/reader/test_modern_arrow.py tests/reader/test_loader.py tests/archive/test_parquet_tables.py tests/survey/test_page.py tests/text
 OLDEST_RUN := --config conf/sample.toml --set sample.tweets=5000 --set sample.labelled=6000 --set spark.memory=1g \
 	$(foreach key,archive corpus,--set paths.$(key)=build/oldest/sample/$(key)) --set paths.root=build/oldest
 

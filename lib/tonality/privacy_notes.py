@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
-from tonality import tables
+from tonality import publishing, tables
 from tonality.faults import Fault, SettingsFault
 from tonality.privacy.keys import read_key
 from tonality.privacy.policy import Policy
@@ -46,7 +46,7 @@ def key_check(privacy: PrivacySettings) -> str:
     return Pseudonyms(read_key(privacy.key)).check if policy_of(privacy).needs_key else ""
 
 
-def note_policy(publication: tables.Publication, days: Iterable[str], policy: Policy, key: str) -> None:
+def note_policy(publication: publishing.Publication, days: Iterable[str], policy: Policy, key: str) -> None:
     """Note in staged days of tweets/ by which policy they were cleaned, and the check of its key; nothing of one that
     keeps everything.
     """
@@ -95,7 +95,7 @@ def forgotten_salt(spark: SparkSession, root: str) -> str:
     return salts.pop()
 
 
-def note_salt(publication: tables.Publication, run: str, salt: str) -> None:
+def note_salt(publication: publishing.Publication, run: str, salt: str) -> None:
     """Note the salt in a staged part of forgotten/."""
     publication.note_partition(FORGOTTEN_TABLE, _RUN, run, _SALT, {"salt": salt})
 

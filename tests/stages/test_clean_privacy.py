@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 from traces import traces
 
-from tonality import tables
+from tonality import publishing
 from tonality.config import load
 from tonality.faults import SettingsFault
 from tonality.record import Run
@@ -70,15 +70,15 @@ def run(spark: SparkSession, archive: Path, tmp_path: Path) -> Clean:
 def staged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What was found of ids and names below the root, all that is staged with it, just before a run published."""
     found: list[str] = []
-    commit = tables.Publication.commit
+    commit = publishing.Publication.commit
 
-    def look(self: tables.Publication) -> None:
+    def look(self: publishing.Publication) -> None:
         stored = Path(self.scratch("tweets").removeprefix("file://"))
         assert list(stored.glob("*.parquet")), "there is something to look through"
         found.extend(names_in(tmp_path / "root"))
         commit(self)
 
-    monkeypatch.setattr(tables.Publication, "commit", look)
+    monkeypatch.setattr(publishing.Publication, "commit", look)
     return found
 
 

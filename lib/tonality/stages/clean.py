@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality import tables
+from tonality import publishing, tables
 from tonality.archive.accounting import FORGOTTEN, counted, left_out, of_kind, placed
 from tonality.archive.day_files import DayFileJob, StoredGroup, plan_day_files, write_day_files
 from tonality.archive.days import day_locations
@@ -90,10 +90,10 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     check_columns(files, request)
     window = _Window(archive)
     spark.dataSource.register(TweetSource)
-    tables.recover(spark, root)
+    publishing.recover(spark, root)
     refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
     claim = Claim("tweets", archive.since, archive.until)
-    with tables.publication(spark, root, record.id, [claim]) as publication:
+    with publishing.publication(spark, root, record.id, [claim]) as publication:
         forgotten = _forgotten(spark, root)
         request = request.model_copy(update={"forgotten_salt": forgotten_salt(spark, root)})
         notes = _read_once(spark, request, publication)
@@ -197,7 +197,7 @@ def _forgotten(spark: SparkSession, root: str) -> DataFrame | None:
     return tables.read(spark, root, FORGOTTEN_TABLE, FORGOTTEN_ROWS)
 
 
-def _read_once(spark: SparkSession, request: ReadRequest, publication: tables.Publication) -> DataFrame:
+def _read_once(spark: SparkSession, request: ReadRequest, publication: publishing.Publication) -> DataFrame:
     """The notes of a pass over the archive, which opens and decompresses it once, and stores its tweets."""
     folder = publication.make_scratch(_STORED)
     source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
@@ -211,7 +211,7 @@ def _groups(notes: DataFrame) -> list[StoredGroup]:
     ]
 
 
-def _stored(spark: SparkSession, groups: Sequence[StoredGroup], publication: tables.Publication) -> DataFrame:
+def _stored(spark: SparkSession, groups: Sequence[StoredGroup], publication: publishing.Publication) -> DataFrame:
     """The tweets of a pass, with the places where they are stored.
 
     Only files that a note names are read: an attempt of a task that was given up may leave others.
@@ -231,7 +231,11 @@ def _written(frame: DataFrame, scratch: str, options: Mapping[str, str] | None =
 
 
 def _write_days(
-    spark: SparkSession, groups: Sequence[StoredGroup], request: ReadRequest, run: str, publication: tables.Publication
+    spark: SparkSession,
+    groups: Sequence[StoredGroup],
+    request: ReadRequest,
+    run: str,
+    publication: publishing.Publication,
 ) -> dict[str, list[str]]:
     """The files of each day, written without what is left out."""
     tasks = plan_day_files(groups, request.cores)
@@ -250,14 +254,14 @@ def _write_days(
     return days
 
 
-def _stage_accounts(publication: tables.Publication, counted: DataFrame, run: str, window: _Window) -> DataFrame:
+def _stage_accounts(publication: publishing.Publication, counted: DataFrame, run: str, window: _Window) -> DataFrame:
     accounts = counted.withColumn("run", F.lit(run)).withColumn(WINDOW, F.lit(window.name)).coalesce(1)
     written = publication.stage("accounts", accounts, ACCOUNTS, WINDOW, [window.name])
     publication.remove_others("accounts", WINDOW, lambda name: window.holds(*name.split("..")))
     return written
 
 
-def _stage_rejects(publication: tables.Publication, rejects: DataFrame, run: str, window: _Window) -> DataFrame:
+def _stage_rejects(publication: publishing.Publication, rejects: DataFrame, run: str, window: _Window) -> DataFrame:
     rejects = (
         rejects.withColumn("run", F.lit(run))
         .withColumn(WINDOW, F.lit(window.name))

@@ -8,7 +8,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality import tables
+from tonality import publishing, tables
 from tonality.corpus.note import DatasetNote, read_note
 from tonality.documents import to_json
 from tonality.evaluation.features import Terms, with_features
@@ -37,7 +37,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Measure the latest network and every rival on dataset/split=valid, and write evaluation/."""
     root, releases = settings.paths.root, Releases(settings.paths.root)
     artifact = releases.read(releases.latest())
-    tables.recover(spark, root)
+    publishing.recover(spark, root)
     train = tables.read(spark, root, "dataset/split=train", DATASET).select("stems", "label")
     valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
     note = read_note(root)

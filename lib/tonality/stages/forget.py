@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality import tables
+from tonality import publishing, tables
 from tonality.archive.deletions import DeletionLists
 from tonality.claims import Claim
 from tonality.corpus.dataset import side_of
@@ -73,8 +73,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Remove what the lists name from every table, and remember it."""
     check(settings)
     root = settings.paths.root
-    tables.recover(spark, root)
-    with tables.publication(spark, root, record.id, _EVERYTHING) as publication:
+    publishing.recover(spark, root)
+    with publishing.publication(spark, root, record.id, _EVERYTHING) as publication:
         found = _found(spark, settings, publication)
         if found.has_work:
             _stage(spark, root, publication, found, record.id)
@@ -87,13 +87,13 @@ def plan(settings: Settings) -> str:
     """What a run would remove. Writes nothing that stays."""
     with (
         spark_session("forget", settings.spark) as spark,
-        tables.publication(spark, settings.paths.root, Run("forget", settings).id, ()) as publication,
+        publishing.publication(spark, settings.paths.root, Run("forget", settings).id, ()) as publication,
     ):
         found = _found(spark, settings, publication)
     return f"{in_words(found, 'To be removed')}\nNothing was written."
 
 
-def _found(spark: SparkSession, settings: Settings, publication: tables.Publication) -> Found:
+def _found(spark: SparkSession, settings: Settings, publication: publishing.Publication) -> Found:
     """All that must go. Raises InputFault where the lists name nothing."""
     root, key = settings.paths.root, settings.privacy.key
     pseudonyms = Pseudonyms(read_key(key)) if key else None
@@ -145,7 +145,7 @@ def _refuse_other_keys(spark: SparkSession, root: str, pseudonyms: Pseudonyms | 
 
 def _entries(
     spark: SparkSession,
-    publication: tables.Publication,
+    publication: publishing.Publication,
     lists: DeletionLists,
     marks: Marks,
     pseudonyms: Pseudonyms | None,
@@ -211,14 +211,14 @@ def _shows(examples: Sequence[Example], entries: DataFrame, removed: Iterable[Da
     return any(says_the_same(examples, row.second, row.text or "") for rows in candidates for row in rows)
 
 
-def _written(publication: tables.Publication, frame: DataFrame, name: str) -> DataFrame:
+def _written(publication: publishing.Publication, frame: DataFrame, name: str) -> DataFrame:
     """The frame, computed once and read from where it was written."""
     place = publication.scratch(name)
     frame.write.parquet(place)
     return frame.sparkSession.read.schema(frame.schema).parquet(place)
 
 
-def _stage(spark: SparkSession, root: str, publication: tables.Publication, found: Found, run: str) -> None:
+def _stage(spark: SparkSession, root: str, publication: publishing.Publication, found: Found, run: str) -> None:
     """The tables without what goes, where no reader sees them yet."""
     for table, schema in _OF_DAYS.items():
         if found.counts.get(table):
@@ -239,7 +239,7 @@ def _stage(spark: SparkSession, root: str, publication: tables.Publication, foun
 
 
 def _stage_days(
-    spark: SparkSession, root: str, publication: tables.Publication, table: str, schema: pa.Schema, found: Found
+    spark: SparkSession, root: str, publication: publishing.Publication, table: str, schema: pa.Schema, found: Found
 ) -> None:
     """The days of a table that lose rows: the files that hold them anew, their others as they are."""
     rows = found.removed[table]
@@ -252,7 +252,7 @@ def _stage_days(
 def _without(
     spark: SparkSession,
     root: str,
-    publication: tables.Publication,
+    publication: publishing.Publication,
     table: str,
     parts: Sequence[str],
     places: DataFrame,
@@ -272,14 +272,14 @@ def _without(
     return {part: [file.name for file in written if file.part == part] for part in parts}
 
 
-def _stage_accounts(spark: SparkSession, root: str, publication: tables.Publication, removed: DataFrame) -> None:
+def _stage_accounts(spark: SparkSession, root: str, publication: publishing.Publication, removed: DataFrame) -> None:
     for table in _there(spark, root, {"accounts": ACCOUNTS}).values():
         accounts = moved(table, removed)
         windows = _values(accounts.where(F.col("gone") > 0), WINDOW)
         publication.stage("accounts", accounts.where(_among(WINDOW, windows)).coalesce(1), ACCOUNTS, WINDOW, windows)
 
 
-def _stage_origins(spark: SparkSession, root: str, publication: tables.Publication, found: Found) -> None:
+def _stage_origins(spark: SparkSession, root: str, publication: publishing.Publication, found: Found) -> None:
     """What the scored days follow from: of those that were up to date, the days of tweets as they are to be."""
     days = [part.removeprefix(f"{DAY}=") for part in _values(found.removed["scored"], "part")]
     of_tweets = _values(found.removed["tweets"], "part") if "tweets" in found.removed else []
@@ -294,7 +294,7 @@ def _stage_origins(spark: SparkSession, root: str, publication: tables.Publicati
             publication.note_partition("scored", DAY, day, ORIGIN_NOTE, content)
 
 
-def _stage_dataset(spark: SparkSession, root: str, publication: tables.Publication, found: Found) -> None:
+def _stage_dataset(spark: SparkSession, root: str, publication: publishing.Publication, found: Found) -> None:
     note = read_note(root)
     places = reduce(DataFrame.union, found.dataset.values())
     files = _without(spark, root, publication, "dataset", list(found.dataset), places, found.counts["dataset"])
@@ -303,7 +303,7 @@ def _stage_dataset(spark: SparkSession, root: str, publication: tables.Publicati
     publication.note("dataset", note.model_copy(update={"rows": rows}).model_dump(mode="json"))
 
 
-def _stage_rejects(spark: SparkSession, root: str, publication: tables.Publication, places: DataFrame) -> None:
+def _stage_rejects(spark: SparkSession, root: str, publication: publishing.Publication, places: DataFrame) -> None:
     windows = [part.removeprefix(f"{WINDOW}=") for part in _values(places, "part")]
     rejects = tables.read(spark, root, "rejects", REJECTS).where(_among(WINDOW, windows))
     rows = emptied(located(rejects, part_of(WINDOW), *REJECTS.names), places).sortWithinPartitions("source", "offset")

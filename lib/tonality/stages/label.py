@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality import tables
+from tonality import publishing, tables
 from tonality.claims import Claim
 from tonality.config import text_rules
 from tonality.corpus.emoticon_labels import label_by_emoticon
@@ -20,10 +20,10 @@ _OTHER_RULES: Final = "Run `clean` again with the present [text] settings, or se
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Label every day of tweets/ and publish labelled/."""
     root, rules = settings.paths.root, text_rules(settings.text)
-    tables.recover(spark, root)
+    publishing.recover(spark, root)
     tweets = tables.read(spark, root, "tweets", TWEETS)
     tables.refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
-    with tables.publication(spark, root, record.id, [Claim("labelled")]) as publication:
+    with publishing.publication(spark, root, record.id, [Claim("labelled")]) as publication:
         labelled = label_by_emoticon(tweets, rules.language.emoticons).withColumn("run", F.lit(record.id))
         written = publication.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)
         publication.remove_others("labelled", DAY, lambda _: True)

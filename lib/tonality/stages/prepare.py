@@ -7,7 +7,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality import tables
+from tonality import publishing, tables
 from tonality.claims import Claim
 from tonality.config import text_rules
 from tonality.corpus.dataset import numbered, side_of, with_stems
@@ -37,8 +37,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Prepare the dataset and publish it together with its vocabulary."""
     check(settings)
     rules, root = text_rules(settings.text), settings.paths.root
-    tables.recover(spark, root)
-    with tables.publication(spark, root, record.id, [Claim("vocabulary"), Claim("dataset")]) as publication:
+    publishing.recover(spark, root)
+    with publishing.publication(spark, root, record.id, [Claim("vocabulary"), Claim("dataset")]) as publication:
         labelled, dropped = _labelled(settings, rules, spark)
         rows = _split_once(labelled, settings, publication.scratch("split"))
         dropped["no stems"] += rows.where(F.col("stems") == "").count()
@@ -90,7 +90,7 @@ def _split_once(labelled: DataFrame, settings: Settings, scratch: str) -> DataFr
     return labelled.sparkSession.read.schema(split.schema).parquet(scratch)
 
 
-def _stage_vocabulary(publication: tables.Publication, train: DataFrame, settings: Settings) -> list[str]:
+def _stage_vocabulary(publication: publishing.Publication, train: DataFrame, settings: Settings) -> list[str]:
     """The stems in the order of their numbers."""
     counted = count_stems(train, settings.vocabulary.size, settings.vocabulary.min_count)
     written = publication.replace("vocabulary", {"": counted.coalesce(1)}, VOCABULARY)[""]
@@ -104,7 +104,7 @@ def _stage_vocabulary(publication: tables.Publication, train: DataFrame, setting
 
 
 def _stage_dataset(
-    publication: tables.Publication,
+    publication: publishing.Publication,
     sides: dict[str, DataFrame],
     read: dict[str, int],
     stems: list[str],

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 import tonality
-from tonality import tables
+from tonality import publishing, tables
 from tonality.claims import Claim, claimed
 from tonality.console import counted
 from tonality.documents import first_fault
@@ -34,7 +34,7 @@ _SHOWN_DAMAGE: Final = 20
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Count the scored tweets of the survey's question and draw them."""
     root, asked = settings.paths.root, settings.survey
-    tables.recover(spark, root)
+    publishing.recover(spark, root)
     folder = join(root, "report")
     with claimed(Folders(spark, root), record.id, [Claim("report")]):  # of several the last has seen all days
         survey, models = _survey(settings, spark)

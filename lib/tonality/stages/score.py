@@ -11,7 +11,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality import tables
+from tonality import publishing, tables
 from tonality.claims import Claim
 from tonality.console import counted
 from tonality.faults import Fault, InputFault
@@ -43,9 +43,9 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     root, asked = settings.paths.root, settings.score
     artifact = Releases(root).read_current()
     model = prepared_for(spark, artifact, asked.precision, asked.device)
-    tables.recover(spark, root)
+    publishing.recover(spark, root)
     claim = Claim("scored", asked.since, asked.until)
-    with tables.publication(spark, root, record.id, [claim]) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
+    with publishing.publication(spark, root, record.id, [claim]) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
         origins = _origins(spark, settings, artifact, model)
         days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
         tweets = _tweets(spark, root, days, artifact)
