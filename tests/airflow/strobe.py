@@ -12,7 +12,7 @@ from live import Airflow
 
 _LIGHT_SECONDS: Final = 0.002
 _SUBMIT: Final = "org.apache.spark.deploy.SparkSubmit"
-# A Java of its own that works out the command line of the other, and carries the same words.
+# Works out the command line, in a Java of its own that is told the same words, as the shells around it are.
 _LAUNCHER: Final = "org.apache.spark.launcher.Main"
 
 
@@ -47,7 +47,8 @@ def strike(airflow: Airflow, root: Path, day: str) -> Strike:
 
 def _cleans(process: psutil.Process, day: str) -> bool:
     line = words(process)
-    return _SUBMIT in line and _LAUNCHER not in line and f"archive.since={day}" in line
+    is_java = bool(line) and Path(line[0]).name == "java" and _LAUNCHER not in line
+    return is_java and _SUBMIT in line and f"archive.since={day}" in line
 
 
 def _staged(root: Path, day: str) -> bool:
