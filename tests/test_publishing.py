@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tonality import locks, tables
+from tonality.claims import Claim
 from tonality.faults import Fault, InputFault
 from tonality.hadoop import Folders
 from tonality.publishing import publication, recover
@@ -309,6 +310,12 @@ def test_a_publication_broken_off_between_a_days_mark_and_its_exchange_is_finish
     recover(spark, str(root))
     assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["old 11"]}
     assert ".replaced-by-broken" not in names(root / "notes" / "day=2015-12-10")
+
+
+def test_what_a_killed_run_began_is_finished_before_the_one_that_waited_for_it_reads(spark, root, monkeypatch):
+    break_off(spark, root, monkeypatch, 2, **{"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]})
+    with publication(spark, str(root), "waited", [Claim("notes")]):
+        assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]}
 
 
 def test_a_day_that_is_replaced_is_never_missing(spark, root, monkeypatch):

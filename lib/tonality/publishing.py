@@ -203,19 +203,25 @@ class Publication:
 
 @contextmanager
 def publication(spark: SparkSession, root: str, run: str, claims: Sequence[Claim]) -> Iterator[Publication]:
-    """A publication whose staged files go at the end, whatever happens. Inside, no other run writes what is claimed.
+    """A publication whose staged files go at the end, whatever happens.
+
+    Inside, no other run writes what is claimed, and what killed ones had begun to publish is finished: what is read
+    there is what the publication replaces.
 
     Raises Fault where another run, which claims some of the same, does not end in time.
     """
     folders = Folders(spark, root)
     pending = Publication(spark, folders, run)
     alive = join(_STAGING, f"{run}{_ALIVE}")
-    with claimed(folders, run, claims), lock(folders, alive, run):
-        try:
-            yield pending
-        finally:
-            pending.discard()
-            folders.delete(alive)
+    with claimed(folders, run, claims):
+        if claims:  # the one that was waited for may have been killed
+            recover(spark, root)
+        with lock(folders, alive, run):
+            try:
+                yield pending
+            finally:
+                pending.discard()
+                folders.delete(alive)
 
 
 def recover(spark: SparkSession, root: str) -> None:

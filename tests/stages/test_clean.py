@@ -1,6 +1,7 @@
 """clean, on the real Spark and real files: what an analyst is promised of tweets/, rejects/ and accounts/."""
 
 import gzip
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,6 +113,24 @@ def test_another_months_archive_does_not_wipe_out_the_days_before_it(
     assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 1}
     clean_archive("archive.since=2015-12-12")
     assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 1, "2015-12-12": 1}
+
+
+def test_a_day_whose_files_are_gone_is_not_emptied_when_it_is_cleaned_again(
+    tmp_path: Path, clean_archive: Callable[..., str]
+) -> None:
+    write(tmp_path, "a.json.gz", [tweet(1), tweet(2), tweet(3, day=11)])
+    write(tmp_path, "b.json.gz", [tweet(4, day=12)])
+    clean_archive("archive.since=2015-12-10", "archive.until=2015-12-13")
+    (tmp_path / "archive" / "a.json.gz").unlink()
+    with pytest.raises(
+        InputFault, match=r"2 tweets of 2015-12-10, .* none of that day .* files gone.*remove tweets/day"
+    ):
+        clean_archive("archive.since=2015-12-10", "archive.until=2015-12-12")
+    assert days(tmp_path) == {"2015-12-10": 2, "2015-12-11": 1, "2015-12-12": 1, "2015-12-13": 0}
+    shutil.rmtree(tmp_path / "root" / "tweets" / "day=2015-12-10")
+    clean_archive("archive.since=2015-12-10", "archive.until=2015-12-10")
+    clean_archive("archive.since=2015-12-12", "archive.until=2015-12-13")
+    assert days(tmp_path) == {"2015-12-10": 0, "2015-12-11": 1, "2015-12-12": 1, "2015-12-13": 0}
 
 
 def test_accounts_of_a_wider_window_replace_those_inside_it(tmp_path: Path, clean_archive: Callable[..., str]) -> None:

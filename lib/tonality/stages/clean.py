@@ -36,7 +36,7 @@ from tonality.privacy_notes import (
     refuse_other_policies,
 )
 from tonality.record import Run
-from tonality.schema import ACCOUNTS, KEPT, REJECTS, TWEETS, WINDOW
+from tonality.schema import ACCOUNTS, DAY, KEPT, REJECTS, TWEETS, WINDOW
 from tonality.schema import FORGOTTEN as FORGOTTEN_ROWS
 from tonality.session import local_cores
 from tonality.settings import ArchiveSettings, Settings
@@ -90,7 +90,6 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     check_columns(files, request)
     window = _Window(archive)
     spark.dataSource.register(TweetSource)
-    publishing.recover(spark, root)
     refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
     claim = Claim("tweets", archive.since, archive.until)
     with publishing.publication(spark, root, record.id, [claim]) as publication:
@@ -114,7 +113,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
             totals["forgotten"] = out.where(F.col("reason") == FORGOTTEN).count()
         damage = _first_damage(accounts) if totals["damaged"] else []
         _refuse_nothing(totals, reasons, damage, window)
-        _refuse_to_drop_days(tables.days(spark, root, "tweets"), read_days, window)
+        _refuse_to_drop_days(spark, root, read_days, window)
         refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)  # another run may have published
         publication.commit()
     size = {"files": len(files), "bytes": sum(file.bytes for file in files)}
@@ -273,15 +272,22 @@ def _stage_rejects(publication: publishing.Publication, rejects: DataFrame, run:
     return written
 
 
-def _refuse_to_drop_days(published: list[str], found: Container[str], window: _Window) -> None:
-    """A run without both ends replaces every day that it covers; it must not lose those that it has not read."""
-    if window.bounded:
-        return
-    if lost := [day for day in published if day not in found and window.holds(day, day)]:
+def _refuse_to_drop_days(spark: SparkSession, root: str, found: Container[str], window: _Window) -> None:
+    """A run replaces every day that it covers; it must not lose those that it has read nothing of."""
+    published = tables.days(spark, root, "tweets")
+    lost = [day for day in published if day not in found and window.holds(day, day)]
+    if lost and not window.bounded:
         raise SettingsFault(
             f"tweets/ holds {len(lost)} day(s) that this archive has no tweet of, from {lost[0]} to {lost[-1]}. "
             "Nothing was published. To add to the table or replace some of its days, name them: archive.since and "
             "archive.until. To begin anew, take another paths.root or remove tweets/."
+        )
+    there = tables.read(spark, root, "tweets", TWEETS).where(F.col(DAY).cast("string").isin(lost)) if lost else None
+    if there is not None and (row := there.groupBy(DAY).count().orderBy(DAY).first()):
+        raise InputFault(
+            f"tweets/ holds {row['count']:,} tweets of {row[DAY]}, and this archive has none of that day that the "
+            "settings keep. Nothing was published: are its files gone, or the filters others? To replace it by an "
+            f"empty day all the same, remove tweets/{DAY}={row[DAY]} first."
         )
 
 

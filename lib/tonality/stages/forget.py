@@ -73,7 +73,6 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Remove what the lists name from every table, and remember it."""
     check(settings)
     root = settings.paths.root
-    publishing.recover(spark, root)
     with publishing.publication(spark, root, record.id, _EVERYTHING) as publication:
         found = _found(spark, settings, publication)
         if found.has_work:

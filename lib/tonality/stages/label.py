@@ -20,19 +20,19 @@ _OTHER_RULES: Final = "Run `clean` again with the present [text] settings, or se
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Label every day of tweets/ and publish labelled/."""
     root, rules = settings.paths.root, text_rules(settings.text)
-    publishing.recover(spark, root)
-    tweets = tables.read(spark, root, "tweets", TWEETS)
-    tables.refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
     with publishing.publication(spark, root, record.id, [Claim("labelled")]) as publication:
+        tweets = tables.read(spark, root, "tweets", TWEETS)
+        tables.refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
         labelled = label_by_emoticon(tweets, rules.language.emoticons).withColumn("run", F.lit(record.id))
         written = publication.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)
         publication.remove_others("labelled", DAY, lambda _: True)
         counts = _count(written)
         if not sum(counts.values()):
             raise InputFault("no tweet has emoticons of one tone alone: nothing was labelled")
+        reads = {"tweets": {"rows": tweets.count()}}
         publication.commit()
     rows = {"rows": sum(counts.values())}
-    record.note(reads={"tweets": {"rows": tweets.count()}}, writes={"labelled": rows}, counts=counts)
+    record.note(reads=reads, writes={"labelled": rows}, counts=counts)
     return f"{sum(counts.values()):,} tweets labelled by emoticon: " + ", ".join(
         f"{count:,} {name}" for name, count in counts.items()
     )

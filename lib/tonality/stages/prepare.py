@@ -37,7 +37,6 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Prepare the dataset and publish it together with its vocabulary."""
     check(settings)
     rules, root = text_rules(settings.text), settings.paths.root
-    publishing.recover(spark, root)
     with publishing.publication(spark, root, record.id, [Claim("vocabulary"), Claim("dataset")]) as publication:
         labelled, dropped = _labelled(settings, rules, spark)
         rows = _split_once(labelled, settings, publication.scratch("split"))

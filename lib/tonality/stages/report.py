@@ -34,9 +34,9 @@ _SHOWN_DAMAGE: Final = 20
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Count the scored tweets of the survey's question and draw them."""
     root, asked = settings.paths.root, settings.survey
-    publishing.recover(spark, root)
     folder = join(root, "report")
     with claimed(Folders(spark, root), record.id, [Claim("report")]):  # of several the last has seen all days
+        publishing.recover(spark, root)
         survey, models = _survey(settings, spark)
         files = _files(survey)
         write_files(folder, files)

@@ -43,7 +43,6 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     root, asked = settings.paths.root, settings.score
     artifact = Releases(root).read_current()
     model = prepared_for(spark, artifact, asked.precision, asked.device)
-    publishing.recover(spark, root)
     claim = Claim("scored", asked.since, asked.until)
     with publishing.publication(spark, root, record.id, [claim]) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
         origins = _origins(spark, settings, artifact, model)
