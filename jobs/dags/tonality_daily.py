@@ -6,17 +6,18 @@ time.
 
     airflow backfill create --dag-id tonality_daily --from-date 2015-12-10 --to-date 2015-12-16 --max-active-runs 2
 
+A run that is triggered by hand has the interval of the day that ended last, or none: then it fails and says so.
+
 Settings come from the Variable `tonality`, those of one run from its parameter `set`; see tonality_operator.py. A fault
 of the settings fails a task at once; anything else, an archive that is late among it, is tried again.
 """
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
-from tonality_operator import FIRST_MOMENT, PATIENCE, TonalityOperator, settings_param
+from tonality_operator import FIRST_MOMENT, PATIENCE, TonalityOperator, first_day, last_day, settings_param
 
-_SINCE = "{{ data_interval_start | ds }}"
-_UNTIL = "{{ (data_interval_end - macros.timedelta(microseconds=1)) | ds }}"
-"""The interval's end is the first moment of the day after."""
+_SINCE = "{{ first_day(data_interval_start, logical_date) }}"
+_UNTIL = "{{ last_day(data_interval_end) }}"
 
 with DAG(
     "tonality_daily",
@@ -26,6 +27,7 @@ with DAG(
     catchup=False,
     max_active_runs=2,
     params={"set": settings_param()},
+    user_defined_macros={"first_day": first_day, "last_day": last_day},
     default_args=PATIENCE,
     tags=["tonality"],
     doc_md=__doc__,

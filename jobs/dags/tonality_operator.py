@@ -42,6 +42,10 @@ PATIENCE: Final = {
 }
 """How often a task is tried again, and how long it may take."""
 
+_BACKFILL: Final = (
+    "airflow backfill create --dag-id tonality_daily --from-date 2015-12-10 --to-date 2015-12-10 runs a day"
+)
+
 _TEXT, _LIST, _OBJECT = "a text", "a list of texts", "an object of texts and numbers"
 _SUBMIT_OPTIONS: Final = ("properties_file", "files", "py_files", "jars", "packages")
 _KEYS: Final = {
@@ -65,6 +69,27 @@ def settings_param() -> Param:
         title="Settings of this run",
         description='section.key=value, one a line, as --set takes them: `score.days="all"`, `train.epochs=4`',
     )
+
+
+def first_day(interval_start: object, logical_date: object) -> str:
+    """The first day of a run's data interval, for a template.
+
+    Raises AirflowFailException where the run has none, or has that of another day than it was asked for: Airflow gives
+    a run that is triggered by hand no interval, and with a logical date the interval of today's.
+    """
+    if not isinstance(interval_start, datetime) or not isinstance(logical_date, datetime):
+        raise AirflowFailException(f"this run has no data interval, so there is no day to work on: {_BACKFILL}")
+    if logical_date < interval_start:
+        raise AirflowFailException(
+            f"this run was asked for {logical_date:%Y-%m-%d} and has the data interval of {interval_start:%Y-%m-%d}, as "
+            f"Airflow gives runs that are triggered by hand: {_BACKFILL}"
+        )
+    return f"{interval_start:%Y-%m-%d}"
+
+
+def last_day(interval_end: datetime) -> str:
+    """The last day of a data interval, whose end is the first moment of the day after."""
+    return f"{interval_end - timedelta(microseconds=1):%Y-%m-%d}"
 
 
 class TonalityOperator(SparkSubmitOperator):
@@ -167,15 +192,18 @@ def _asked(stage: str) -> dict[str, Any]:
 
 def _faults(said: object) -> Iterator[str]:
     if not isinstance(said, dict):
-        yield f"found {json.dumps(said)}, wanted an object with the keys {', '.join(_REQUIRED)}"
+        yield f"found {_kind(said)}, wanted an object with the keys {', '.join(_REQUIRED)}"
         return
     for key in _REQUIRED:
         if key not in said:
             yield f"{key} is missing: wanted {_KEYS[key]}"
     yield from _faults_of_keys({key: value for key, value in said.items() if key != "stages"}, "", "stages")
     stages = said.get("stages", {})
-    if not isinstance(stages, dict) or not all(isinstance(keys, dict) for keys in stages.values()):
-        yield f"stages: found {json.dumps(stages)}, wanted an object of objects, by the names of stages"
+    if not isinstance(stages, dict):
+        yield f"stages: found {_kind(stages)}, wanted an object of objects, by the names of stages"
+        return
+    if wrong := [stage for stage, keys in stages.items() if not isinstance(keys, dict)]:
+        yield from (f"stages.{stage}: found {_kind(stages[stage])}, wanted an object" for stage in wrong)
         return
     for stage, keys in stages.items():
         yield from _faults_of_keys(keys, f"stages.{stage}.")
@@ -189,7 +217,7 @@ def _faults_of_keys(said: Mapping[str, object], prefix: str, *others: str) -> It
             near = get_close_matches(key, known, 1)
             yield f"{prefix}{key} is unknown, {f'did you mean {near[0]}?' if near else 'wanted: ' + ', '.join(known)}"
         elif not _is(_KEYS[key], value):
-            yield f"{prefix}{key}: found {json.dumps(value)}, wanted {_KEYS[key]}"
+            yield f"{prefix}{key}: found {_kind(value)}, wanted {_KEYS[key]}"
 
 
 def _is(kind: str, value: object) -> bool:
@@ -198,6 +226,18 @@ def _is(kind: str, value: object) -> bool:
     if kind == _LIST:
         return isinstance(value, list) and all(isinstance(one, str) for one in value)
     return isinstance(value, dict) and all(isinstance(one, str | int | float) for one in value.values())
+
+
+def _kind(value: object) -> str:
+    """What was found, without what it says: that may be secret, and stands in the log for all to read."""
+    if isinstance(value, dict):
+        wrong = [f"{name} is {_kind(part)}" for name, part in value.items() if not isinstance(part, str | int | float)]
+        return f"an object in which {', '.join(wrong)}" if wrong else "an object"
+    if isinstance(value, list):
+        return "a list with more than texts" if any(not isinstance(part, str) for part in value) else "a list"
+    if isinstance(value, str):
+        return "a text" if value else "an empty text"
+    return {None: "null", True: "true", False: "false"}.get(value, "a number")
 
 
 def _faults_of_places(said: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -1,13 +1,15 @@
-"""What runs in Airflow's own environment for the tests: `inside.py dags FOLDER` and `inside.py tasks FOLDER`.
+"""What runs in Airflow's own environment for the tests: `inside.py dags FOLDER`, and `tasks` and `days` likewise.
 
 `dags` reads the folder as a DAG processor does, and writes what it found as a line of JSON. `tasks` executes a task for
 each line of stdin, an object of its id, whether it needs Spark, and its environment, and writes the exception that it
-ended with, or null.
+ended with, or null. `days` renders the settings of each task of the daily DAG for each line of stdin, an object of the
+times that the run has.
 """
 
 import json
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from airflow.dag_processing.dagbag import BundleDagBag
@@ -47,6 +49,18 @@ def in_words(dag):
     }
 
 
+def days(folder):
+    bag = BundleDagBag(folder, bundle_path=Path(folder), bundle_name="tests")
+    clean, score, report = bag.dags["tonality_daily"].topological_sort()
+    for line in sys.stdin:
+        times = {name: datetime.fromisoformat(time) for name, time in json.loads(line).items()}
+        try:
+            environment = clean.get_template_env()
+            tell([clean.render_template(list(task.overrides), times, environment) for task in (clean, score, report)])
+        except Exception as error:
+            tell({"kind": type(error).__name__, "message": str(error)})
+
+
 def tasks(folder):
     sys.path.insert(0, folder)
     from tonality_operator import TonalityOperator
@@ -67,4 +81,4 @@ def tasks(folder):
 
 
 if __name__ == "__main__":
-    {"dags": dags, "tasks": tasks}[sys.argv[1]](sys.argv[2])
+    {"dags": dags, "tasks": tasks, "days": days}[sys.argv[1]](sys.argv[2])

@@ -41,18 +41,25 @@ def test_every_file_is_imported_and_none_imports_anything_heavy(parsed: dict[str
 
 def test_a_day_is_cleaned_scored_and_reported_within_its_interval(parsed: dict[str, Any]) -> None:
     daily = parsed["dags"]["tonality_daily"]
-    clean, score, report = daily["tasks"]
     assert [(task["id"], task["after"]) for task in daily["tasks"]] == [
         ("clean", []),
         ("score", ["clean"]),
         ("report", ["score"]),
     ]
-    for task, table in ((clean, "archive"), (score, "score")):
-        since, until = task["overrides"]
-        assert since == f"{table}.since={{{{ data_interval_start | ds }}}}"
-        assert until.startswith(f"{table}.until=")
-        assert "data_interval_end" in until
-    assert report["overrides"] == []
+
+
+def test_a_run_works_on_the_days_of_its_interval_and_on_none_where_it_is_not_that_of_its_date(tmp_path: Path) -> None:
+    start, end = "2015-12-10T00:00:00+00:00", "2015-12-11T00:00:00+00:00"
+    interval = {"data_interval_start": start, "data_interval_end": end}
+    by_hand = "2015-12-11T09:30:00+00:00"
+    asked = [{**interval, "logical_date": start}, {**interval, "logical_date": by_hand}, {}]
+    asked.append({**interval, "logical_date": "2015-12-01T00:00:00+00:00"})
+    scheduled, triggered, bare, past = inside(tmp_path, "days", "\n".join(json.dumps(times) for times in asked))
+    days = ["since=2015-12-10", "until=2015-12-10"]
+    assert scheduled == triggered == [[f"{part}.{day}" for day in days] for part in ("archive", "score")] + [[]]
+    assert (bare["kind"], past["kind"]) == (REFUSED, REFUSED)
+    assert bare["message"].startswith("this run has no data interval, so there is no day to work on: airflow backfill")
+    assert past["message"].startswith("this run was asked for 2015-12-01 and has the data interval of 2015-12-10")
 
 
 def test_a_training_is_prepared_trained_evaluated_and_promoted_without_spark_where_none_is_needed(
@@ -104,14 +111,28 @@ class Case(NamedTuple):
 
 CASES: Final = {
     "no JSON": Case("{'python': 1}", REFUSED, ["the Variable tonality is no JSON", "line 1 column 2"]),
-    "no object": Case([], REFUSED, ["found [], wanted an object with the keys python, jobs, config"]),
+    "no object": Case([], REFUSED, ["found a list, wanted an object with the keys python, jobs, config"]),
     "all faults at once": Case(
         {**GOOD, "confg": {}, "set": "train.epochs=2", "jobs": ""},
         REFUSED,
         [
             "Variable tonality: confg is unknown, did you mean config?",
-            'Variable tonality: set: found "train.epochs=2", wanted a list of texts',
-            'Variable tonality: jobs: found "", wanted a text',
+            "Variable tonality: set: found a text, wanted a list of texts",
+            "Variable tonality: jobs: found an empty text, wanted a text",
+        ],
+    ),
+    "no secret": Case(
+        {
+            **GOOD,
+            "env": {"AWS_SECRET_ACCESS_KEY": "geheim", "N": None},
+            "stages": {"train": "geheim"},
+            "conf": ["geheim"],
+        },
+        REFUSED,
+        [
+            "env: found an object in which N is null, wanted an object of texts and numbers",
+            "conf: found a list, wanted an object of texts and numbers",
+            "stages.train: found a text, wanted an object",
         ],
     ),
     "nothing where it was said to be": Case(
@@ -168,6 +189,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.kind == REFUSED])
 def test_a_mistake_is_named_and_not_tried_again(ended: dict[str, dict[str, str]], name: str) -> None:
     assert ended[name]["kind"] == REFUSED
+    assert "geheim" not in ended[name]["message"]
     for part in CASES[name].said:
         assert part in ended[name]["message"]
 
