@@ -42,9 +42,8 @@ PATIENCE: Final = {
 }
 """How often a task is tried again, and how long it may take."""
 
-_BACKFILL: Final = (
-    "airflow backfill create --dag-id tonality_daily --from-date 2015-12-10 --to-date 2015-12-10 runs a day"
-)
+_BACKFILL: Final = "airflow backfill create --dag-id tonality_daily --from-date 2015-12-10 --to-date 2015-12-10"
+"""How a day is run, for those who trigger a run by hand."""
 
 _TEXT, _LIST, _OBJECT = "a text", "a list of texts", "an object of texts and numbers"
 _SUBMIT_OPTIONS: Final = ("properties_file", "files", "py_files", "jars", "packages")
@@ -78,11 +77,13 @@ def first_day(interval_start: object, logical_date: object) -> str:
     a run that is triggered by hand no interval, and with a logical date the interval of today's.
     """
     if not isinstance(interval_start, datetime) or not isinstance(logical_date, datetime):
-        raise AirflowFailException(f"this run has no data interval, so there is no day to work on: {_BACKFILL}")
+        raise AirflowFailException(
+            f"this run has no data interval, so there is no day to work on. Run a day by {_BACKFILL}"
+        )
     if logical_date < interval_start:
         raise AirflowFailException(
-            f"this run was asked for {logical_date:%Y-%m-%d} and has the data interval of {interval_start:%Y-%m-%d}, as "
-            f"Airflow gives runs that are triggered by hand: {_BACKFILL}"
+            f"this run was asked for {logical_date:%Y-%m-%d} and has the data interval of {interval_start:%Y-%m-%d}, "
+            f"which is what Airflow gives runs that are triggered by hand. Run a day by {_BACKFILL}"
         )
     return f"{interval_start:%Y-%m-%d}"
 
@@ -237,7 +238,7 @@ def _kind(value: object) -> str:
         return "a list with more than texts" if any(not isinstance(part, str) for part in value) else "a list"
     if isinstance(value, str):
         return "a text" if value else "an empty text"
-    return {None: "null", True: "true", False: "false"}.get(value, "a number")
+    return json.dumps(value) if value is None or isinstance(value, bool) else "a number"
 
 
 def _faults_of_places(said: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

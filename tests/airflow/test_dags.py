@@ -58,7 +58,9 @@ def test_a_run_works_on_the_days_of_its_interval_and_on_none_where_it_is_not_tha
     days = ["since=2015-12-10", "until=2015-12-10"]
     assert scheduled == triggered == [[f"{part}.{day}" for day in days] for part in ("archive", "score")] + [[]]
     assert (bare["kind"], past["kind"]) == (REFUSED, REFUSED)
-    assert bare["message"].startswith("this run has no data interval, so there is no day to work on: airflow backfill")
+    assert bare["message"].startswith(
+        "this run has no data interval, so there is no day to work on. Run a day by airflow"
+    )
     assert past["message"].startswith("this run was asked for 2015-12-01 and has the data interval of 2015-12-10")
 
 
