@@ -27,6 +27,13 @@ URL = "ftp://anna:geheim@host/tweets?token=geheim"
         ("https://h/a?X-Amz-Credential=AK%2F1&X-Amz-Signature=9f&part=1", "https://h/a?X-Amz-Credential=***&X-Amz-Signature=***&part=1"),
         ("https://h/a?sv=1&sig=a%2Bb: gone", "https://h/a?sv=1&sig=***: gone".replace(": gone", "") + " gone"),
         ("{'key': 'AKIA', 'secret': 'xyz'}", "{'key': 'AKIA', 'secret': '***'}"),
+        ('{"password": "abc def ghi", "a": "b c"}', '{"password": "***", "a": "b c"}'),
+        ("s3://AKIA:12345/abcd@bucket/a@b", "s3://***@bucket/a@b"),
+        ("fs.azure.account.key.acct.dfs.core.windows.net=QUJD==", "fs.azure.account.key.acct.dfs.core.windows.net=***"),
+        ("fs.azure.sas.container.acct=sv=1 fs.s3a.access.key=AK", "fs.azure.sas.container.acct=*** fs.s3a.access.key=***"),
+        ("fs.gs.auth.service.account.private.key: abc, private_key=abc", "fs.gs.auth.service.account.private.key: ***, private_key=***"),
+        ("Authorization: Bearer ab.cd and on", "Authorization: Bearer *** and on"),
+        ("a header of bearer 0123456789abcdef", "a header of bearer ***"),
         ("fs.s3a.secret.key=abc AWS_SESSION_TOKEN=def", "fs.s3a.secret.key=*** AWS_SESSION_TOKEN=***"),
     ],
 )  # fmt: skip
@@ -44,6 +51,8 @@ def test_a_secret_is_not_shown(text, shown):
         "http://host:8080/a?day=2015-12-10&keywords=кино",
         "abfss://container@account.dfs.core.windows.net/tweets",
         "write to anna@example.org: tokens: 12, tokens=5",
+        "the bearer of news, an author is not authorization",
+        "key: /secure/tonality.key",
         "model db9094c4c8c9, epoch 1 of 1; 10:30 @anna",
     ],
 )
@@ -51,11 +60,12 @@ def test_what_is_no_secret_stays_as_it_is(text):
     assert redacted(text) == text
 
 
-def test_a_document_is_redacted_text_by_text():
-    document = {"paths": {"archive": [URL, 5, None]}, "s3://a:b@c": True}
+def test_a_document_is_redacted_text_by_text_and_by_its_names():
+    document = {"paths": {"archive": [URL, 5, None]}, "s3://a:b@c": True, "db": {"password": "geheim", "tokens": 5}}
     assert redacted_values(document) == {
         "paths": {"archive": ["ftp://***@host/tweets?token=***", 5, None]},
         "s3://a:b@c": True,
+        "db": {"password": "***", "tokens": 5},
     }
 
 

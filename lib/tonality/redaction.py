@@ -8,31 +8,45 @@ __all__ = ["redacted", "redacted_values"]
 _Value = TypeVar("_Value")
 
 _SHOWN: Final = "***"
-_NAMES: Final = r"(?:secret|passwd|password|token|signature|credential|api[_-]?key|access[_-]?key)(?:[_.-]\w+|id)*"
+_NAMES: Final = (
+    r"[\w.-]*(?:secret|passwd|password|token|signature|credential|(?:api|access|account|private)[._-]?key|azure[.]sas)"
+    r"(?:[_.-]\w+|id)*"
+)
 _USER: Final = re.compile(
     r"\b([a-z][a-z0-9+.-]*://)"
     r"(?:[^\s/?#@'\"<>:]*:(?!\d{1,5}/)[^\s@'\"<>]*(?:@[^\s/@'\"<>]*)*(?=@)"  # key:secret, which may hold / ? # and @
     r"|(?<!abfs://)(?<!abfss://)(?<!wasb://)(?<!wasbs://)[^\s/?#@'\"<>:]+(?=@))",  # whose container stands there
     re.IGNORECASE,
 )
-_QUERY: Final = re.compile(rf"([?&;](?:[\w.-]*{_NAMES}|sig|sas|pwd|pass|key|auth)=)[^&;\s'\"<>#]+", re.IGNORECASE)
-_OPTION: Final = re.compile(rf"(\b[\w.-]*{_NAMES}['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&{{}}()]+", re.IGNORECASE)
+_S3_USER: Final = re.compile(r"\b(s3[an]?://)[^\s/?#@'\"<>:]*:[^\s@'\"<>]*(?=@)", re.IGNORECASE)
+"""Buckets have no port, so what looks like one is a secret that begins with digits."""
+_QUERY: Final = re.compile(rf"([?&;](?:{_NAMES}|sig|sas|pwd|pass|key|auth)=)[^&;\s'\"<>#]+", re.IGNORECASE)
+_OPTION: Final = re.compile(
+    rf"(\b{_NAMES}['\"]?\s*[=:]\s*)(?:(['\"])(?:(?!\2).)*|[^\s'\",;&{{}}()]+)", re.IGNORECASE
+)  # to its quote, where it has one
+_HEADER: Final = re.compile(
+    r"(\bauthorization['\"]?\s*[=:]\s*['\"]?(?:\w+\s+)?|\bbearer\s+(?=\S{16}))[^\s'\",;]+", re.IGNORECASE
+)
+_NAME: Final = re.compile(_NAMES, re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
     """The text with *** in the place of what stands before the @ of a URL, and of values that are named as secrets."""
-    for pattern in (_USER, _QUERY, _OPTION):
-        text = pattern.sub(rf"\g<1>{_SHOWN}", text)
+    for pattern in (_S3_USER, _USER, _QUERY, _OPTION, _HEADER):
+        text = pattern.sub(lambda found: "".join(filter(None, found.groups())) + _SHOWN, text)
     return text
 
 
 def redacted_values(value: _Value) -> _Value:
-    """A document of dicts and lists, each of its texts redacted."""
+    """A document of dicts and lists, each of its texts redacted, and those under the name of a secret left out."""
     found: Any = value
     if isinstance(found, str):
         found = redacted(found)
     elif isinstance(found, dict):
-        found = {key: redacted_values(part) for key, part in found.items()}
+        found = {
+            key: _SHOWN if isinstance(part, str) and part and _NAME.fullmatch(str(key)) else redacted_values(part)
+            for key, part in found.items()
+        }
     elif isinstance(found, list | tuple):
         found = [redacted_values(part) for part in found]
     return found  # type: ignore[no-any-return]
