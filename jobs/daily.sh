@@ -62,8 +62,8 @@ later() { # DAY DAYS: the day so many days later
     date -u -d "$1 $2 day" +%F
 }
 
-is_day() {
-    [[ ${1:-} =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]]
+is_given() { # WORD: whether there is one, and no option
+    [[ -n ${1:-} && $1 != -* ]]
 }
 
 # shellcheck disable=SC2317 # signals call it
@@ -161,12 +161,12 @@ night() { # OPTION...: the day, from its files to its line
 }
 
 first=$(date -u -d yesterday +%F)
-if is_day "${1:-}"; then
+if is_given "${1:-}"; then
     first=$1
     shift
 fi
 last=$first
-if is_day "${1:-}"; then
+if is_given "${1:-}"; then
     last=$1
     shift
 fi
@@ -175,7 +175,7 @@ for name in keep_logs wait reclean least_tweets max_rejects max_damaged; do
     [[ ${!name} =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "TONALITY_${name^^} is ${!name}, wanted a whole number"
 done
 for day in "$first" "$last"; do
-    [ "$(later "$day" 0 2>&1)" = "$day" ] || fail "$day is no day"
+    [ "$(later "$day" 0 2>&1)" = "$day" ] || fail "$day is no day, wanted one as 2015-12-10"
 done
 [[ ! $first > $last ]] || fail "the first day, $first, is after the last, $last"
 day=$first
