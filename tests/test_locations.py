@@ -1,6 +1,9 @@
 import gzip
 import os
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -238,6 +241,49 @@ def test_a_failure_while_a_file_is_replaced_leaves_the_one_before_it(tmp_path, m
         replace_file(str(place), b"two")
     assert place.read_bytes() == b"one"
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_two_who_write_one_file_at_once_both_do_and_a_reader_finds_it_whole(tmp_path):
+    place = tmp_path / "current.json"
+    contents = [letter * 50_000 for letter in (b"a", b"b")]
+    replace_file(str(place), contents[0])
+    written = threading.Event()
+
+    def read() -> int:
+        reads = 0
+        while not written.is_set():
+            assert place.read_bytes() in contents
+            reads += 1
+        return reads
+
+    def write(content: bytes) -> None:
+        for _ in range(200):
+            replace_file(str(place), content)
+
+    with ThreadPoolExecutor(3) as pool:
+        reader = pool.submit(read)
+        writers = [pool.submit(write, content) for content in contents]
+        try:
+            for writer in writers:
+                writer.result()
+        finally:
+            written.set()
+        assert reader.result()
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_what_a_kill_left_of_a_write_is_hidden_and_goes_with_a_later_one(tmp_path):
+    left, coming, hidden = (tmp_path / name for name in (".f.json.1a2b.coming", ".f.json.3c4d.coming", ".notes"))
+    for file in (left, coming, hidden):
+        file.write_bytes(b"half of i")
+    two_hours_ago = time.time() - 7200
+    for file in (left, hidden):
+        os.utime(file, (two_hours_ago, two_hours_ago))
+    replace_file(str(tmp_path / "f.json"), b"it all")
+    assert names(expand(str(tmp_path))) == ["f.json"]
+    assert not left.exists()
+    assert coming.exists(), "whoever writes it may live"
+    assert hidden.exists()
 
 
 def test_a_file_in_an_object_store_is_replaced_too(bucket):

@@ -63,7 +63,8 @@ named by its content; models/current.json says which of them scores.
 
   list             every model, oldest first, and how well it reads (the default)
   use MODEL        let this one score from now on; the first letters will do
-  rollback         let the one score that did before the current one
+  rollback         let the one score that did before the current one, which
+                   `promote` leaves out from now on, until it is used
   add FOLDER       take a model over from another place; it scores from now on
                    where none does yet
   remove MODEL     delete one that is not the current one

@@ -4,7 +4,10 @@ import difflib
 import os
 import posixpath
 import re
+import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +33,8 @@ __all__ = [
 _GLOB: Final = re.compile(r"[*?\[]")
 _SHOWN: Final = 5
 """Names of a folder that a message shows."""
+_DEAD_SECONDS: Final = 3600
+"""Nobody writes a file for so long without adding to it: what is older is a killed writer's."""
 
 
 def fsspec_url(location: str) -> str:
@@ -80,8 +85,9 @@ def write_files(folder: str, files: Mapping[str, bytes]) -> None:
 def replace_file(location: str, content: bytes) -> None:
     """Put a file in the place of the one that was there, in one stroke: nobody finds half of it, nor a crash.
 
-    In an object store a file appears whole anyway; on HDFS and the like it does not, and what was there is gone while
-    it is written. Raises OSError, with what was there, on a local disk, still there.
+    Of several who do so at once the last one's stays. In an object store a file appears whole anyway; on HDFS and the
+    like it does not, and what was there is gone while it is written. Raises OSError, with what was there, on a local
+    disk, still there.
     """
     system, path = filesystem(location)
     if not isinstance(system, LocalFileSystem):
@@ -89,12 +95,21 @@ def replace_file(location: str, content: bytes) -> None:
         return
     place = Path(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    coming = place.with_name(f".{place.name}.coming")
+    _remove_left(place.parent)
+    coming = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.coming")
     try:
         write_durably(coming, content)
         coming.replace(place)
     finally:
         coming.unlink(missing_ok=True)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what killed writers left in a folder, beside the files that they meant to replace."""
+    for left in folder.glob(".*.coming"):
+        with suppress(OSError):  # gone by now, or a folder, in which a model comes
+            if time.time() - left.stat().st_mtime > _DEAD_SECONDS:
+                left.unlink()
 
 
 def write_durably(file: Path, content: bytes) -> None:

@@ -44,6 +44,12 @@ def test_the_interval_holds_the_true_difference_nineteen_times_in_twenty():
     assert 0.92 <= held / 400 <= 0.98
 
 
+def test_the_interval_is_as_wide_as_the_spread_of_a_sample_makes_it():
+    """Of two rows, of which one network reads one more: differences 1 and 0, whose sample deviation is sqrt(1/2)."""
+    difference = differences(np.array([0.9, 0.9]), np.array([0.4, 0.9]), np.ones(2, np.float32))["accuracy"]
+    assert (difference.low, difference.high) == pytest.approx((0.5 - 0.979982, 0.5 + 0.979982))
+
+
 def test_one_row_tells_nothing_for_sure():
     difference = differences(np.array([0.9]), np.array([0.4]), np.array([1.0]))["accuracy"]
     assert (difference.mean, difference.low, difference.high) == (1, -np.inf, np.inf)

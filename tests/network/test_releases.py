@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -137,13 +139,149 @@ def test_a_model_of_a_version_without_releases_is_told_how_to_be_taken_over(rele
     assert releases.current() == models[0].fingerprint
 
 
+def damage(root: str, pointer: str = "current.json", content: str = "") -> None:
+    system, path = filesystem(f"{root}/models/{pointer}")
+    system.pipe_file(path, content.encode())
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": "../../etc"}', '{"model": 3}'])
 def test_a_pointer_that_is_damaged_is_named_and_never_followed(releases, models, root, content):
     releases.add(models[0])
-    system, path = filesystem(f"{root}/models/current.json")
-    system.pipe_file(path, content.encode())
-    with pytest.raises(InputFault, match=r"models/current.json names no model"):
+    damage(root, content=content)
+    with pytest.raises(
+        InputFault, match=r"models/current.json names no model: let one score with `tonality models use"
+    ):
         releases.current()
+
+
+def test_a_damaged_pointer_is_mended_by_letting_a_model_score(releases, models, root):
+    for model in models[:2]:
+        releases.add(model)
+    damage(root)
+    assert releases.use(models[1].fingerprint) is None
+    assert (releases.current(), releases.former()) == (models[1].fingerprint, [])
+
+
+def test_a_damaged_pointer_is_mended_by_a_model_that_is_added(releases, models, root):
+    releases.add(models[0])
+    damage(root)
+    damage(root, "latest.json", "{")
+    assert releases.add(models[1])
+    assert releases.current() == releases.latest() == models[1].fingerprint
+
+
+def test_while_nobody_knows_which_model_scores_none_is_removed_nor_rolled_back_to_nor_trained(releases, models, root):
+    for model in models[:2]:
+        releases.add(model)
+    damage(root)
+    for refused in (lambda: releases.remove(models[1].fingerprint), releases.roll_back, releases.check_place):
+        with pytest.raises(InputFault, match=r"models/current.json names no model"):
+            refused()
+    assert len(releases.listed()) == 2
+
+
+def test_a_past_that_is_damaged_counts_as_none(releases, models, root):
+    name = models[0].fingerprint
+    releases.add(models[0])
+    damage(root, content=json.dumps({"model": name, "former": 3, "rejected": "abc"}))
+    assert (releases.current(), releases.former(), releases.rejected()) == (name, [], [])
+
+
+def test_a_pointer_to_the_latest_that_is_gone_or_damaged_is_set_by_adding_what_is_there(releases, models, root):
+    for model in models[:2]:
+        releases.add(model)
+    system, path = filesystem(f"{root}/models/latest.json")
+    system.rm_file(path)
+    way = f"`tonality models add {root}/models/MODEL`"
+    with pytest.raises(InputFault, match=f"no model to evaluate: .*{models[1].fingerprint}.*{way}"):
+        releases.latest()
+    damage(root, "latest.json")
+    with pytest.raises(InputFault, match=f"models/latest.json names no model: .*{way}"):
+        releases.latest()
+    assert not releases.add(storage.read(releases.location(models[0].fingerprint)))
+    assert releases.latest() == models[0].fingerprint
+
+
+def test_models_that_were_rolled_back_from_are_remembered_until_they_are_used_again(releases, models):
+    one, two, three = (model.fingerprint for model in models[:3])
+    for model in models[:3]:
+        releases.add(model)
+        releases.use(model.fingerprint)
+    assert releases.rejected() == []
+    releases.roll_back()
+    releases.roll_back()
+    assert releases.rejected() == [two, three]
+    releases.add(models[2])
+    assert releases.rejected() == [two, three], "being trained again is no pardon"
+    releases.use(three)
+    assert (releases.rejected(), releases.former()) == ([two], [one])
+
+
+def test_a_model_that_is_rolled_back_to_is_none_that_was_rolled_back_from(releases, models):
+    one, two = (model.fingerprint for model in models[:2])
+    for model in models[:2]:
+        releases.add(model)
+        releases.use(model.fingerprint)
+    releases.use(one)
+    assert [releases.roll_back(), releases.roll_back()] == [two, one]
+    assert releases.rejected() == [two]
+
+
+def test_a_pointer_of_a_version_that_remembered_no_rejected_ones_is_read(releases, models, root):
+    one, two = (model.fingerprint for model in models[:2])
+    for model in models[:2]:
+        releases.add(model)
+    damage(root, content=json.dumps({"model": two, "since": "2026-01-01T00:00:00Z", "former": [one]}))
+    assert releases.rejected() == []
+    assert releases.roll_back() == one
+    assert releases.rejected() == [two]
+
+
+def test_of_very_many_changes_the_last_fifty_can_be_undone(releases, models):
+    one, two = (model.fingerprint for model in models[:2])
+    for model in models[:2]:
+        releases.add(model)
+    for _ in range(26):
+        releases.use(two)
+        releases.use(one)
+    assert releases.former() == [two, one] * 25
+
+
+def test_of_two_who_change_the_current_model_at_once_neither_undoes_the_other(tmp_path, models):
+    """Neither forgets what the other wrote: every model that was current is a former one afterwards."""
+    for model in models:
+        Releases(str(tmp_path)).add(model)
+
+    def change(*pair):
+        releases = Releases(str(tmp_path))
+        for _ in range(12):
+            for model in pair:
+                releases.use(model.fingerprint)
+
+    with ThreadPoolExecutor(2) as pool:
+        for changing in [pool.submit(change, models[1], models[0]), pool.submit(change, *models[2:])]:
+            changing.result()
+    assert len(Releases(str(tmp_path)).former()) == 48
+
+
+def test_whoever_has_the_pointers_alone_may_change_them_and_others_wait(tmp_path, models):
+    releases = Releases(str(tmp_path))
+    for model in models[:3]:
+        releases.add(model)
+    other = threading.Thread(target=Releases(str(tmp_path)).use, args=[models[2].fingerprint])
+    with releases.alone():
+        other.start()
+        releases.use(models[1].fingerprint)
+        other.join(0.2)
+        assert releases.current() == models[1].fingerprint
+    other.join()
+    assert releases.current() == models[2].fingerprint
+
+
+def test_where_there_are_no_models_no_folder_of_them_is_made(tmp_path):
+    with pytest.raises(InputFault, match="no current model"):
+        Releases(str(tmp_path)).roll_back()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_in_the_place_of_the_models_is_refused_before_anything_is_trained(tmp_path):

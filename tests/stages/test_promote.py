@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,67 @@ def test_a_current_model_that_reads_texts_cut_by_other_rules_makes_way(tmp_path)
     assert releases.current() == NEW.fingerprint
 
 
+def test_where_both_read_texts_cut_by_other_rules_they_are_compared(tmp_path):
+    """Neither could score what `clean` writes from now on, so that this is no reason for the later one."""
+    releases = Releases(str(tmp_path))
+    for one in (OLD, NEW):
+        releases.add(dataclasses.replace(one, rules_fingerprint="other"))
+    with pytest.raises(InputFault, match="Run `evaluate` first"):
+        run(tmp_path)
+    assert releases.current() != releases.latest()
+
+
+def test_where_none_is_current_the_latest_model_scores_without_a_comparison(root):
+    (root / "models" / "current.json").unlink()
+    assert run(root)[0] == f"model {NEW.fingerprint} scores from now on: there was no current one"
+    assert Releases(str(root)).current() == NEW.fingerprint
+
+
+def test_a_model_that_was_rolled_back_from_scores_again_only_when_it_is_told_to(root):
+    evaluated(root, log_loss=(-0.01, -0.013, -0.007))
+    run(root)
+    Releases(str(root)).roll_back()
+    said, facts = run(root)
+    assert said == (
+        f"model {OLD.fingerprint} goes on scoring: {NEW.fingerprint} was rolled back from; "
+        f"`tonality models use {NEW.fingerprint}` lets it score again"
+    )
+    assert (facts["counts"]["promoted"], facts["current"]) == (0, OLD.fingerprint)
+    assert Releases(str(root)).current() == OLD.fingerprint
+    assert command(root, "use", NEW.fingerprint) == 0
+    assert run(root)[0] == f"model {NEW.fingerprint} is the current one already"
+
+
+def test_a_model_that_was_rolled_back_from_stays_out_even_where_the_current_one_reads_other_rules(tmp_path):
+    releases = Releases(str(tmp_path))
+    releases.add(dataclasses.replace(OLD, rules_fingerprint="other"))
+    releases.add(NEW)
+    run(tmp_path)
+    back = releases.roll_back()
+    assert f"{NEW.fingerprint} was rolled back from" in run(tmp_path)[0]
+    assert releases.current() == back
+
+
+def test_nobody_changes_the_current_model_between_the_verdict_and_what_follows(root, monkeypatch):
+    evaluated(root, log_loss=(-0.01, -0.013, -0.007))
+    newest = model(40)
+    Releases(str(root)).add(newest)
+    Releases(str(root)).add(NEW)
+    other = threading.Thread(target=Releases(str(root)).use, args=[newest.fingerprint])
+    read = promote._evaluation
+
+    def slowly(place):
+        other.start()
+        other.join(0.2)
+        return read(place)
+
+    monkeypatch.setattr(promote, "_evaluation", slowly)
+    _, facts = run(root)
+    other.join()
+    assert facts["current"] == NEW.fingerprint
+    assert Releases(str(root)).former() == [NEW.fingerprint, OLD.fingerprint]
+
+
 def command(root: Path, *arguments: str) -> int:
     return main(["models", *arguments, "--set", f"paths.root={root}"])
 
@@ -161,6 +223,47 @@ def test_models_are_listed_with_what_they_are_worth_and_which_one_scores(root, c
     assert rows.keys() == {OLD.fingerprint, NEW.fingerprint}
     assert "32,025 tweets  77.9%     0.5200    current since 2" in rows[OLD.fingerprint]
     assert rows[NEW.fingerprint].endswith("latest")
+
+
+@pytest.mark.parametrize("pointer", ["current.json", "latest.json"])
+def test_a_pointer_that_is_damaged_is_told_below_the_list(root, pointer, capsys):
+    (root / "models" / pointer).write_text("")
+    assert command(root) == 0
+    *rows, told = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["model", OLD.fingerprint, NEW.fingerprint]
+    assert told.startswith(f"{root}/models/{pointer} names no model: ")
+    assert ("current since" in rows[1]) == (pointer == "latest.json")
+
+
+def test_where_none_is_known_to_be_the_latest_they_are_listed_and_the_way_that_is_told_leads_on(root, capsys):
+    (root / "models" / "latest.json").unlink()
+    assert command(root) == 0
+    assert "latest" not in capsys.readouterr().out
+    assert main(["promote", "--set", f"paths.root={root}"]) == 3
+    assert f"with `tonality models add {root}/models/MODEL`" in capsys.readouterr().err
+    assert command(root, "add", f"{root}/models/{NEW.fingerprint}") == 0
+    assert Releases(str(root)).latest() == NEW.fingerprint
+
+
+def test_a_pointer_that_is_damaged_is_mended_by_use(root, capsys):
+    (root / "models" / "current.json").write_text("")
+    assert command(root, "use", NEW.fingerprint) == 0
+    assert capsys.readouterr().out == f"model {NEW.fingerprint} scores from now on\n"
+    assert command(root) == 0
+
+
+def test_training_does_not_begin_while_nobody_knows_which_model_scores(root, capsys):
+    (root / "models" / "current.json").write_text("")
+    assert main(["train", "--set", f"paths.root={root}"]) == 3
+    assert "models/current.json names no model" in capsys.readouterr().err
+
+
+def test_a_model_that_was_rolled_back_from_is_listed_as_such(root, capsys):
+    for arguments in (("use", NEW.fingerprint), ("rollback",), ()):
+        assert command(root, *arguments) == 0
+    *_, old, new = capsys.readouterr().out.splitlines()
+    assert "current since" in old
+    assert new.endswith("rolled back from, latest")
 
 
 def test_one_command_lets_a_model_score_and_one_rolls_it_back(root, capsys):

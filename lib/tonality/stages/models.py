@@ -1,7 +1,7 @@
 """models: the releases under a root, and which of them scores. The pointer keeps its own past, no record is needed."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tonality.faults import InputFault
 from tonality.network import storage
@@ -12,24 +12,27 @@ _HEADER = ("model", "written (UTC)", "learned from", "accuracy", "log loss", "")
 
 
 def show(settings: Settings) -> str:
-    """Every release, oldest first, with what training measured, and which of them is current, former or latest."""
+    """Every release, oldest first, with what training measured, and which of them is current, former or latest.
+
+    What is damaged of what says so stands below them.
+    """
     releases = Releases(settings.paths.root)
     listed = releases.listed()
     if not listed:
         raise InputFault(
             f"no model under {settings.paths.root}: run `train`, or take one over with `models add FOLDER`"
         )
-    standings = _standings(releases)
+    standings, faults = _standings(releases)
     table = [_HEADER, *(_row(release, ", ".join(standings[release.model])) for release in listed)]
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEADER))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+    return "\n".join([*("  ".join(map(str.ljust, row, widths)).rstrip() for row in table), *faults])
 
 
 def use(settings: Settings, beginning: str) -> str:
     """Let the release score whose name begins so."""
     releases = Releases(settings.paths.root)
-    former, model = releases.current_if_any(), releases.resolve(beginning)
-    releases.use(model)
+    model = releases.resolve(beginning)
+    former = releases.use(model)
     if former == model:
         return f"model {model} is the current one already"
     return f"model {model} scores from now on{f', in the place of {former}' if former else ''}"
@@ -38,7 +41,8 @@ def use(settings: Settings, beginning: str) -> str:
 def roll_back(settings: Settings) -> str:
     """Let the model score that did before the current one."""
     releases = Releases(settings.paths.root)
-    former, model = releases.current(), releases.roll_back()
+    with releases.alone():
+        former, model = releases.current(), releases.roll_back()
     return f"model {model} scores again, in the place of {former}"
 
 
@@ -60,16 +64,32 @@ def remove(settings: Settings, beginning: str) -> str:
     return f"model {model} is gone; rows that it scored still name it"
 
 
-def _standings(releases: Releases) -> Mapping[str, list[str]]:
-    """What the pointers say of each model, in words."""
-    current = releases.current_if_any()
+def _standings(releases: Releases) -> tuple[Mapping[str, list[str]], list[str]]:
+    """What the pointers say of each model, in words, and the faults of those that say nothing."""
     said: defaultdict[str, list[str]] = defaultdict(list)
+    faults = []
+    for pointer in (_of_current, _of_latest):
+        try:
+            for model, standing in pointer(releases):
+                said[model].append(standing)
+        except InputFault as fault:
+            faults.append(str(fault))
+    return said, faults
+
+
+def _of_current(releases: Releases) -> Iterator[tuple[str, str]]:
+    current = releases.current_if_any()
     for model in {*releases.former()} - {current}:
-        said[model].append("current before")
+        yield model, "current before"
+    for model in releases.rejected():
+        yield model, "rolled back from"
     if current:
-        said[current].append(f"current since {releases.since()}")
-    said[releases.latest()].append("latest")
-    return said
+        yield current, f"current since {releases.since()}"
+
+
+def _of_latest(releases: Releases) -> Iterator[tuple[str, str]]:
+    if latest := releases.latest_if_any():
+        yield latest, "latest"
 
 
 def _row(release: Release, standing: str) -> tuple[str, ...]:

@@ -33,14 +33,15 @@ class _Evaluation(BaseModel):
 def run(settings: Settings, record: Run) -> str:
     """Compare the latest model with the current one, as `evaluate` measured them, and let the better one score."""
     releases = Releases(settings.paths.root)
-    latest, current = releases.latest(), releases.current_if_any()
-    promoted, why = _verdict(settings, releases, latest, current)
-    if promoted:
-        releases.use(latest)
+    with releases.alone():
+        latest, current = releases.latest(), releases.current_if_any()
+        promoted, why = _verdict(settings, releases, latest, current)
+        if promoted:
+            releases.use(latest)
     record.note(
         latest=latest,
         former=current,
-        current=releases.current_if_any(),
+        current=latest if promoted else current,
         why=why,
         reads={"evaluation": {}},
         writes={"models": {}} if promoted else {},
@@ -55,6 +56,11 @@ def _verdict(settings: Settings, releases: Releases, latest: str, current: str |
         return False, f"model {latest} is the current one already"
     if current is None:
         return True, f"model {latest} scores from now on: there was no current one"
+    if latest in releases.rejected():
+        return False, (
+            f"model {current} goes on scoring: {latest} was rolled back from; `tonality models use {latest}` lets it "
+            "score again"
+        )
     wanted = text_rules(settings.text).fingerprint
     if releases.read(current).rules_fingerprint != wanted == releases.read(latest).rules_fingerprint:
         return True, f"model {latest} scores from now on: model {current} reads texts cut by other rules than [text]"
