@@ -157,8 +157,8 @@ def _entries(
         others = ", ".join(f"{count:,} {event}" for event, count in lists.nothing_goes.most_common())
         raise InputFault(
             f"no tweet or author to forget in the lists: {lists.unknown:,} lines of no known form; nothing goes for "
-            f"{others or 'any other'}. Wanted: a tweet's id or @name a line, CSV with a column tweet_id, id, author or "
-            "username, or Twitter's compliance messages"
+            f"{others or 'any other'}. Wanted: a tweet's id or @name a line, CSV with a column tweet_id or id, or with "
+            "columns of authors alone, or Twitter's compliance messages"
         )
     return spark.read.schema(from_arrow_schema(ENTRIES)).parquet(folder)
 
