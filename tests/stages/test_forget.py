@@ -58,7 +58,9 @@ def author(n: int) -> str:
 
 
 def write_archive(folder: Path) -> None:
-    """Forty tweets of four authors on four days, ten a day; retweets of 0 and 1, two of 30, rejects that show 0 and an author."""
+    """Forty tweets of four authors on four days, ten a day; retweets of 0 and 1, two of 30; rejects that show 0, an
+    author, and the id alone of a tweet of that author.
+    """
     folder.mkdir()
     lines = [status(n, said(n), author(n), DAYS[n // 10]) for n in range(40)]
     lines += [
@@ -71,6 +73,7 @@ def write_archive(folder: Path) -> None:
         status(0, said(0), author(0), 10)[:-9],
         status(60, said(60), AUTHORS[1], 10)[:-2],
         b'{"broken":"by nobody"',
+        b'{"in_reply_to_status_id":%d,"broken' % (FIRST + 5),
     ]
     (folder / "a.json").write_bytes(b"\n".join(lines[:20]))
     (folder / "b.json").write_bytes(b"\n".join(lines[20:]))
@@ -190,7 +193,7 @@ def test_nothing_that_is_listed_is_left_in_any_file_nor_comes_back_with_a_new_ru
     assert f"{len(gone) + 2} of scored/, on 4 days, 2 of them" in summary
     assert f"{len(gone)} of labelled/" in summary
     assert f"{len(gone)} of dataset/" in summary
-    assert "2 of rejects/" in summary
+    assert "3 of rejects/" in summary
     assert traces(root, [FIRST + n for n in gone], words) == []
     assert ids(root) == ids(root, "scored") == {*range(40), 52, 53} - gone
     assert ids(root, "labelled") == set(range(40)) - gone

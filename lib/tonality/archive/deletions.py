@@ -169,6 +169,6 @@ def _broken(name: str, fault: str) -> str:
 def _ambiguous(name: str, columns: Sequence[str]) -> str:
     return (
         f"{name} has columns of authors beside others ({', '.join(columns[:_SHOWN])}): nothing was removed, since one "
-        "of the others may name single tweets, and with an author all tweets go. Wanted: a column tweet_id, status_id or "
-        "id; or columns of authors alone: author, username, screen_name, user_screen_name, author_id, user_id"
+        "of the others may name single tweets, and with an author all tweets go. Wanted: a column tweet_id, status_id "
+        "or id; or columns of authors alone: author, username, screen_name, user_screen_name, author_id, user_id"
     )

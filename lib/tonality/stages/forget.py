@@ -110,7 +110,7 @@ def _found(spark: SparkSession, settings: Settings, publication: publishing.Publ
     lines = Lines(lists.events, lists.nothing_goes, lists.unknown)
     found = Found(lines, salt, _written(publication, marks, "new_marks"), removed)
     for table in _there(spark, root, {"rejects": REJECTS}).values():
-        found.rejects = search.rejects(table, tweets.texts)
+        found.rejects = search.rejects(table, tweets.texts, removed.values())
     if "labelled" in removed and not removed["labelled"].isEmpty() and tables.holds(spark, root, "dataset"):
         _find_in_dataset(spark, root, search, found)
     found.reports = _reports(spark, root, entries, removed.values())
