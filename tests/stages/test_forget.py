@@ -419,6 +419,41 @@ def test_days_without_ids_are_told_and_a_new_run_of_clean_leaves_the_tweets_out(
     assert said(0) not in {row["text"] for row in rows(folder / "hidden", "tweets") if not row["is_retweet"]}
 
 
+def test_a_report_that_may_show_what_cannot_be_looked_up_goes_once_and_it_is_said_what_must_follow(
+    folder: Path, run: Stage
+) -> None:
+    for stage in (clean, score, report):
+        run(stage, "privacy.ids=drop")
+    listed(folder, FIRST + 99)
+    summary = run(forget)
+    assert "4 days of tweets/ have no ids" in summary
+    assert "leaves out what is forgotten; then run `score`, `label`, `prepare`, `report`, whose tables hold" in summary
+    assert not list((folder / "root" / "report").glob("*"))
+    run(report, "privacy.ids=drop")
+    assert "files of report/" not in run(forget)
+    assert (folder / "root" / "report" / "examples.csv").exists()
+
+
+def test_what_clean_has_left_out_is_told_of_while_scored_has_it_and_the_report_goes_when_it_alone_shows_it(
+    folder: Path, run: Stage
+) -> None:
+    shown = folder / "root" / "report" / "examples.csv"
+    n = next(n for n in range(0, 40, 4) if said(n) in shown.read_text())
+    (folder / "archive" / "c.json").write_text(json.dumps({"delete": {"status": {"id": FIRST + n}}}))
+    run(clean, "archive.honour_deletes=true")
+    listed(folder, FIRST + 99)
+    summary = run(forget)
+    assert "4 days of scored/ are not of tweets/ as they are" in summary
+    assert "may be there still; then run `score`, `label`, `prepare`, `report`" in summary
+    assert shown.exists()
+    run(score)
+    summary = run(forget)
+    assert "report/ shows a tweet that is neither in tweets/ nor in scored/ any more" in summary
+    assert "4 files of report/" in summary
+    assert "days of scored/" not in summary
+    assert not list(shown.parent.glob("*"))
+
+
 def test_a_plan_says_what_a_run_would_do_and_changes_nothing(
     spark: SparkSession, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
