@@ -102,8 +102,8 @@ def _found(spark: SparkSession, settings: Settings, publication: publishing.Publ
     """All that must go. Raises InputFault where the lists name nothing."""
     root, key = settings.paths.root, settings.privacy.key
     pseudonyms = Pseudonyms(read_key(key)) if key else None
-    policies_there = policies(spark, root, tables.days(spark, root, "tweets")).values()
-    _refuse_other_keys(policies_there, pseudonyms)
+    noted = policies(spark, root, tables.days(spark, root, "tweets")).values()
+    _refuse_other_keys(noted, pseudonyms)
     salt = forgotten_salt(spark, root) or secrets.token_hex(SALT_BYTES)
     lists = DeletionLists(settings.paths.deletions, settings.forget.ids)
     entries = _entries(spark, publication, lists, Marks(bytes.fromhex(salt)), pseudonyms)
@@ -119,8 +119,8 @@ def _found(spark: SparkSession, settings: Settings, publication: publishing.Publ
         found.rejects = search.rejects(table, tweets.texts, removed.values())
     if "labelled" in removed and not removed["labelled"].isEmpty() and tables.holds(spark, root, "dataset"):
         _find_in_dataset(spark, root, search, found)
-    _find_in_report(spark, root, entries, policies_there, found)
-    found.remarks += _not_looked_up(spark, root, policies_there) + _behind(spark, root)
+    _find_in_report(spark, root, entries, noted, found)
+    found.remarks += _not_looked_up(spark, root, noted) + _behind(spark, root)
     if number := unmatched(entries, tweets.removed.values()):
         found.remarks.append(
             f"{number:,} users are listed by a number that no author here has, or has any more: where an archive names "
