@@ -46,9 +46,54 @@ def test_a_table_with_a_column_of_ids_names_tweets_and_spares_their_authors(list
     assert (ids, authors) == ([5], [])
 
 
-@pytest.mark.parametrize("header", ["author", "username", "screen_name", "author_id"])
-def test_a_table_with_a_column_of_authors_names_authors(lists, header):
-    assert lists(f"day,{header}\n1,@anna\n2,5\n3,\n")[:2] == ([], ["anna", "5"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "tweetid,userid,user_screen_name,tweet_text",
+        "Tweet Id,author",
+        "status-id,user",
+        "id_str,userid",
+        '"TweetIDs",x',
+    ],
+)
+def test_a_column_of_ids_is_known_however_it_is_spelled(lists, header):
+    row = ",".join(["5", *["anna"] * header.count(",")])
+    assert lists(f"{header}\n{row}\n")[:2] == ([5], [])
+
+
+@pytest.mark.parametrize("header", ["author", "username", "Screen Name", "author_id", "userid", "user-screen-name"])
+def test_a_table_of_authors_alone_names_authors(lists, header):
+    assert lists(f"{header}\n@anna\n5\n")[:2] == ([], ["anna", "5"])
+
+
+def test_of_several_columns_of_authors_their_names_are_taken(lists):
+    assert lists("user_id,username\n5,anna\n6,@boris\n")[:2] == ([], ["anna", "boris"])
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("tweet,author", "tweet, author"),
+        ("number;user_id;text", "number, user_id, text"),
+        ("day,Author", "day, Author"),
+        ("author,", "author, "),
+    ],
+)
+def test_whole_authors_do_not_go_where_another_column_may_name_their_tweets(lists, header, columns):
+    with pytest.raises(InputFault, match=rf"list has columns of authors beside others \({columns}\).*tweet_id"):
+        lists(f"{header}\n5,anna\n")
+
+
+def test_an_empty_field_is_counted_and_an_at_alone_is_nobody(lists):
+    ids, authors, found = lists('username\n@anna\n@\n@ \n\n \n""\n')
+    assert (ids, authors, found.unknown) == ([], ["anna"], 4)
+    ids, _, found = lists("tweet_id,note\n5,a\n,b\n ,c\n")
+    assert (ids, found.unknown) == ([5], 2)
+
+
+def test_a_header_that_comes_again_names_no_author(lists):
+    ids, authors, found = lists("Author\nanna\nAuthor\nboris\nauthor_\n")
+    assert (ids, authors, found.unknown) == ([], ["anna", "boris", "author_"], 1)
 
 
 def test_a_row_that_is_no_row_of_the_table_is_counted(lists):

@@ -54,6 +54,7 @@ FORGOTTEN = [
     MARKS.author("anna_s"),
     MARKS.author("Анна Петрова"),
     MARKS.text('Я — "тут", да'),
+    MARKS.text("мы <3 & ты"),
 ]
 
 
@@ -72,6 +73,10 @@ FORGOTTEN = [
         (json.dumps({"text": 'Я — "тут", да'}).encode(), True),
         ('5,"Я — ""тут"", да",1'.encode(), True),
         (json.dumps({"text": "Я — тут, да"}).encode(), False),
+        (json.dumps({"text": "мы &lt;3 &amp; ты"}).encode(), True),
+        ('{"text":"мы &lt;3 &amp; ты'.encode(), True),
+        ('5,мы &lt;3 &amp; ты,1'.encode(), True),
+        ('5,мы &amp;lt;3 &amp; ты,1'.encode(), False),
         (b"\xff\xfe 601430178305220608\0", True),
         (b"", False),
         (None, False),

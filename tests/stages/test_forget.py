@@ -58,7 +58,9 @@ def author(n: int) -> str:
 
 
 def write_archive(folder: Path) -> None:
-    """Forty tweets of four authors on four days, ten a day; retweets of 0 and 1, two of 30, rejects that show 0 and an author."""
+    """Forty tweets of four authors on four days, ten a day; retweets of 0 and 1, two of 30; rejects that show 0, an
+    author, and the id alone of a tweet of that author.
+    """
     folder.mkdir()
     lines = [status(n, said(n), author(n), DAYS[n // 10]) for n in range(40)]
     lines += [
@@ -71,6 +73,7 @@ def write_archive(folder: Path) -> None:
         status(0, said(0), author(0), 10)[:-9],
         status(60, said(60), AUTHORS[1], 10)[:-2],
         b'{"broken":"by nobody"',
+        b'{"in_reply_to_status_id":%d,"broken' % (FIRST + 5),
     ]
     (folder / "a.json").write_bytes(b"\n".join(lines[:20]))
     (folder / "b.json").write_bytes(b"\n".join(lines[20:]))
@@ -190,7 +193,7 @@ def test_nothing_that_is_listed_is_left_in_any_file_nor_comes_back_with_a_new_ru
     assert f"{len(gone) + 2} of scored/, on 4 days, 2 of them" in summary
     assert f"{len(gone)} of labelled/" in summary
     assert f"{len(gone)} of dataset/" in summary
-    assert "2 of rejects/" in summary
+    assert "3 of rejects/" in summary
     assert traces(root, [FIRST + n for n in gone], words) == []
     assert ids(root) == ids(root, "scored") == {*range(40), 52, 53} - gone
     assert ids(root, "labelled") == set(range(40)) - gone
@@ -414,6 +417,41 @@ def test_days_without_ids_are_told_and_a_new_run_of_clean_leaves_the_tweets_out(
     assert "4 days of tweets/ have no ids (privacy.ids = drop)" in summary
     assert "1 forgotten before" in run(clean, "privacy.ids=drop", root="hidden")
     assert said(0) not in {row["text"] for row in rows(folder / "hidden", "tweets") if not row["is_retweet"]}
+
+
+def test_a_report_that_may_show_what_cannot_be_looked_up_goes_once_and_it_is_said_what_must_follow(
+    folder: Path, run: Stage
+) -> None:
+    for stage in (clean, score, report):
+        run(stage, "privacy.ids=drop")
+    listed(folder, FIRST + 99)
+    summary = run(forget)
+    assert "4 days of tweets/ have no ids" in summary
+    assert "leaves out what is forgotten; then run `score`, `label`, `prepare`, `report`, whose tables hold" in summary
+    assert not list((folder / "root" / "report").glob("*"))
+    run(report, "privacy.ids=drop")
+    assert "files of report/" not in run(forget)
+    assert (folder / "root" / "report" / "examples.csv").exists()
+
+
+def test_what_clean_has_left_out_is_told_of_while_scored_has_it_and_the_report_goes_when_it_alone_shows_it(
+    folder: Path, run: Stage
+) -> None:
+    shown = folder / "root" / "report" / "examples.csv"
+    n = next(n for n in range(0, 40, 4) if said(n) in shown.read_text())
+    (folder / "archive" / "c.json").write_text(json.dumps({"delete": {"status": {"id": FIRST + n}}}))
+    run(clean, "archive.honour_deletes=true")
+    listed(folder, FIRST + 99)
+    summary = run(forget)
+    assert "4 days of scored/ are not of tweets/ as they are" in summary
+    assert "may be there still; then run `score`, `label`, `prepare`, `report`" in summary
+    assert shown.exists()
+    run(score)
+    summary = run(forget)
+    assert "report/ shows a tweet that is neither in tweets/ nor in scored/ any more" in summary
+    assert "4 files of report/" in summary
+    assert "days of scored/" not in summary
+    assert not list(shown.parent.glob("*"))
 
 
 def test_a_plan_says_what_a_run_would_do_and_changes_nothing(

@@ -27,12 +27,17 @@ __all__ = ["DeletionLists"]
 _MAX_RECORD: Final = 2**20
 _MAX_EXPANSION: Final = 250
 _PEEK_BYTES: Final = 2**16
+_SHOWN: Final = 20
+"""Columns that a message shows."""
 _DELIMITER: Final = re.compile(r"[,;\t|]")
-_TWEET_COLUMNS: Final = ("tweet_id", "status_id")
-_AUTHOR_COLUMNS: Final = ("author", "username", "screen_name", "user_screen_name", "user_id", "author_id")
-_ID_COLUMN: Final = "id"
-"""A column of tweets or of users, as is meant."""
-_COLUMNS: Final = frozenset((*_TWEET_COLUMNS, _ID_COLUMN, *_AUTHOR_COLUMNS))
+_FILLING: Final = re.compile(r"[\s_-]+")
+"""What spellings of one name differ by, besides their case."""
+_TWEET_COLUMNS: Final = ("tweetid", "tweetids", "statusid", "statusids")
+_ID_COLUMNS: Final = ("id", "ids", "idstr")
+"""Columns of tweets or of users, as is meant."""
+_AUTHOR_COLUMNS: Final = ("author", "username", "screenname", "userscreenname", "userid", "authorid")
+_WANTED: Final = (*_TWEET_COLUMNS, *_ID_COLUMNS, *_AUTHOR_COLUMNS)
+"""Of a row that names a tweet and its author, the tweet alone has to go."""
 
 
 class DeletionLists:
@@ -65,10 +70,9 @@ class DeletionLists:
     def _list(self, name: str, stream: Stream) -> Iterator[Deletion]:
         first = _first_line(stream.peek(_PEEK_BYTES))
         lines = Lines(stream.blocks(), _MAX_RECORD)
-        column = _column(first)
         if first.startswith("{"):
             found = self._each(lines, self._message)
-        elif column is not None:
+        elif _is_header(first):
             found = self._rows(name, lines, _delimiter(first))
         else:
             found = self._each(lines, self._plain)
@@ -90,17 +94,20 @@ class DeletionLists:
         reader = CsvReader(lines, delimiter, "utf-8")
         rows = ((line, fields) for line, fields in reader.rows() if fields)
         _, first = next(rows)
-        header = [] if isinstance(first, Rejected) else _names(first)
-        if not _COLUMNS.intersection(header):
+        columns = [] if isinstance(first, Rejected) else first
+        header = _names(columns)
+        column = next((wanted for wanted in _WANTED if wanted in header), None)
+        if column is None:
             raise InputFault(_broken(name, "its header is no row of CSV"))
+        if column in _AUTHOR_COLUMNS and not set(header).issubset(_AUTHOR_COLUMNS):
+            raise InputFault(_ambiguous(name, columns))
         reader.width = len(header)
-        column = _chosen(header)
         place = header.index(column)
         for _, fields in rows:
-            if isinstance(fields, Rejected) or len(fields) != len(header):
+            if isinstance(fields, Rejected) or len(fields) != len(header) or fields == columns:
                 self.unknown += 1
-            elif value := fields[place].strip():
-                yield from self._counted(lambda text: self._of_column(column, text), value)
+            else:
+                yield from self._counted(lambda text: self._of_column(column, text), fields[place].strip())
 
     def _counted(self, read: Callable[[str], Deletion], text: str) -> Iterator[Deletion]:
         try:
@@ -124,15 +131,15 @@ class DeletionLists:
         return deletion(content, self._meant)
 
     def _plain(self, text: str) -> Deletion:
-        if text.startswith("@") and (name := text[1:].strip()):
-            return Deletion("author", author=name)
-        return self._of_column(_ID_COLUMN, text)
+        return self._of_column(_AUTHOR_COLUMNS[0] if text.startswith("@") else _ID_COLUMNS[0], text)
 
     def _of_column(self, column: str, text: str) -> Deletion:
         if column in _AUTHOR_COLUMNS:
-            return Deletion("author", author=text.removeprefix("@"))
+            if name := text.removeprefix("@").strip():
+                return Deletion("author", author=name)
+            raise Unknown
         number = as_id(text)
-        if column == _ID_COLUMN and self._meant == "users":
+        if column in _ID_COLUMNS and self._meant == "users":
             return Deletion("author", author=str(number))
         return Deletion("tweet", tweet_id=number)
 
@@ -147,20 +154,21 @@ def _delimiter(header: str) -> str:
 
 
 def _names(fields: Sequence[str]) -> list[str]:
-    return [field.strip().strip('"').lower() for field in fields]
+    return [_FILLING.sub("", field.strip().strip('"')).lower() for field in fields]
 
 
-def _column(first: str) -> str | None:
-    """The column that a table with this header is read by; None where it is no header."""
-    names = _names(first.split(_delimiter(first)))
-    return _chosen(names) if _COLUMNS.intersection(names) else None
-
-
-def _chosen(header: Sequence[str]) -> str:
-    """Of a row that names a tweet and its author, the tweet alone has to go."""
-    wanted = (*_TWEET_COLUMNS, _ID_COLUMN, *_AUTHOR_COLUMNS)
-    return next(name for name in wanted if name in header)
+def _is_header(first: str) -> bool:
+    """Whether a list that begins with this line is a table."""
+    return not set(_WANTED).isdisjoint(_names(first.split(_delimiter(first))))
 
 
 def _broken(name: str, fault: str) -> str:
     return f"{name} cannot be read to its end ({fault}): nothing was removed, since more may stand in it. Get it again"
+
+
+def _ambiguous(name: str, columns: Sequence[str]) -> str:
+    return (
+        f"{name} has columns of authors beside others ({', '.join(columns[:_SHOWN])}): nothing was removed, since one "
+        "of the others may name single tweets, and with an author all tweets go. Wanted: a column tweet_id, status_id "
+        "or id; or columns of authors alone: author, username, screen_name, user_screen_name, author_id, user_id"
+    )

@@ -100,7 +100,9 @@ def in_words(found: Found, what: str) -> str:
     if "rejects" in counts:
         said.append(_line(counts["rejects"], "of rejects/: what they say; the reason and the place stay"))
     if found.reports:
-        said.append(_line(len(found.reports), "files of report/, which showed one of them: run `report` again"))
+        said.append(
+            _line(len(found.reports), "files of report/, which shows what goes or has gone, or may: run `report` again")
+        )
     said.append(f"{found.remembered:,} marks more, in forgotten/, of what `clean` leaves out from now on")
     return "\n".join([*said, *found.remarks])
 

@@ -9,7 +9,18 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.privacy.marks import Marks
 
-__all__ = ["PLACE", "at", "copies_of", "located", "marked", "named", "part_of", "repeating", "subtracted"]
+__all__ = [
+    "PLACE",
+    "at",
+    "copies_of",
+    "located",
+    "marked",
+    "marks_of_ids",
+    "named",
+    "part_of",
+    "repeating",
+    "subtracted",
+]
 
 PLACE: Final = ["part", "name", "row"]
 
@@ -62,6 +73,18 @@ def _marker(salt: str) -> Callable[[_Batches], _Batches]:
             yield whole.filter(column.is_valid())
 
     return mark
+
+
+def marks_of_ids(rows: DataFrame, salt: str) -> DataFrame:
+    """The `mark` of each `tweet_id` of the rows. A row without one has none."""
+
+    def mark(batches: _Batches) -> _Batches:
+        marks = Marks(bytes.fromhex(salt))
+        for batch in batches:
+            found = pa.array([marks.tweet(number) for number in batch["tweet_id"].to_pylist()], pa.binary())
+            yield pa.RecordBatch.from_arrays([found], names=["mark"])
+
+    return rows.where(F.col("tweet_id").isNotNull()).select("tweet_id").mapInArrow(mark, "mark binary")
 
 
 def repeating(retweets: DataFrame, marks: DataFrame) -> DataFrame:

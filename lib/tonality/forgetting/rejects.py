@@ -12,6 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.forgetting.matching import PLACE
 from tonality.privacy.marks import Marks
+from tonality.text.escapes import unescaped
 
 __all__ = ["emptied", "showing"]
 
@@ -66,11 +67,13 @@ def _searcher(salt: str) -> Callable[[_Batches], _Batches]:
 
 
 def _marks(content: str, marks: Marks) -> set[bytes]:
-    """The marks of all that a record may say: words as ids and names, strings and fields as names and texts."""
+    """The marks of all that a record may say: words as ids and names, strings and fields as names and texts, as they
+    stand and as the tables have them, with their character references read.
+    """
     found: set[bytes] = set()
-    said = {*_strings(content), *(field.strip() for field in _FIELD.findall(content))}
+    said = {*_strings(content), *_fields(content), *_fields(unescaped(content))}
     words = set(_WORD.findall(content))
-    for whole in said:
+    for whole in said.union(map(unescaped, said)):
         found |= {marks.author(whole), marks.text(whole)}
         words.update(_WORD.findall(whole))
     for word in words:
@@ -78,6 +81,10 @@ def _marks(content: str, marks: Marks) -> set[bytes]:
         if word.isascii() and word.isdigit() and len(word) <= _LONGEST_NUMBER:
             found.add(marks.tweet(int(word)))
     return found
+
+
+def _fields(content: str) -> Iterator[str]:
+    return (field.strip() for field in _FIELD.findall(content))
 
 
 def _strings(content: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from tonality.forgetting.matching import (
     copies_of,
     located,
     marked,
+    marks_of_ids,
     named,
     part_of,
     repeating,
@@ -73,10 +74,12 @@ class Search:
         """The places of as many rows of a part of dataset/ as there are removed labelled ones of their words."""
         return self.write(subtracted(located(rows, F.lit(part), "stems", "label"), labelled), f"places_{part}")
 
-    def rejects(self, table: DataFrame, texts: DataFrame) -> DataFrame:
-        """The places of rejects that show an entry, or one of the marked texts."""
+    def rejects(self, table: DataFrame, texts: DataFrame, removed: Iterable[DataFrame]) -> DataFrame:
+        """The places of rejects that show an entry, one of the marked texts, or the id of a removed row."""
         rows = located(table, part_of(WINDOW), "raw", "detail")
-        return self.write(showing(rows, self.marks(texts), self.salt), "showing")
+        ids = (marks_of_ids(of_table, self.salt) for of_table in removed)  # an author is listed without them
+        marks = reduce(DataFrame.union, ids, self.marks(texts).select("mark"))
+        return self.write(showing(rows, marks, self.salt), "showing")
 
     def marks(self, texts: DataFrame) -> DataFrame:
         """The marks of all that must not come back: `kind` and `mark`, each once."""

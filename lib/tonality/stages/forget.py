@@ -5,9 +5,9 @@ them, accounts and notes are brought into line, and all of it is published toget
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial, reduce
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -21,13 +21,13 @@ from tonality.corpus.dataset import side_of
 from tonality.corpus.note import read_note
 from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.forgetting.accounts import moved
-from tonality.forgetting.entries import ENTRIES, write_entries
+from tonality.forgetting.entries import AUTHOR, ENTRIES, TWEET, write_entries
 from tonality.forgetting.files import NewFile, RewriteJob, TableFile, rewrite
 from tonality.forgetting.found import Found, Lines, in_words
 from tonality.forgetting.matching import PLACE, located, part_of
 from tonality.forgetting.rejects import emptied
 from tonality.forgetting.search import Search, unmatched
-from tonality.forgetting.shown import Example, examples_of, says_the_same
+from tonality.forgetting.shown import Example, among, examples_of, shows
 from tonality.locations import filesystem, join
 from tonality.privacy.keys import read_key
 from tonality.privacy.marks import SALT_BYTES, Marks
@@ -53,12 +53,17 @@ _OF_TWEETS: Final = {"tweets": TWEETS, "scored": SCORED}
 _OF_DAYS: Final = {**_OF_TWEETS, "labelled": LABELLED}
 _EVERYTHING: Final = tuple(Claim(table) for table in ("tweets", "labelled", "dataset", "scored", "report"))
 _REPORT: Final = ("index.html", "dynamics.csv", "dynamics.png", "examples.csv")
+_LOOKED_UP_BY: Final = {TWEET: "ids", AUTHOR: "authors"}
+"""What days of tweets/ must have, where such a one is to be found in them."""
+_FOLLOWING: Final = {"scored": "score", "labelled": "label", "dataset": "prepare", "report": "report"}
+"""Tables that follow tweets/, and the stages that make them anew."""
 _SMALL_GROUPS: Final = {"parquet.block.size": str(2**20)}
 """For a table that is read in parts, by many."""
 _UNKNOWN_ORIGIN: Final = (
     "dataset/ does not say whether it was made with corpus.labelled: rows of the removed tweets' stems and labels were "
     "taken out, which may be those of a corpus"
 )
+_SHOWN_ALONE: Final = "report/ shows a tweet that is neither in tweets/ nor in scored/ any more"
 
 
 def check(settings: Settings) -> None:
@@ -96,7 +101,8 @@ def _found(spark: SparkSession, settings: Settings, publication: publishing.Publ
     """All that must go. Raises InputFault where the lists name nothing."""
     root, key = settings.paths.root, settings.privacy.key
     pseudonyms = Pseudonyms(read_key(key)) if key else None
-    remarks = _refuse_other_keys(spark, root, pseudonyms)
+    noted = policies(spark, root, tables.days(spark, root, "tweets")).values()
+    _refuse_other_keys(noted, pseudonyms)
     salt = forgotten_salt(spark, root) or secrets.token_hex(SALT_BYTES)
     lists = DeletionLists(settings.paths.deletions, settings.forget.ids)
     entries = _entries(spark, publication, lists, Marks(bytes.fromhex(salt)), pseudonyms)
@@ -109,11 +115,11 @@ def _found(spark: SparkSession, settings: Settings, publication: publishing.Publ
     lines = Lines(lists.events, lists.nothing_goes, lists.unknown)
     found = Found(lines, salt, _written(publication, marks, "new_marks"), removed)
     for table in _there(spark, root, {"rejects": REJECTS}).values():
-        found.rejects = search.rejects(table, tweets.texts)
+        found.rejects = search.rejects(table, tweets.texts, removed.values())
     if "labelled" in removed and not removed["labelled"].isEmpty() and tables.holds(spark, root, "dataset"):
         _find_in_dataset(spark, root, search, found)
-    found.reports = _reports(spark, root, entries, removed.values())
-    found.remarks += remarks
+    _find_in_report(spark, root, entries, noted, found)
+    found.remarks += _not_looked_up(spark, root, noted) + _behind(spark, root)
     if number := unmatched(entries, tweets.removed.values()):
         found.remarks.append(
             f"{number:,} users are listed by a number that no author here has, or has any more: where an archive names "
@@ -123,9 +129,8 @@ def _found(spark: SparkSession, settings: Settings, publication: publishing.Publ
     return found
 
 
-def _refuse_other_keys(spark: SparkSession, root: str, pseudonyms: Pseudonyms | None) -> list[str]:
-    """What cannot be found since tweets/ does not have it. Raises SettingsFault where its key is not the one given."""
-    noted = policies(spark, root, tables.days(spark, root, "tweets")).values()
+def _refuse_other_keys(noted: Iterable[Mapping[str, Any]], pseudonyms: Pseudonyms | None) -> None:
+    """Raise SettingsFault where the key of the pseudonyms in tweets/ is not the one given."""
     keys = {str(note.get("key")) for note in noted if note.get("key")}
     if keys and (pseudonyms is None or keys != {pseudonyms.check}):
         found = "is of another key" if pseudonyms else "is empty"
@@ -133,13 +138,41 @@ def _refuse_other_keys(spark: SparkSession, root: str, pseudonyms: Pseudonyms | 
             f"privacy.key {found}, and tweets/ holds pseudonyms: name the key that its days were cleaned with, or "
             "nothing of the lists is found"
         )
-    dropped = {name: sum(note.get(name) == "drop" for note in noted) for name in ("ids", "authors")}
+
+
+def _not_looked_up(spark: SparkSession, root: str, noted: Collection[Mapping[str, Any]]) -> list[str]:
+    """What is said of days that do not have what a list names."""
+    dropped = {name: sum(note.get(name) == "drop" for note in noted) for name in _LOOKED_UP_BY.values()}
     return [
         f"{days:,} days of tweets/ have no {name} (privacy.{name} = drop), by which a list could be looked up there: "
-        "`clean` those days anew, which leaves out what is forgotten"
+        f"`clean` those days anew, which leaves out what is forgotten{_then_run(spark, root)}"
         for name, days in dropped.items()
         if days
     ]
+
+
+def _behind(spark: SparkSession, root: str) -> list[str]:
+    """What is said of days that were scored before `clean` made them anew."""
+    days, there = tables.days(spark, root, "scored"), tables.days(spark, root, "tweets")
+    origins = tables.partition_notes(spark, root, "scored", DAY, days, ORIGIN_NOTE)
+    versions = tables.versions(spark, root, "tweets", DAY, sorted(set(days).intersection(there)))
+    behind = sum(origin.get("tweets") != versions.get(day, "") for day, origin in origins.items())
+    if not behind:
+        return []
+    return [
+        f"{behind:,} days of scored/ are not of tweets/ as they are: what `clean` has left out since may be there still"
+        f"{_then_run(spark, root)}"
+    ]
+
+
+def _then_run(spark: SparkSession, root: str) -> str:
+    """The stages by which the tables that there are follow tweets/, in their order."""
+    stages = [stage for table, stage in _FOLLOWING.items() if tables.holds(spark, root, table)]
+    if "label" not in stages and "prepare" in stages:  # of a corpus alone
+        stages.remove("prepare")
+    return (
+        f"; then run {', '.join(f'`{stage}`' for stage in stages)}, whose tables hold it until then" if stages else ""
+    )
 
 
 def _entries(
@@ -156,8 +189,8 @@ def _entries(
         others = ", ".join(f"{count:,} {event}" for event, count in lists.nothing_goes.most_common())
         raise InputFault(
             f"no tweet or author to forget in the lists: {lists.unknown:,} lines of no known form; nothing goes for "
-            f"{others or 'any other'}. Wanted: a tweet's id or @name a line, CSV with a column tweet_id, id, author or "
-            "username, or Twitter's compliance messages"
+            f"{others or 'any other'}. Wanted: a tweet's id or @name a line, CSV with a column tweet_id or id, or with "
+            "columns of authors alone, or Twitter's compliance messages"
         )
     return spark.read.schema(from_arrow_schema(ENTRIES)).parquet(folder)
 
@@ -190,24 +223,37 @@ def _find_in_dataset(spark: SparkSession, root: str, search: Search, found: Foun
         found.dataset[part] = search.dataset(part, rows, found.removed["labelled"])
 
 
-def _reports(spark: SparkSession, root: str, entries: DataFrame, removed: Iterable[DataFrame]) -> tuple[str, ...]:
-    """The files of the report, where an example on its page is a tweet, or of an author, that goes."""
+def _find_in_report(
+    spark: SparkSession, root: str, entries: DataFrame, noted: Collection[Mapping[str, Any]], found: Found
+) -> None:
+    """The files of the report, where an example on its page goes, or has gone from all tables, or nobody can tell."""
     there = tuple(f"report/{name}" for name in _REPORT if tables.holds(spark, root, f"report/{name}"))
-    if "report/examples.csv" not in there:  # a page that nobody can look through
-        return there if there and any(not rows.isEmpty() for rows in removed) else ()
-    system, path = filesystem(join(root, "report", "examples.csv"))
-    return there if _shows(examples_of(system.cat_file(path)), entries, removed) else ()
+    removed = found.removed.values()
+    if "report/examples.csv" in there:
+        system, path = filesystem(join(root, "report", "examples.csv"))
+        examples = examples_of(system.cat_file(path))
+        goes = shows(examples, entries, removed)
+        if not goes and (goes := _is_in_no_table(spark, root, examples)):
+            found.remarks.append(_SHOWN_ALONE)
+    else:  # a page that nobody can look through
+        goes = bool(there) and any(not rows.isEmpty() for rows in removed)
+    if goes or (there and _is_new_and_hidden(noted, found.new_marks)):
+        found.reports = there
 
 
-def _shows(examples: Sequence[Example], entries: DataFrame, removed: Iterable[DataFrame]) -> bool:
-    authors = [(example.author.lower(),) for example in examples if example.author]
-    shown = entries.sparkSession.createDataFrame(authors, "author string")  # a failing plan would tell literal names
-    if not entries.join(shown, on="author", how="left_semi").isEmpty():
-        return True
-    times = sorted({example.created_at for example in examples})
-    second = F.date_format("created_at", "yyyy-MM-dd'T'HH:mm:ss'Z'").alias("second")
-    candidates = (rows.select(second, "text").where(_among("second", times)).toLocalIterator() for rows in removed)
-    return any(says_the_same(examples, row.second, row.text or "") for rows in candidates for row in rows)
+def _is_in_no_table(spark: SparkSession, root: str, examples: Sequence[Example]) -> bool:
+    """Whether one of them has left the tables by another way: `clean` has left it out, and `score` has followed."""
+    days, left = sorted({one.created_at[:10] for one in examples}), set(examples)
+    for rows in _there(spark, root, {"scored": SCORED, "tweets": TWEETS}).values():
+        if left:
+            left -= among(rows.where(_among(DAY, days)), left)
+    return bool(left)
+
+
+def _is_new_and_hidden(noted: Collection[Mapping[str, Any]], new_marks: DataFrame) -> bool:
+    """Whether the lists name, for the first time, what days of tweets/ do not tell of themselves."""
+    hidden = [kind for kind, name in _LOOKED_UP_BY.items() if any(note.get(name) == "drop" for note in noted)]
+    return bool(hidden) and not new_marks.where(_among("kind", hidden)).isEmpty()
 
 
 def _written(publication: publishing.Publication, frame: DataFrame, name: str) -> DataFrame:
@@ -314,4 +360,4 @@ def _values(rows: DataFrame, column: str) -> list[str]:
 
 
 def _among(column: str, values: Sequence[str]) -> Column:
-    return F.col(column).isin(*values) if values else F.lit(False)
+    return F.col(column).cast("string").isin(*values) if values else F.lit(False)
