@@ -103,6 +103,7 @@ def test_of_many_runs_that_come_at_once_one_at_a_time_writes(folders):
 def test_a_run_that_failed_claims_nothing(folders):
     with pytest.raises(KeyError), claimed(folders, "score-1", [Claim("scored")]):
         raise KeyError
+    assert not folders.exists("_claims/score-1")
     with claimed(folders, "score-2", [Claim("scored")], wait_seconds=0):
         pass
 
