@@ -21,13 +21,14 @@ from tonality.corpus.dataset import side_of
 from tonality.corpus.note import read_note
 from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.forgetting.accounts import moved
-from tonality.forgetting.entries import AUTHOR, ENTRIES, TWEET, write_entries
+from tonality.forgetting.entries import ENTRIES, write_entries
 from tonality.forgetting.files import NewFile, RewriteJob, TableFile, rewrite
 from tonality.forgetting.found import Found, Lines, in_words
 from tonality.forgetting.matching import PLACE, located, part_of
 from tonality.forgetting.rejects import emptied
 from tonality.forgetting.search import Search, unmatched
 from tonality.forgetting.shown import Example, among, examples_of, shows
+from tonality.left_behind import LOOKED_UP_BY, behind, not_looked_up
 from tonality.locations import filesystem, join
 from tonality.privacy.keys import read_key
 from tonality.privacy.marks import SALT_BYTES, Marks
@@ -53,10 +54,6 @@ _OF_TWEETS: Final = {"tweets": TWEETS, "scored": SCORED}
 _OF_DAYS: Final = {**_OF_TWEETS, "labelled": LABELLED}
 _EVERYTHING: Final = tuple(Claim(table) for table in ("tweets", "labelled", "dataset", "scored", "report"))
 _REPORT: Final = ("index.html", "dynamics.csv", "dynamics.png", "examples.csv")
-_LOOKED_UP_BY: Final = {TWEET: "ids", AUTHOR: "authors"}
-"""What days of tweets/ must have, where such a one is to be found in them."""
-_FOLLOWING: Final = {"scored": "score", "labelled": "label", "dataset": "prepare", "report": "report"}
-"""Tables that follow tweets/, and the stages that make them anew."""
 _SMALL_GROUPS: Final = {"parquet.block.size": str(2**20)}
 """For a table that is read in parts, by many."""
 _UNKNOWN_ORIGIN: Final = (
@@ -119,7 +116,7 @@ def _found(spark: SparkSession, settings: Settings, publication: publishing.Publ
     if "labelled" in removed and not removed["labelled"].isEmpty() and tables.holds(spark, root, "dataset"):
         _find_in_dataset(spark, root, search, found)
     _find_in_report(spark, root, entries, noted, found)
-    found.remarks += _not_looked_up(spark, root, noted) + _behind(spark, root)
+    found.remarks += not_looked_up(spark, root, noted) + behind(spark, root)
     if number := unmatched(entries, tweets.removed.values()):
         found.remarks.append(
             f"{number:,} users are listed by a number that no author here has, or has any more: where an archive names "
@@ -138,41 +135,6 @@ def _refuse_other_keys(noted: Iterable[Mapping[str, Any]], pseudonyms: Pseudonym
             f"privacy.key {found}, and tweets/ holds pseudonyms: name the key that its days were cleaned with, or "
             "nothing of the lists is found"
         )
-
-
-def _not_looked_up(spark: SparkSession, root: str, noted: Collection[Mapping[str, Any]]) -> list[str]:
-    """What is said of days that do not have what a list names."""
-    dropped = {name: sum(note.get(name) == "drop" for note in noted) for name in _LOOKED_UP_BY.values()}
-    return [
-        f"{days:,} days of tweets/ have no {name} (privacy.{name} = drop), by which a list could be looked up there: "
-        f"`clean` those days anew, which leaves out what is forgotten{_then_run(spark, root)}"
-        for name, days in dropped.items()
-        if days
-    ]
-
-
-def _behind(spark: SparkSession, root: str) -> list[str]:
-    """What is said of days that were scored before `clean` made them anew."""
-    days, there = tables.days(spark, root, "scored"), tables.days(spark, root, "tweets")
-    origins = tables.partition_notes(spark, root, "scored", DAY, days, ORIGIN_NOTE)
-    versions = tables.versions(spark, root, "tweets", DAY, sorted(set(days).intersection(there)))
-    behind = sum(origin.get("tweets") != versions.get(day, "") for day, origin in origins.items())
-    if not behind:
-        return []
-    return [
-        f"{behind:,} days of scored/ are not of tweets/ as they are: what `clean` has left out since may be there still"
-        f"{_then_run(spark, root)}"
-    ]
-
-
-def _then_run(spark: SparkSession, root: str) -> str:
-    """The stages by which the tables that there are follow tweets/, in their order."""
-    stages = [stage for table, stage in _FOLLOWING.items() if tables.holds(spark, root, table)]
-    if "label" not in stages and "prepare" in stages:  # of a corpus alone
-        stages.remove("prepare")
-    return (
-        f"; then run {', '.join(f'`{stage}`' for stage in stages)}, whose tables hold it until then" if stages else ""
-    )
 
 
 def _entries(
@@ -252,7 +214,7 @@ def _is_in_no_table(spark: SparkSession, root: str, examples: Sequence[Example])
 
 def _is_new_and_hidden(noted: Collection[Mapping[str, Any]], new_marks: DataFrame) -> bool:
     """Whether the lists name, for the first time, what days of tweets/ do not tell of themselves."""
-    hidden = [kind for kind, name in _LOOKED_UP_BY.items() if any(note.get(name) == "drop" for note in noted)]
+    hidden = [kind for kind, name in LOOKED_UP_BY.items() if any(note.get(name) == "drop" for note in noted)]
     return bool(hidden) and not new_marks.where(_among("kind", hidden)).isEmpty()
 
 
