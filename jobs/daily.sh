@@ -177,8 +177,8 @@ done
 for day in "$first" "$last"; do
     [ "$(later "$day" 0 2>&1)" = "$day" ] || fail "$day is no day, wanted one as 2015-12-10"
 done
-[[ ! $first > $last ]] || fail "the first day, $first, is after the last, $last"
 day=$first
+[[ ! $first > $last ]] || fail "the first day, $first, is after the last, $last"
 
 trap 'stop HUP 1' HUP
 trap 'stop INT 2' INT

@@ -162,7 +162,7 @@ class TonalityOperator(SparkSubmitOperator):
     def _mend(self) -> str:
         return (
             f"{self.label} refuses its settings, so it is not tried again: mend what the log names, in the "
-            f"files or the Variable {VARIABLE}, then clear this task."
+            f"files or the Variable {VARIABLE}, then clear this task and those after it."
         )
 
 
@@ -294,6 +294,6 @@ def _check_connection(name: str) -> None:
         BaseHook.get_connection(name)
     except AirflowNotFoundException as error:
         raise AirflowFailException(
-            f"there is no Connection {name}: airflow connections add {name} --conn-type spark --conn-host yarn "
-            "(or spark://head:7077, k8s://…, local[*])"
+            f"there is no Connection {name}: name one of `airflow connections list` in the Variable {VARIABLE}, or run "
+            f"airflow connections add {name} --conn-type spark --conn-host yarn (or spark://head:7077, local[*])"
         ) from error

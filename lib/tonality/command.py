@@ -19,6 +19,7 @@ from tonality.faults import Fault, SettingsFault, ask_all
 from tonality.history.finding import Wanted
 from tonality.mishaps import explained
 from tonality.record import Run
+from tonality.retries import begun_again
 from tonality.settings import Settings
 from tonality.stages import STAGES, Stage
 
@@ -174,7 +175,9 @@ def _add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     command.add_argument("run", nargs="?", metavar="RUN", help="a run's id, or a part of it that no other has")
     command.add_argument("--stage", dest="of_stage", choices=list(STAGES), help="runs of this stage alone")
     command.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="runs that were asked for this day")
-    command.add_argument("--part-of", metavar="ID", help="parts of that run of `pipeline`, or of that night")
+    command.add_argument(
+        "--part-of", metavar="ID", help="parts of that run of `pipeline`, or of that night, by its beginning"
+    )
     command.add_argument("--failed", action="store_true", help="runs that did not end well, and damaged records, alone")
     command.add_argument("--last", type=_count, metavar="N", help="the newest N of these")
     forms = command.add_mutually_exclusive_group()
@@ -285,7 +288,7 @@ def _run(stage: Stage, settings: Settings) -> str:
         from tonality.session import in_run, spark_session
 
         with spark_session(stage.name, settings.spark) as spark, in_run(spark, record, settings.spark):
-            return str(implementation.run(settings, record, spark))
+            return begun_again(lambda: str(implementation.run(settings, record, spark)))
 
 
 def _checked(stage: Stage, settings: Settings) -> ModuleType:

@@ -16,9 +16,9 @@ from typing import Final
 
 from tonality.faults import Fault, InputFault, refusal
 from tonality.settings import Settings
-from tonality.spark_mishaps import explain_java
+from tonality.spark_mishaps import explain_java, tells_of_removed_file
 
-__all__ = ["explain", "explained"]
+__all__ = ["explain", "explained", "is_of_removed_file"]
 
 _BROKEN: Final = re.compile(
     r"[Cc]orrupt|decompress|magic bytes|[Tt]hrift|end of stream|end of file|page header|checksum"
@@ -60,6 +60,11 @@ def explain(error: BaseException, settings: Settings) -> Fault | None:
             if fault := explainer(link, settings):
                 return fault
     return None
+
+
+def is_of_removed_file(error: BaseException) -> bool:
+    """Whether a file of a table was gone when Spark was to read it, as where another run has replaced its day."""
+    return any(_is_java(link) and tells_of_removed_file(_text(link)) for link in _chain(error))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,7 +10,7 @@ from tonality import faults
 from tonality.faults import Fault, InputFault, refusal
 from tonality.settings import Settings
 
-__all__ = ["explain_java"]
+__all__ = ["explain_java", "tells_of_removed_file"]
 
 _WRITING: Final = re.compile(r"writing rows to (\S.*?)\.\s")
 _SCRATCH: Final = re.compile(r"/blockmgr-|/spark-[0-9a-f]{8}-|DiskBlockManager|DiskBlockObjectWriter|UnsafeSorterSpill")
@@ -26,12 +26,19 @@ _WORKER_FAULT: Final = re.compile(
     r"^tonality\.faults\.(\w+): (.*?)(?=\n\s*\n|\n\s+at |\n(?:\w+\.){2,}\w+|\. SQLSTATE|\Z)", re.M | re.S
 )
 """The message may have several lines: it ends before Java's own."""
+_UNREADABLE: Final = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] [^\n]*?reading file (.+?)\.\s+([^\n]*)")
+_REMOVED: Final = "FILE_NOT_EXIST"
 _MASTER: Final = re.compile(r"All masters are unresponsive|Failed to connect to master|a stopped SparkContext")
 
 
 def explain_java(text: str, settings: Settings) -> Fault | None:
     """The fault that a Java exception comes from, its causes included; None where it may be a fault of ours."""
     return next((fault for explainer in _EXPLAINERS if (fault := explainer(text, settings))), None)
+
+
+def tells_of_removed_file(text: str) -> bool:
+    """Whether a file of a table that Spark had listed was gone when it was to be read."""
+    return any(found[1] == _REMOVED for found in _UNREADABLE.finditer(text))
 
 
 def _worker_fault(text: str, settings: Settings) -> Fault | None:  # noqa: ARG001 - explainers are called alike
@@ -118,14 +125,18 @@ def _worker_death(text: str, settings: Settings) -> Fault | None:
 
 
 def _unreadable_table(text: str, settings: Settings) -> Fault | None:  # noqa: ARG001
-    found = re.search(r"\[FAILED_READ_FILE\.(\w+)\] [^\n]*?reading file (.+?)\.\s+([^\n]*)", text)
+    found = _UNREADABLE.search(text)
     if not found:
         return None
     condition, file, rest = found.groups()
-    why = {
-        "FILE_NOT_EXIST": "it was removed while it was read",
-        "PARQUET_COLUMN_DATA_TYPE_MISMATCH": rest.partition(" SQLSTATE")[0].rstrip("."),
-    }.get(condition, "no readable Parquet file")
+    if condition == _REMOVED:
+        return Fault(
+            f"{file}: it was removed while it was read, as where another run replaces its day: run this stage again, "
+            "or where nothing else runs, the stage that writes this table first"
+        )
+    why = {"PARQUET_COLUMN_DATA_TYPE_MISMATCH": rest.partition(" SQLSTATE")[0].rstrip(".")}.get(
+        condition, "no readable Parquet file"
+    )
     return InputFault(f"{file}: {why}: run the stage that writes this table again, or bring the file back from a copy")
 
 

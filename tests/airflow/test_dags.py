@@ -149,7 +149,10 @@ CASES: Final = {
     ),
     "a stage that is none": Case({**GOOD, "stages": {"trian": {}}}, REFUSED, ["stages.trian: there is no trian.py in"]),
     "a connection that nobody knows": Case(
-        GOOD, REFUSED, ["there is no Connection spark_default: airflow connections add spark_default"], connection=None
+        GOOD,
+        REFUSED,
+        ["there is no Connection spark_default: name", "airflow connections add spark_default"],
+        connection=None,
     ),
     "no Spark": Case(
         {**GOOD, "python": "/usr/bin/env", "env": {"PATH": "/nowhere"}},

@@ -57,7 +57,8 @@ def test_parts_of_a_pipeline_and_of_a_night_are_found_by_it(root, ran, monkeypat
     nightly = ran("clean")
     inner = ran("score", part_of="pipeline-2")
     assert ids(root, part_of="pipeline-1") == [part]
-    assert ids(root, part_of="night-1") == [nightly]
+    assert ids(root, part_of="night-1") == ids(root, part_of="night") == [nightly]
+    assert ids(root, part_of="ight-1") == []
     assert ids(root, part_of="pipeline-2") == [inner]
 
 

@@ -283,6 +283,12 @@ def test_what_cannot_be_begun_is_a_failed_day_too(place, arguments, others, mess
     assert f"daily.sh: {message}" in done.stderr
 
 
+def test_a_range_that_is_turned_round_is_told_by_its_first_day(place):
+    assert (
+        daily(place, "2015-12-10", "2015-12-09").stdout == "tonality day=2015-12-10 status=failed stage=none exit=2\n"
+    )
+
+
 def test_stages_go_through_spark_submit_where_it_is_asked_for(place):
     submit = place / "bin" / "submit"
     submit.write_text('#!/usr/bin/env bash\necho "$*" >>"$CALLS"\n')

@@ -25,6 +25,23 @@ from tonality.scoring.scorer import Scorer
 from tonality.scoring.tones import tones
 
 REPOSITORY = Path(__file__).parents[2]
+REPORT_OF_A_REPLACED_DAY = """
+import sys
+from pathlib import Path
+from tonality.command import run_job
+from tonality.survey import dynamics
+
+daily_counts = dynamics.daily_counts
+
+def replaced_meanwhile(scored, voting):
+    for file in Path("out/scored/day=2015-12-12").glob("part-*.parquet"):
+        if "-again" not in file.stem:
+            file.rename(file.with_stem(file.stem + "-again"))
+    return daily_counts(scored, voting)
+
+dynamics.daily_counts = replaced_meanwhile
+sys.exit(run_job("report"))
+"""
 SETTINGS = """
 [paths]
 archive = "sample/archive"
@@ -202,6 +219,18 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
     assert parts == pipeline["seconds_by_stage"].keys() >= {"clean", "train", "report"}
     dataset = json.loads((tmp_path / "out/dataset/dataset.json").read_text())
     assert sum(side["rows"] for side in dataset["rows"].values()) > 12000
+
+
+def test_a_report_whose_day_is_replaced_while_it_is_read_begins_again(
+    survey: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    folder, said = survey
+    (tmp_path / "report.py").write_text(REPORT_OF_A_REPLACED_DAY)
+    before = (folder / "out/report/dynamics.csv").read_bytes()
+    again = submit(str(tmp_path / "report"), folder)
+    assert again.count("another run has replaced a day that this one was reading: it begins again") == 1
+    assert again.splitlines()[-2:] == said["report"].splitlines()[-2:]
+    assert (folder / "out/report/dynamics.csv").read_bytes() == before
 
 
 def test_of_two_runs_that_score_one_day_at_once_the_second_waits_and_the_table_is_right(

@@ -31,6 +31,7 @@ class Wanted:
     day: date | None = None
     """One of the days that the run was asked for."""
     part_of: str | None = None
+    """An id, or its beginning: a night's begins with daily-2015-12-10."""
     failed: bool = False
     last: int | None = None
     """The newest so many."""
@@ -95,7 +96,7 @@ def _read(system: AbstractFileSystem, folder: str, names: Sequence[str]) -> Iter
 def _is_wanted(run: PastRun, wanted: Wanted) -> bool:
     if wanted.failed and not run.state.is_bad:
         return False
-    if wanted.part_of and run.record.get("part_of") != wanted.part_of:
+    if wanted.part_of and not str(run.record.get("part_of") or "").startswith(wanted.part_of):
         return False
     return wanted.day is None or _was_asked_for(run, str(wanted.day))
 

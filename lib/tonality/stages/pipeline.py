@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 from tonality.console import say, tell
 from tonality.faults import ask_all
 from tonality.record import Run
+from tonality.retries import begun_again
 from tonality.session import in_run
 from tonality.settings import Settings
 from tonality.stages import STAGES, clean, evaluate, label, prepare, promote, report, score, train
@@ -40,7 +41,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
             say(summary, end="\n\n")
         with Run(name, settings, part_of=record.id) as stage, in_run(spark, stage, settings.spark):
             tell(f"{name}: {STAGES[name].summary} Run {stage.id}.")
-            summary = module.run(settings, stage, spark) if STAGES[name].spark else module.run(settings, stage)
+            needed = (spark,) if STAGES[name].spark else ()
+            summary = begun_again(partial(module.run, settings, stage, *needed))
         seconds[name] = round(stage.seconds, 1)
     record.note(seconds_by_stage=seconds)
     return summary
