@@ -196,7 +196,7 @@ fi
 for ((n = reclean; n > 0; n--)); do
     again=$(later "$first" "-$n")
     log=$logs/daily-$first.log
-    TONALITY_PART_OF=daily-$again-again clean_and_score "$again" "$@"
+    TONALITY_PART_OF=daily-$first-again-$again clean_and_score "$again" "$@"
     status=$?
     if ((status != 0 && status != 3)); then # of a day that has no files any more nothing can have come late
         tell failed "stage=$stage exit=$status of=$again seconds=$((SECONDS - started)) log=$log"

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from tonality.config import load
 from tonality.faults import Fault, InputFault, SettingsFault
 from tonality.hadoop import Folders
-from tonality.mishaps import explain, explained
+from tonality.mishaps import explain, explained, is_of_removed_file
 from tonality.spark_mishaps import explain_java
 
 COMMAND = [sys.executable, "-c", "import sys; from tonality.command import main; sys.exit(main())"]
@@ -189,6 +189,17 @@ def test_a_file_that_was_removed_while_it_was_read_is_said_to_be(spark, tmp_path
     kind, message = said(rows.collect)
     assert kind is Fault
     assert f"{file}: it was removed while it was read, as where another run replaces its day: run this stage" in message
+
+
+def test_a_runs_own_file_that_is_not_there_was_not_replaced_by_another_run(spark, tmp_path, said):
+    file, rows = parquet(spark, tmp_path / "_staging" / "score-1" / "scored")
+    file.unlink()
+    kind, message = said(rows.collect)
+    assert kind is Fault
+    assert f"{file}: this run has written it, and it is not there: on a cluster paths.root" in message
+    with pytest.raises(Exception, match="FILE_NOT_EXIST") as raised:
+        rows.collect()
+    assert not is_of_removed_file(raised.value)
 
 
 def test_a_column_of_another_type_is_named(spark, tmp_path, said):

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -116,7 +117,7 @@ def test_a_day_without_rows_is_published_empty(spark, root):
 def test_files_that_tasks_wrote_become_days_and_what_nobody_vouched_for_does_not(spark, root):
     with publication(spark, str(root), "second", []) as pending:
         pending.make_scratch("written")
-        (scratch,) = (root / "_staging").glob("second/scratch/written")
+        (scratch,) = (root / "_staging").glob("second-*/scratch/written")
         for name in ("a", "b", "c", "given-up"):
             pq.write_table(pa.table({"text": [name]}), scratch / f"{name}.parquet")
         days = {"2015-12-11": ["a.parquet", "b.parquet"], "2015-12-13": ["c.parquet"]}
@@ -129,7 +130,7 @@ def test_files_that_tasks_wrote_become_days_and_what_nobody_vouched_for_does_not
         assert found(spark, root) == OLD
         pending.commit()
     assert found(spark, root) == OLD | {"2015-12-11": ["a", "b"], "2015-12-12": [], "2015-12-13": ["c"]}
-    assert not (root / "_staging" / "second").exists()
+    assert names(root / "_staging") == []
 
 
 def test_no_files_at_all_are_days_without_rows(spark, root):
@@ -249,8 +250,9 @@ def test_a_killed_process_has_either_changed_nothing_or_is_finished_by_recover(s
     assert found(spark, uncommitted) == OLD
     assert found(spark, committed) == OLD | {"2015-12-10": ["new 10"]}
     for place in (uncommitted, committed):
-        assert names(place / "_staging") == ["killed", "killed.alive"]
-        recover(spark, str(place))
+        staged = names(place / "_staging")
+        assert [re.sub("-[0-9a-f]{4}", "-N", name) for name in staged] == ["killed-N", "killed-N.alive"]
+        recover(spark, str(place), "next")
         assert names(place / "_staging") == names(place / "_journal") == []
     assert found(spark, uncommitted) == OLD
     assert found(spark, committed) == OLD | {"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]}
@@ -305,11 +307,11 @@ def test_so_is_one_that_takes_two_steps_a_day(spark, root, monkeypatch, changes)
 
 def test_a_publication_broken_off_between_a_days_mark_and_its_exchange_is_finished(spark, root, monkeypatch):
     break_off(spark, root, monkeypatch, 1, **{"2015-12-10": ["new 10"]})
-    assert ".replaced-by-broken" in names(root / "notes" / "day=2015-12-10")
+    assert [*(root / "notes" / "day=2015-12-10").glob(".replaced-by-broken-*")]
     assert found(spark, root) == OLD
-    recover(spark, str(root))
+    recover(spark, str(root), "next")
     assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["old 11"]}
-    assert ".replaced-by-broken" not in names(root / "notes" / "day=2015-12-10")
+    assert not [*(root / "notes" / "day=2015-12-10").glob(".replaced-by-broken-*")]
 
 
 def test_what_a_killed_run_began_is_finished_before_the_one_that_waited_for_it_reads(spark, root, monkeypatch):
@@ -346,8 +348,8 @@ def test_where_folders_cannot_be_exchanged_a_day_is_replaced_all_the_same(spark,
 def test_what_a_standing_journal_needs_is_not_discarded_with_its_run(spark, root, monkeypatch):
     break_off(spark, root, monkeypatch, 1, **{"2015-12-10": ["new 10"]})
     assert found(spark, root) == OLD
-    assert (root / "_staging" / "broken" / "notes" / "day=2015-12-10").is_dir()
-    recover(spark, str(root))
+    assert [*(root / "_staging").glob("broken-*/notes/day=2015-12-10")]
+    recover(spark, str(root), "next")
     assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["old 11"]}
     assert names(root / "_staging") == []
 
@@ -357,7 +359,7 @@ def test_a_journal_that_a_power_cut_left_empty_is_named_with_what_to_do(spark, r
     (root / "_journal").mkdir(exist_ok=True)
     (root / "_journal" / "dead.json").write_text(content)
     with pytest.raises(Fault, match=r"_journal/dead\.json is not whole, as after a power cut: .* Remove it, then run"):
-        recover(spark, str(root))
+        recover(spark, str(root), "next")
     assert found(spark, root) == OLD
 
 
@@ -375,16 +377,16 @@ def test_an_object_stores_half_copied_day_is_replaced_by_the_whole_one(spark, ro
     break_off(spark, root, monkeypatch, 2, **{"2015-12-10": ["new 1", "new 2"]})
     half = root / "notes" / "day=2015-12-10"
     half.mkdir()
-    staged = next((root / "_staging" / "broken" / "notes" / "day=2015-12-10").glob("*.parquet"))
+    staged = next((root / "_staging").glob("broken-*/notes/day=2015-12-10/*.parquet"))
     (half / staged.name).write_bytes(staged.read_bytes())
-    recover(spark, str(root))
+    recover(spark, str(root), "next")
     assert found(spark, root) == {"2015-12-10": ["new 1", "new 2"], "2015-12-11": ["old 11"]}
 
 
 def test_the_files_of_a_living_run_are_not_cleared(spark, root):
     with publication(spark, str(root), "living", []) as pending:
         pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
-        recover(spark, str(root))
+        recover(spark, str(root), "next")
         publish(spark, root, "other", **{"2015-12-11": ["other"]})
         pending.commit()
     assert found(spark, root) == OLD | {"2015-12-10": ["new"], "2015-12-11": ["other"]}
@@ -402,5 +404,5 @@ def test_a_commit_that_waits_in_vain_is_refused_and_changes_nothing(spark, root,
 
 
 def test_recover_makes_nothing_where_nothing_was(spark, tmp_path):
-    recover(spark, str(tmp_path / "new"))
+    recover(spark, str(tmp_path / "new"), "next")
     assert names(tmp_path) == []

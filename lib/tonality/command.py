@@ -288,7 +288,8 @@ def _run(stage: Stage, settings: Settings) -> str:
         from tonality.session import in_run, spark_session
 
         with spark_session(stage.name, settings.spark) as spark, in_run(spark, record, settings.spark):
-            return begun_again(lambda: str(implementation.run(settings, record, spark)))
+            work = partial(implementation.run, settings, record, spark)
+            return str(work() if stage.of_stages else begun_again(work))
 
 
 def _checked(stage: Stage, settings: Settings) -> ModuleType:

@@ -14,6 +14,7 @@ as the store's conditional put.
 """
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -58,11 +59,12 @@ class _Removal(NamedTuple):
 class Publication:
     """What a run is about to publish: partitions of one or several tables, all of them or none."""
 
-    def __init__(self, spark: SparkSession, folders: Folders, run: str) -> None:
+    def __init__(self, spark: SparkSession, folders: Folders, run: str, name: str) -> None:
         self._spark = spark
         self._folders = folders
         self._run = run
-        self._staging = join(_STAGING, run)
+        self._name = name
+        self._staging = join(_STAGING, name)
         self._moves: list[_Move] = []
         self._removals: list[_Removal] = []
 
@@ -183,8 +185,8 @@ class Publication:
         with lock(self._folders, _LOCK, self._run):
             _finish_others(self._folders)
             moves = [*self._moves, *self._vacated()]
-            journal = join(_JOURNAL, f"{self._run}.json")
-            self._folders.write_text(journal, json.dumps({"run": self._run, "moves": moves}))
+            journal = join(_JOURNAL, f"{self._name}.json")
+            self._folders.write_text(journal, json.dumps({"run": self._name, "moves": moves}))
             _carry_out(self._folders, journal)
 
     def _vacated(self) -> Iterator[_Move]:
@@ -197,7 +199,7 @@ class Publication:
 
     def discard(self) -> None:
         """Remove what was staged and the scratch, unless a journal still stands for it."""
-        if not self._folders.exists(join(_JOURNAL, f"{self._run}.json")):
+        if not self._folders.exists(join(_JOURNAL, f"{self._name}.json")):
             self._folders.delete(self._staging)
 
 
@@ -211,11 +213,12 @@ def publication(spark: SparkSession, root: str, run: str, claims: Sequence[Claim
     Raises Fault where another run, which claims some of the same, does not end in time.
     """
     folders = Folders(spark, root)
-    pending = Publication(spark, folders, run)
-    alive = join(_STAGING, f"{run}{_ALIVE}")
+    name = f"{run}-{secrets.token_hex(2)}"  # where a run begins again, tasks of its first try may write still
+    pending = Publication(spark, folders, run, name)
+    alive = join(_STAGING, f"{name}{_ALIVE}")
     with claimed(folders, run, claims):
         if claims:  # the one that was waited for may have been killed
-            recover(spark, root)
+            recover(spark, root, run)
         with lock(folders, alive, run):
             try:
                 yield pending
@@ -224,18 +227,18 @@ def publication(spark: SparkSession, root: str, run: str, claims: Sequence[Claim
                 folders.delete(alive)
 
 
-def recover(spark: SparkSession, root: str) -> None:
+def recover(spark: SparkSession, root: str, run: str) -> None:
     """Finish what killed runs had begun to publish, and clear away what they had only staged."""
     folders = Folders(spark, root)
     if not folders.exists(_JOURNAL) and not folders.exists(_STAGING):
         return
-    with lock(folders, _LOCK, "recover"):
+    with lock(folders, _LOCK, run):
         _finish_others(folders)
-        for run in sorted({name.removesuffix(_ALIVE) for name in folders.names(_STAGING)}):
-            alive = join(_STAGING, f"{run}{_ALIVE}")
+        for staged in sorted({name.removesuffix(_ALIVE) for name in folders.names(_STAGING)}):
+            alive = join(_STAGING, f"{staged}{_ALIVE}")
             with lock_if_free(folders, alive) as free:
                 if free:
-                    folders.delete(join(_STAGING, run))
+                    folders.delete(join(_STAGING, staged))
                     folders.delete(alive)
 
 

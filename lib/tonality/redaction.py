@@ -9,8 +9,8 @@ _Value = TypeVar("_Value")
 
 _SHOWN: Final = "***"
 _NAMES: Final = (
-    r"[\w.-]*(?:secret|passwd|password|token|signature|credential|(?:api|access|account|private)[._-]?key|azure[.]sas)"
-    r"(?:[_.-]\w+|id)*"
+    r"[\w.-]{0,64}(?:secret|passwd|password|token|signature|credential|(?:api|access|account|private)[._-]?key|azure[.]sas)"
+    r"(?:id)*(?:[_.-][\w.-]*)?"
 )
 _USER: Final = re.compile(
     r"\b([a-z][a-z0-9+.-]*://)"
@@ -18,14 +18,16 @@ _USER: Final = re.compile(
     r"|(?<!abfs://)(?<!abfss://)(?<!wasb://)(?<!wasbs://)[^\s/?#@'\"<>:]+(?=@))",  # whose container stands there
     re.IGNORECASE,
 )
-_S3_USER: Final = re.compile(r"\b(s3[an]?://)[^\s/?#@'\"<>:]*:[^\s@'\"<>]*(?=@)", re.IGNORECASE)
+_S3_USER: Final = re.compile(r"\b(s3[an]?://)[^\s/?#@'\"<>:]*:[^\s@'\"<>]*(?:@[^\s/@'\"<>]*)*(?=@)", re.IGNORECASE)
 """Buckets have no port, so what looks like one is a secret that begins with digits."""
 _QUERY: Final = re.compile(rf"([?&;](?:{_NAMES}|sig|sas|pwd|pass|key|auth)=)[^&;\s'\"<>#]+", re.IGNORECASE)
 _OPTION: Final = re.compile(
-    rf"(\b{_NAMES}['\"]?\s*[=:]\s*)(?:(['\"])(?:(?!\2).)*|[^\s'\",;&{{}}()]+)", re.IGNORECASE
+    rf"(\b{_NAMES}['\"]?\s*[=:]\s*)(?:('{{3}}|\"{{3}}|['\"])(?:\\.|(?!\2).)*|[^\s'\",;&{{}}()]+)", re.IGNORECASE
 )  # to its quote, where it has one
 _HEADER: Final = re.compile(
-    r"(\bauthorization['\"]?\s*[=:]\s*['\"]?(?:\w+\s+)?|\bbearer\s+(?=\S{16}))[^\s'\",;]+", re.IGNORECASE
+    r"(\bauthorization['\"]?\s*[=:]\s*['\"]?(?:basic|bearer|digest|negotiate|token|aws4-hmac-sha256)\s+"
+    r"|\bbearer\s+(?=\S{16}))[^\s'\",;]+",
+    re.IGNORECASE,
 )
 _NAME: Final = re.compile(_NAMES, re.IGNORECASE)
 

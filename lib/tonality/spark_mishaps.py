@@ -28,6 +28,7 @@ _WORKER_FAULT: Final = re.compile(
 """The message may have several lines: it ends before Java's own."""
 _UNREADABLE: Final = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] [^\n]*?reading file (.+?)\.\s+([^\n]*)")
 _REMOVED: Final = "FILE_NOT_EXIST"
+_OWN: Final = "/_staging/"
 _MASTER: Final = re.compile(r"All masters are unresponsive|Failed to connect to master|a stopped SparkContext")
 
 
@@ -37,8 +38,8 @@ def explain_java(text: str, settings: Settings) -> Fault | None:
 
 
 def tells_of_removed_file(text: str) -> bool:
-    """Whether a file of a table that Spark had listed was gone when it was to be read."""
-    return any(found[1] == _REMOVED for found in _UNREADABLE.finditer(text))
+    """Whether a file of a table that Spark had listed was gone when it was to be read; a run's own is not replaced."""
+    return any(found[1] == _REMOVED and _OWN not in found[2] for found in _UNREADABLE.finditer(text))
 
 
 def _worker_fault(text: str, settings: Settings) -> Fault | None:  # noqa: ARG001 - explainers are called alike
@@ -124,11 +125,16 @@ def _worker_death(text: str, settings: Settings) -> Fault | None:
     )
 
 
-def _unreadable_table(text: str, settings: Settings) -> Fault | None:  # noqa: ARG001
+def _unreadable_table(text: str, settings: Settings) -> Fault | None:
     found = _UNREADABLE.search(text)
     if not found:
         return None
     condition, file, rest = found.groups()
+    if condition == _REMOVED and _OWN in file:
+        return Fault(
+            f"{file}: this run has written it, and it is not there: on a cluster paths.root ({settings.paths.root}) has "
+            "to be one place for all machines; else, has somebody removed it?"
+        )
     if condition == _REMOVED:
         return Fault(
             f"{file}: it was removed while it was read, as where another run replaces its day: run this stage again, "

@@ -118,19 +118,33 @@ def test_another_months_archive_does_not_wipe_out_the_days_before_it(
 def test_a_day_whose_files_are_gone_is_not_emptied_when_it_is_cleaned_again(
     tmp_path: Path, clean_archive: Callable[..., str]
 ) -> None:
-    write(tmp_path, "a.json.gz", [tweet(1), tweet(2), tweet(3, day=11)])
-    write(tmp_path, "b.json.gz", [tweet(4, day=12)])
-    clean_archive("archive.since=2015-12-10", "archive.until=2015-12-13")
+    """One of its tweets lies in the next day's file, as they do."""
+    bounds = ("archive.since=2015-12-10", "archive.until=2015-12-12")
+    write(tmp_path, "a.json.gz", [tweet(1), tweet(2)])
+    write(tmp_path, "b.json.gz", [tweet(3), tweet(4, day=12)])
+    clean_archive(*bounds)
     (tmp_path / "archive" / "a.json.gz").unlink()
-    with pytest.raises(
-        InputFault, match=r"2 tweets of 2015-12-10, .* none of that day .* files gone.*remove tweets/day"
-    ):
-        clean_archive("archive.since=2015-12-10", "archive.until=2015-12-12")
-    assert days(tmp_path) == {"2015-12-10": 2, "2015-12-11": 1, "2015-12-12": 1, "2015-12-13": 0}
+    refused = (
+        r"1 day would lose .* of 2015-12-10, tweets/ has 3 and this archive 1, without .*/a\.json\.gz\. Nothing was"
+    )
+    with pytest.raises(InputFault, match=refused):
+        clean_archive(*bounds)
+    assert days(tmp_path) == {"2015-12-10": 3, "2015-12-11": 0, "2015-12-12": 1}
     shutil.rmtree(tmp_path / "root" / "tweets" / "day=2015-12-10")
-    clean_archive("archive.since=2015-12-10", "archive.until=2015-12-10")
-    clean_archive("archive.since=2015-12-12", "archive.until=2015-12-13")
-    assert days(tmp_path) == {"2015-12-10": 0, "2015-12-11": 1, "2015-12-12": 1, "2015-12-13": 0}
+    clean_archive(*bounds)
+    assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 0, "2015-12-12": 1}
+
+
+def test_files_that_were_moved_or_other_filters_hinder_no_run(
+    tmp_path: Path, clean_archive: Callable[..., str]
+) -> None:
+    bounds = ("archive.since=2015-12-10", "archive.until=2015-12-10")
+    write(tmp_path, "a.json.gz", [tweet(1), tweet(2, lang="en")])
+    clean_archive(*bounds)
+    (tmp_path / "archive" / "a.json.gz").rename(tmp_path / "archive" / "moved.json.gz")
+    clean_archive(*bounds)
+    clean_archive(*bounds, 'archive.languages=["ru"]')
+    assert days(tmp_path) == {"2015-12-10": 1}
 
 
 def test_accounts_of_a_wider_window_replace_those_inside_it(tmp_path: Path, clean_archive: Callable[..., str]) -> None:

@@ -29,6 +29,8 @@ class Stage:
     """Whether it runs in a Spark session."""
     plan: bool = False
     """Whether it can say what it would do: its command takes --plan."""
+    of_stages: bool = False
+    """Whether it runs others, each of which begins again by itself where a day was replaced that it was reading."""
 
 
 _ALL: Final = (
@@ -86,6 +88,7 @@ _ALL: Final = (
         "paths.archive, paths.corpus",
         "everything that these stages write",
         inputs=("archive", "corpus"),
+        of_stages=True,
     ),
 )
 

@@ -5,7 +5,7 @@ rejects and accounts are made of both, counted against each other, and published
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial, reduce
 from typing import Final
@@ -36,10 +36,11 @@ from tonality.privacy_notes import (
     refuse_other_policies,
 )
 from tonality.record import Run
-from tonality.schema import ACCOUNTS, DAY, KEPT, REJECTS, TWEETS, WINDOW
+from tonality.replaced_days import Window, refuse_to_drop_days, refuse_to_lose_tweets
+from tonality.schema import ACCOUNTS, KEPT, REJECTS, TWEETS, WINDOW
 from tonality.schema import FORGOTTEN as FORGOTTEN_ROWS
 from tonality.session import local_cores
-from tonality.settings import ArchiveSettings, Settings
+from tonality.settings import Settings
 
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
 _STORED: Final = "tweets"
@@ -88,11 +89,11 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     request = request.model_copy(update={"privacy": policy, "key": settings.privacy.key})
     files = find_files(request.paths, request.besides)
     check_columns(files, request)
-    window = _Window(archive)
+    window = Window(archive)
     spark.dataSource.register(TweetSource)
-    refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
     claim = Claim("tweets", archive.since, archive.until)
     with publishing.publication(spark, root, record.id, [claim]) as publication:
+        refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
         forgotten = _forgotten(spark, root)
         request = request.model_copy(update={"forgotten_salt": forgotten_salt(spark, root)})
         notes = _read_once(spark, request, publication)
@@ -113,7 +114,8 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
             totals["forgotten"] = out.where(F.col("reason") == FORGOTTEN).count()
         damage = _first_damage(accounts) if totals["damaged"] else []
         _refuse_nothing(totals, reasons, damage, window)
-        _refuse_to_drop_days(spark, root, read_days, window)
+        refuse_to_drop_days(tables.days(spark, root, "tweets"), read_days, window)
+        refuse_to_lose_tweets(spark, root, tweets, [file.url for file in files], window)
         refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)  # another run may have published
         publication.commit()
     size = {"files": len(files), "bytes": sum(file.bytes for file in files)}
@@ -160,31 +162,7 @@ def _request(settings: Settings, cores: int) -> ReadRequest:
     )
 
 
-class _Window:
-    """The days that the run was asked for: what it replaces."""
-
-    def __init__(self, archive: ArchiveSettings) -> None:
-        self.since, self.until = archive.since, archive.until
-        self.name = f"{self.since or 'start'}..{self.until or 'end'}"
-
-    @property
-    def bounded(self) -> bool:
-        """Whether both ends are given."""
-        return self.since is not None and self.until is not None
-
-    def days(self) -> list[str]:
-        """Every day of a window with both ends; a day without tweets is published too, empty."""
-        if self.since is None or self.until is None:
-            return []
-        return [str(self.since + timedelta(days=n)) for n in range((self.until - self.since).days + 1)]
-
-    def holds(self, first: str, last: str) -> bool:
-        """Whether it includes the days from the first to the last; `start` and `end` are no days but bounds."""
-        after = self.since is None or (first != "start" and date.fromisoformat(first) >= self.since)
-        return after and (self.until is None or (last != "end" and date.fromisoformat(last) <= self.until))
-
-
-def _staying(spark: SparkSession, root: str, window: _Window) -> list[str]:
+def _staying(spark: SparkSession, root: str, window: Window) -> list[str]:
     """The days of the table that the run does not replace."""
     return [day for day in tables.days(spark, root, "tweets") if not window.holds(day, day)]
 
@@ -253,14 +231,14 @@ def _write_days(
     return days
 
 
-def _stage_accounts(publication: publishing.Publication, counted: DataFrame, run: str, window: _Window) -> DataFrame:
+def _stage_accounts(publication: publishing.Publication, counted: DataFrame, run: str, window: Window) -> DataFrame:
     accounts = counted.withColumn("run", F.lit(run)).withColumn(WINDOW, F.lit(window.name)).coalesce(1)
     written = publication.stage("accounts", accounts, ACCOUNTS, WINDOW, [window.name])
     publication.remove_others("accounts", WINDOW, lambda name: window.holds(*name.split("..")))
     return written
 
 
-def _stage_rejects(publication: publishing.Publication, rejects: DataFrame, run: str, window: _Window) -> DataFrame:
+def _stage_rejects(publication: publishing.Publication, rejects: DataFrame, run: str, window: Window) -> DataFrame:
     rejects = (
         rejects.withColumn("run", F.lit(run))
         .withColumn(WINDOW, F.lit(window.name))
@@ -270,25 +248,6 @@ def _stage_rejects(publication: publishing.Publication, rejects: DataFrame, run:
     written = publication.stage("rejects", rejects, REJECTS, WINDOW, [window.name])
     publication.remove_others("rejects", WINDOW, lambda name: window.holds(*name.split("..")))
     return written
-
-
-def _refuse_to_drop_days(spark: SparkSession, root: str, found: Container[str], window: _Window) -> None:
-    """A run replaces every day that it covers; it must not lose those that it has read nothing of."""
-    published = tables.days(spark, root, "tweets")
-    lost = [day for day in published if day not in found and window.holds(day, day)]
-    if lost and not window.bounded:
-        raise SettingsFault(
-            f"tweets/ holds {len(lost)} day(s) that this archive has no tweet of, from {lost[0]} to {lost[-1]}. "
-            "Nothing was published. To add to the table or replace some of its days, name them: archive.since and "
-            "archive.until. To begin anew, take another paths.root or remove tweets/."
-        )
-    there = tables.read(spark, root, "tweets", TWEETS).where(F.col(DAY).cast("string").isin(lost)) if lost else None
-    if there is not None and (row := there.groupBy(DAY).count().orderBy(DAY).first()):
-        raise InputFault(
-            f"tweets/ holds {row['count']:,} tweets of {row[DAY]}, and this archive has none of that day that the "
-            "settings keep. Nothing was published: are its files gone, or the filters others? To replace it by an "
-            f"empty day all the same, remove tweets/{DAY}={row[DAY]} first."
-        )
 
 
 def _count(
@@ -336,7 +295,7 @@ def _first_damage(accounts: DataFrame) -> list[str]:
 
 
 def _refuse_nothing(
-    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], window: _Window
+    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], window: Window
 ) -> None:
     """An archive without a tweet is a mistake, unless certain days were asked for, which may be empty."""
     if totals["tweets"] or (window.bounded and totals["lines"] > totals["rejects"]):
@@ -363,7 +322,7 @@ def _refuse_loss(totals: Mapping[str, int], summary: str) -> None:
 
 
 def _summary(
-    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], files: int, window: _Window
+    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], files: int, window: Window
 ) -> str:
     days = window.name if window.since or window.until else "all days"
     lines = [f"{totals['lines']:,} records of {files:,} file(s), {days}:"]

@@ -37,7 +37,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Measure the latest network and every rival on dataset/split=valid, and write evaluation/."""
     root, releases = settings.paths.root, Releases(settings.paths.root)
     artifact = releases.read(releases.latest())
-    publishing.recover(spark, root)
+    publishing.recover(spark, root, record.id)
     train = tables.read(spark, root, "dataset/split=train", DATASET).select("stems", "label")
     valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
     note = read_note(root)

@@ -36,7 +36,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     root, asked = settings.paths.root, settings.survey
     folder = join(root, "report")
     with claimed(Folders(spark, root), record.id, [Claim("report")]):  # of several the last has seen all days
-        publishing.recover(spark, root)
+        publishing.recover(spark, root, record.id)
         survey, models = _survey(settings, spark)
         files = _files(survey)
         write_files(folder, files)
