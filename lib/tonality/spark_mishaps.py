@@ -132,8 +132,8 @@ def _unreadable_table(text: str, settings: Settings) -> Fault | None:
     condition, file, rest = found.groups()
     if condition == _REMOVED and _OWN in file:
         return Fault(
-            f"{file}: this run has written it, and it is not there: on a cluster paths.root ({settings.paths.root}) has "
-            "to be one place for all machines; else, has somebody removed it?"
+            f"{file}: this run has written it, and it is not there: on a cluster paths.root ({settings.paths.root}) "
+            "has to be one place for all machines; else, has somebody removed it?"
         )
     if condition == _REMOVED:
         return Fault(
