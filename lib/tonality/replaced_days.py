@@ -75,9 +75,10 @@ def refuse_to_lose_tweets(
     if lost := sorted(day for day in gone if after.get(day, 0) < before[day]):
         day = lost[0]
         raise InputFault(
-            f"{counted(len(lost), 'day')} would lose tweets, since files are gone from the archive: of {day}, tweets/ "
-            f"has {before[day]:,} and this archive {after.get(day, 0):,}, without {gone[day]}. Nothing was published. "
-            f"To replace such a day all the same, remove tweets/{DAY}={day} first."
+            f"{counted(len(lost), 'day')} would lose tweets: of {day}, tweets/ has {before[day]:,} and what was read now "
+            f"{after.get(day, 0):,}, without {gone[day]}. Nothing was published. Is that file gone, or left out by "
+            "{day} in paths.archive (see archive.lookahead, lookback)? To replace such a day all the same, remove "
+            f"tweets/{DAY}={day} first."
         )
 
 
