@@ -75,8 +75,8 @@ def refuse_to_lose_tweets(
     if lost := sorted(day for day in gone if after.get(day, 0) < before[day]):
         day = lost[0]
         raise InputFault(
-            f"{counted(len(lost), 'day')} would lose tweets: of {day}, tweets/ has {before[day]:,} and what was read now "
-            f"{after.get(day, 0):,}, without {gone[day]}. Nothing was published. Is that file gone, or left out by "
+            f"{counted(len(lost), 'day')} would lose tweets: of {day}, tweets/ has {before[day]:,} and what was read "
+            f"now {after.get(day, 0):,}, without {gone[day]}. Nothing was published. Is that file gone, or left out by "
             "{day} in paths.archive (see archive.lookahead, lookback)? To replace such a day all the same, remove "
             f"tweets/{DAY}={day} first."
         )
