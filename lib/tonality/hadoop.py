@@ -92,7 +92,11 @@ class Folders:
     def write_text(self, name: str, text: str) -> None:
         """A small text file of a name that is free, whole or not at all; what a kill leaves ends in .part."""
         part = f"{name}.part"
-        self._write(part, text, overwrite=True)
+        if (place := self.local(part)) is not None:  # without a checksum, a file more that a kill may leave behind
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf-8")
+        else:
+            self._write(part, text, overwrite=True)
         self.rename(part, name)
 
     def create(self, name: str, text: str) -> bool:
