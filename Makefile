@@ -98,8 +98,9 @@ $(OLDEST)/.installed: pyproject.toml conf/oldest.txt
 	@touch $@
 
 # Where versions differ: Spark, Arrow, Petastorm, settings, containers, pages. Before them every stage runs.
-OLDEST_TESTS := tests/test_tables.py tests/test_publishing.py tests/test_config.py tests/scoring/test_udf.py \
-	tests/reader/test_modern_arrow.py tests/reader/test_loader.py tests/archive/test_parquet_tables.py tests/survey/test_page.py tests/text
+OLDEST_TESTS := $(addprefix tests/,runtime/storage/test_tables.py runtime/storage/test_transaction.py runtime/settings/test_load.py \
+	model/inference/test_spark_udf.py model/loading/test_petastorm_compat.py model/loading/test_data_loader.py \
+	ingest/formats/test_parquet_rows.py survey/test_page.py text)
 OLDEST_RUN := --config conf/sample.toml --set sample.tweets=5000 --set sample.labelled=6000 --set spark.memory=1g \
 	$(foreach key,archive corpus,--set paths.$(key)=build/oldest/sample/$(key)) --set paths.root=build/oldest
 
@@ -116,7 +117,7 @@ kill-test: setup ## twenty kills at random moments, recovered from each
 	TONALITY_KILLS=20 $(BIN)/python -m pytest -s tests/jobs/test_kill.py
 
 fuzz: setup ## thousands of damaged archives; TONALITY_FUZZ_START=n begins at another seed
-	TONALITY_FUZZ=5000 $(BIN)/python -m pytest -s tests/archive/test_fuzz.py
+	TONALITY_FUZZ=5000 $(BIN)/python -m pytest -s tests/ingest/reading/test_fuzz.py
 
 test-browser: setup $(VENV)/.browser chromium ## the report in a real Chromium, hostile tweets and all
 	TONALITY_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser

@@ -2,7 +2,7 @@
 
 import sys
 
-from tonality.command import run_job
+from tonality.cli.main import run_job
 
 if __name__ == "__main__":
     sys.exit(run_job("sample"))

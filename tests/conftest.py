@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
-from tonality.session import spark_session
-from tonality.settings import SparkSettings
+from tonality.runtime.settings.sections import SparkSettings
+from tonality.runtime.spark.session import spark_session
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tonality import publishing, tables
-from tonality.schema import DAY, SCORED
+from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage.schema import DAY, SCORED
 
 README = Path(__file__).parents[1] / "README.md"
 SECTION = "## Reading the tables"
@@ -52,7 +52,7 @@ def root(spark, tmp_path_factory) -> Path:
         for number, tone in enumerate(tones)
     ]
     frame = spark.createDataFrame(rows, tables.from_arrow_schema(SCORED)).coalesce(1)
-    with publishing.publication(spark, str(place), "score-1", []) as publication:
+    with transaction.publication(spark, str(place), "score-1", []) as publication:
         publication.stage("scored", frame, SCORED, DAY, [str(day) for day in (OLD, NEW, EMPTY)])
         for day in (OLD, NEW, EMPTY):
             publication.note_partition("scored", DAY, str(day), "_origin.json", {"model": "0123456789ab"})

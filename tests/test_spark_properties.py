@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.errors import IllegalArgumentException
 
-from tonality.config import conf_directory
+from tonality.runtime.settings.load import conf_directory
 
 FOLDER = conf_directory() / "spark"
 FILES = [file for file in sorted(FOLDER.glob("*.properties")) if not file.stem.endswith("log4j2")]

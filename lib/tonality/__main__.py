@@ -2,7 +2,7 @@
 
 import sys
 
-from tonality.command import main
+from tonality.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

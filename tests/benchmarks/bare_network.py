@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, embedding
 
-from tonality.network.lstm import LSTM, Shape, build
-from tonality.reader.rows import Rows
-from tonality.settings import Settings
+from tonality.model.loading.ragged_rows import Rows
+from tonality.model.network.lstm import LSTM, Shape, build
+from tonality.runtime.settings.sections import Settings
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 BATCHES = (32, 64, 128, 256, 512, 1024)

@@ -22,15 +22,15 @@ from typing import Any
 
 import orjson
 
-from tonality.sample import statuses
-from tonality.sample.authors import Author, population
-from tonality.sample.chance import Ranked, pick, stream, whole_number
-from tonality.sample.composition import compose
-from tonality.sample.decoration import link
-from tonality.sample.foreign import LANGUAGES, foreign_text
-from tonality.sample.grammar import sentences
-from tonality.sample.statuses import Stamp, status_id
-from tonality.schema import NEGATIVE, NEUTRAL, POSITIVE
+from tonality.ingest.synthetic import statuses
+from tonality.ingest.synthetic.authors import Author, population
+from tonality.ingest.synthetic.decoration import link
+from tonality.ingest.synthetic.grammar import sentences
+from tonality.ingest.synthetic.other_languages import LANGUAGES, foreign_text
+from tonality.ingest.synthetic.random_streams import Ranked, pick, stream, whole_number
+from tonality.ingest.synthetic.statuses import Stamp, status_id
+from tonality.ingest.synthetic.tweet_text import compose
+from tonality.runtime.storage.schema import NEGATIVE, NEUTRAL, POSITIVE
 
 FIRST_MS = 1_513_209_600_000  # 14 December 2017
 SPAN_MS = 5 * 86_400_000

@@ -45,13 +45,13 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from worker_memory import worker_memory
 
-from tonality.config import load, text_rules
-from tonality.record import Run
-from tonality.session import spark_session
-from tonality.settings import TextSettings
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load, text_rules
+from tonality.runtime.settings.sections import TextSettings
+from tonality.runtime.spark.session import spark_session
 from tonality.stages import clean
-from tonality.text.cleaning import Cleaner
-from tonality.text.escapes import unescaped
+from tonality.text.html_entities import unescaped
+from tonality.text.preprocess import Cleaner
 
 CORES = os.cpu_count() or 1
 SEED = 1

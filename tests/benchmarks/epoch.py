@@ -33,18 +33,18 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from tonality import schema
-from tonality.corpus.note import read_note
-from tonality.faults import Fault
-from tonality.network.lstm import Shape
-from tonality.network.measures import Metrics
-from tonality.reader.row_groups import RowGroups
-from tonality.setting_types import in_bytes
-from tonality.settings import Settings
-from tonality.training.loop import train
-from tonality.training.progress import Progress
-from tonality.training.recipe import Recipe, choose_device
-from tonality.training.standing import Epoch, Trained
+from tonality.model.dataset.metadata import read_note
+from tonality.model.loading.row_groups import RowGroups
+from tonality.model.metrics import Metrics
+from tonality.model.network.lstm import Shape
+from tonality.model.training.hyperparameters import Recipe, choose_device
+from tonality.model.training.loop import train
+from tonality.model.training.progress import Progress
+from tonality.model.training.state import Epoch, Trained
+from tonality.runtime.diagnostics.errors import Fault
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.settings.types import in_bytes
+from tonality.runtime.storage import schema
 
 VOCABULARY = 100_000
 WIDTH, LONGEST, MEAN_LENGTH = 100, 47, 13

@@ -16,9 +16,9 @@ from typing import Any
 from pyspark.sql import SparkSession
 from worker_memory import worker_memory
 
-from tonality.config import load
-from tonality.record import Run
-from tonality.session import spark_session
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.spark.session import spark_session
 from tonality.stages import clean
 
 

@@ -22,9 +22,9 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tonality import schema
-from tonality.reader.loader import Loader
-from tonality.reader.row_groups import RowGroups
+from tonality.model.loading.data_loader import Loader
+from tonality.model.loading.row_groups import RowGroups
+from tonality.runtime.storage import schema
 
 VOCABULARY = 100_000
 MAX_LENGTH = 100

@@ -31,14 +31,14 @@ from pyspark.sql import functions as F  # noqa: N812
 from scoring_inputs import Texts, make_artifact, make_stems, write_root
 from worker_memory import worker_memory
 
-from tonality import tables
-from tonality.config import load
-from tonality.network.artifact import Artifact
-from tonality.record import Run
-from tonality.schema import DAY, SCORED, TWEETS
-from tonality.scoring.tone import tone
-from tonality.session import spark_session
-from tonality.settings import SparkSettings
+from tonality.model.inference.tone_spark import tone
+from tonality.model.registry.artifact import Artifact
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.settings.sections import SparkSettings
+from tonality.runtime.spark.session import spark_session
+from tonality.runtime.storage import tables
+from tonality.runtime.storage.schema import DAY, SCORED, TWEETS
 from tonality.stages import score
 
 PRECISIONS = ("float32", "bfloat16")

@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from tonality.network.artifact import Artifact
-from tonality.network.lstm import Shape, build
-from tonality.network.releases import Releases
-from tonality.schema import DAY, FIRST_STEM_ID, TWEETS, VOCABULARY
+from tonality.model.network.lstm import Shape, build
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.runtime.storage.schema import DAY, FIRST_STEM_ID, TWEETS, VOCABULARY
 
 STEMS = 100_000
 RULES = {"name": "ru", "links": "drop", "mentions": "drop"}

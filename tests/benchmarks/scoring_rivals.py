@@ -20,10 +20,10 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import FloatType
 
-from tonality.network.artifact import Artifact
-from tonality.network.inference import TiledLSTM, tile_weights
-from tonality.network.lstm import LSTM
-from tonality.text.numbering import Numbering
+from tonality.model.network.lstm import LSTM
+from tonality.model.network.tiled_lstm import TiledLSTM, tile_weights
+from tonality.model.registry.artifact import Artifact
+from tonality.text.token_ids import Numbering
 
 PADDED = 100
 ROWS_AT_ONCE = 1024

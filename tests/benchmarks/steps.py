@@ -16,19 +16,19 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
-from tonality.archive.listing import ArchiveFile, find_files
-from tonality.archive.pieces import Piece
-from tonality.archive.request import ReadRequest
-from tonality.archive.staged import read_staged
-from tonality.config import text_rules
-from tonality.network.artifact import Artifact
-from tonality.network.lstm import Shape, build
-from tonality.sample.files import write_sample
-from tonality.schema import FIRST_STEM_ID, VOCABULARY
-from tonality.scoring.prepared import PreparedModel
-from tonality.scoring.scorer import Scorer
-from tonality.settings import Settings, TextSettings
-from tonality.text.cleaning import Cleaner
+from tonality.ingest.options import ReadRequest
+from tonality.ingest.planning.files import ArchiveFile, find_files
+from tonality.ingest.planning.splits import Piece
+from tonality.ingest.reading.task import read_staged
+from tonality.ingest.synthetic.write import write_sample
+from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.scorer import Scorer
+from tonality.model.network.lstm import Shape, build
+from tonality.model.registry.artifact import Artifact
+from tonality.runtime.settings.load import text_rules
+from tonality.runtime.settings.sections import Settings, TextSettings
+from tonality.runtime.storage.schema import FIRST_STEM_ID, VOCABULARY
+from tonality.text.preprocess import Cleaner
 from tonality.text.rules import Rules
 
 

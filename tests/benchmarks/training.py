@@ -10,8 +10,8 @@ dataset/split=train, on the same cores, and are measured on split=valid:
 - Keras 2016, by length: the same network, batches of 32 tweets sorted by length, so that hardly any padding is left;
 - plain PyTorch, padded: nn.Embedding, nn.LSTM and dense Adam, batches of 32 padded in front, all of torch's threads.
   A slice of an epoch, for its speed alone;
-- this, as in 2016: tonality.training with conf/seed.toml, batches of 32, one epoch;
-- this, the defaults: tonality.training with conf/default.toml; where these compute in bfloat16, in float32 too;
+- this, as in 2016: tonality.model.training with conf/seed.toml, batches of 32, one epoch;
+- this, the defaults: tonality.model.training with conf/default.toml; where these compute in bfloat16, in float32 too;
 - the limit: tests/benchmarks/bare_network.py, the network forward and backward on batches that lie in memory, in each
   precision that somebody above computes in.
 
@@ -51,18 +51,18 @@ from scipy.stats import t as student
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from tonality.config import conf_directory, load
-from tonality.corpus.note import read_note
-from tonality.network.lstm import Shape
-from tonality.network.measures import Metrics
-from tonality.reader.row_groups import RowGroups
-from tonality.reader.rows import Rows
-from tonality.schema import FIRST_STEM_ID
-from tonality.setting_types import in_bytes
-from tonality.settings import Settings
-from tonality.training.loop import train
-from tonality.training.progress import Progress
-from tonality.training.recipe import Recipe, choose_precision
+from tonality.model.dataset.metadata import read_note
+from tonality.model.loading.ragged_rows import Rows
+from tonality.model.loading.row_groups import RowGroups
+from tonality.model.metrics import Metrics
+from tonality.model.network.lstm import Shape
+from tonality.model.training.hyperparameters import Recipe, choose_precision
+from tonality.model.training.loop import train
+from tonality.model.training.progress import Progress
+from tonality.runtime.settings.load import conf_directory, load
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.settings.types import in_bytes
+from tonality.runtime.storage.schema import FIRST_STEM_ID
 
 KERAS, BY_LENGTH, PLAIN = "Keras 2016, padded", "Keras 2016, by length", "plain PyTorch, padded"
 AS_IN_2016, DEFAULTS, IN_FLOAT32 = "this, as in 2016", "this, the defaults", "this, in float32"

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from hostile import HOSTILE, run_pipeline
 
-from tonality.survey.chart import draw_png
-from tonality.survey.contents import Comparison, Coverage, Question, Survey
-from tonality.survey.dynamics import with_shares
+from tonality.survey.daily_shares import with_shares
 from tonality.survey.examples import COLUMNS
 from tonality.survey.page import render
+from tonality.survey.png_chart import draw_png
+from tonality.survey.view_model import Comparison, Coverage, Question, Survey
 
 
 @dataclass

@@ -10,11 +10,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import torch
 
-from tonality import schema
-from tonality.config import load, text_rules
-from tonality.network.artifact import Artifact
-from tonality.network.lstm import Shape, build
-from tonality.network.releases import Releases
+from tonality.model.network.lstm import Shape, build
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.runtime.settings.load import load, text_rules
+from tonality.runtime.storage import schema
 
 STEMS: Final = [f"слов{number}" for number in range(2000)]
 _RULES: Final = text_rules(load().text)

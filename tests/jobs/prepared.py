@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tonality import schema
-from tonality.text.numbering import vocabulary_fingerprint
+from tonality.runtime.storage import schema
+from tonality.text.token_ids import vocabulary_fingerprint
 
 STEMS: Final = [f"слово{number}" for number in range(100)]
 WIDTH: Final = 12

@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
 
-from tonality.locks import lock
-from tonality.network.releases import Releases
-from tonality.scoring.prepared import PreparedModel
-from tonality.scoring.scorer import Scorer
-from tonality.scoring.tones import tones
+from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.scorer import Scorer
+from tonality.model.inference.tone_arrow import tones
+from tonality.model.registry.registry import Releases
+from tonality.runtime.storage.locks import lock
 
 REPOSITORY = Path(__file__).parents[2]
 REPORT_OF_A_REPLACED_DAY = """

@@ -16,8 +16,8 @@ import pytest
 from kills import Job, Reader, Rows, rows, write_archive
 from pyspark.sql import SparkSession
 
-from tonality.config import load
-from tonality.record import Run
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
 from tonality.stages import clean
 
 KILLS: Final = int(os.environ.get("TONALITY_KILLS", "3"))

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from prepared import SMALL, write_dataset
 
-from tonality.network.releases import Releases
+from tonality.model.registry.registry import Releases
 
 CHECKOUT: Final = Path(__file__).parents[2]
 LONG: Final = ("train.epochs=60", "train.patience=0", "train.checkpoint_steps=40")

@@ -19,13 +19,13 @@ import pytest
 from prepared import SMALL, write_dataset
 from pyspark.sql import SparkSession
 
-from tonality import distributor
-from tonality.config import load
-from tonality.faults import Fault, InputFault, SettingsFault
-from tonality.network.releases import Releases
-from tonality.record import Run
+from tonality.model.registry.registry import Releases
+from tonality.model.training.checkpoint import Checkpoint
+from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.spark import torch_launcher
 from tonality.stages import train
-from tonality.training.checkpoint import Checkpoint
 
 KNOWN: Final = ("hsperfdata", "spark-", "blockmgr-", "torch")
 """Temporary files of Java's, and what torchrun leaves beside an executor, whose folders Spark's cluster clears away."""
@@ -104,7 +104,7 @@ def test_the_session_that_is_there_is_used_and_stays(spark: SparkSession, root: 
 def test_fewer_row_groups_than_processes_are_refused_before_anything_is_started(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributor, "run_in_processes", lambda *_: pytest.fail("was started"))
+    monkeypatch.setattr(torch_launcher, "run_in_processes", lambda *_: pytest.fail("was started"))
     with pytest.raises(InputFault, match="3 row groups with rows for 4 processes"):
         run_here(root, processes=4)
 
@@ -223,9 +223,9 @@ from tonality.command import main
 from tonality.session import spark_session
 from tonality.settings import SparkSettings
 
-distributor._PATIENCE_SECONDS = 0.0
+torch_launcher._PATIENCE_SECONDS = 0.0
 with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memory="1g")) as spark:
-    while distributor._slots(spark) < 2:
+    while torch_launcher._slots(spark) < 2:
         pass
     for more in (["train.processes=3", "train.batch_size=66"], ["train.device=cuda"], ["train.processes=2"]):
         options = [*sys.argv[1:], "train.processes=2", *more]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tonality.faults import SettingsFault
+from tonality.privacy.digests import Marks
 from tonality.privacy.keys import Keys, keys_of_pass, read_key
-from tonality.privacy.marks import Marks
-from tonality.privacy.names import without_names
+from tonality.privacy.mentions import without_names
 from tonality.privacy.policy import Policy
 from tonality.privacy.pseudonyms import Pseudonyms
+from tonality.runtime.diagnostics.errors import SettingsFault
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

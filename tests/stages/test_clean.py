@@ -10,9 +10,9 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import SparkSession
 
-from tonality.config import load
-from tonality.faults import InputFault, SettingsFault
-from tonality.record import Run
+from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
 from tonality.stages import clean
 
 OUTCOMES = ["tweets", "notices", "filtered", "duplicates", "rejects"]

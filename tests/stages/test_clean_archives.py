@@ -20,10 +20,10 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality.config import load
-from tonality.faults import Fault, InputFault, SettingsFault
-from tonality.record import Run
-from tonality.schema import ACCOUNTS
+from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.storage.schema import ACCOUNTS
 from tonality.stages import clean
 
 OUTCOMES = ["tweets", "notices", "filtered", "duplicates", "rejects"]

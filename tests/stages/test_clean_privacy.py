@@ -11,10 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 from traces import traces
 
-from tonality import publishing
-from tonality.config import load
-from tonality.faults import SettingsFault
-from tonality.record import Run
+from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.storage import transaction
 from tonality.stages import clean
 
 FIRST = 677_000_000_000_000_001
@@ -70,15 +70,15 @@ def run(spark: SparkSession, archive: Path, tmp_path: Path) -> Clean:
 def staged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What was found of ids and names below the root, all that is staged with it, just before a run published."""
     found: list[str] = []
-    commit = publishing.Publication.commit
+    commit = transaction.Publication.commit
 
-    def look(self: publishing.Publication) -> None:
+    def look(self: transaction.Publication) -> None:
         stored = Path(self.scratch("tweets").removeprefix("file://"))
         assert list(stored.glob("*.parquet")), "there is something to look through"
         found.extend(names_in(tmp_path / "root"))
         commit(self)
 
-    monkeypatch.setattr(publishing.Publication, "commit", look)
+    monkeypatch.setattr(transaction.Publication, "commit", look)
     return found
 
 

@@ -16,16 +16,16 @@ import torch
 from pyspark.sql import SparkSession
 from traces import traces
 
-from tonality import schema
-from tonality.command import main
-from tonality.config import load, text_rules
-from tonality.faults import InputFault, SettingsFault
-from tonality.hadoop import Folders
-from tonality.network.artifact import Artifact
-from tonality.network.lstm import Shape, build
-from tonality.network.releases import Releases
-from tonality.record import Run
-from tonality.settings import TextSettings
+from tonality.cli.main import main
+from tonality.model.network.lstm import Shape, build
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load, text_rules
+from tonality.runtime.settings.sections import TextSettings
+from tonality.runtime.storage import schema
+from tonality.runtime.storage.hadoop_fs import Folders
 from tonality.stages import clean, forget, label, prepare, report, score
 
 FIRST: Final = 677_000_000_000_000_001

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from tonality.config import load
-from tonality.corpus.note import DatasetNote, read_note
-from tonality.record import Run
+from tonality.model.dataset.metadata import DatasetNote, read_note
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
 from tonality.stages import prepare
 
 WORDS = ("кино", "зима", "снег", "утро")

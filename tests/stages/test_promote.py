@@ -10,15 +10,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tonality import schema
-from tonality.command import main
-from tonality.config import load, text_rules
-from tonality.faults import InputFault
-from tonality.network import storage
-from tonality.network.artifact import Artifact
-from tonality.network.lstm import Shape, build
-from tonality.network.releases import Releases
-from tonality.record import Run
+from tonality.cli.main import main
+from tonality.model.network.lstm import Shape, build
+from tonality.model.registry import artifact_store
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load, text_rules
+from tonality.runtime.storage import schema
 from tonality.stages import promote
 
 RULES = text_rules(load().text)
@@ -279,7 +279,7 @@ def test_one_command_lets_a_model_score_and_one_rolls_it_back(root, capsys):
 
 def test_a_model_from_another_place_is_taken_over(tmp_path, capsys):
     for one in (OLD, NEW):
-        storage.write(one, str(tmp_path / "elsewhere"))
+        artifact_store.write(one, str(tmp_path / "elsewhere"))
         assert command(tmp_path, "add", str(tmp_path / "elsewhere")) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"model {OLD.fingerprint} scores from now on: {tmp_path}/models/{OLD.fingerprint}"

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from tonality import schema
-from tonality.config import load
-from tonality.faults import InputFault
-from tonality.record import Run
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.storage import schema
 from tonality.stages import report
 
 TENTH, ELEVENTH = date(2015, 12, 10), date(2015, 12, 11)

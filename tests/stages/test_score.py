@@ -15,13 +15,13 @@ import pytest
 import torch
 from pyspark.sql import DataFrame, SparkSession
 
-from tonality import schema
-from tonality.config import load
-from tonality.faults import InputFault, SettingsFault
-from tonality.network.artifact import Artifact
-from tonality.network.lstm import Shape, build
-from tonality.network.releases import Releases
-from tonality.record import Run
+from tonality.model.network.lstm import Shape, build
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.storage import schema
 from tonality.stages import score
 
 WORDS = [f"w{n}" for n in range(300)]

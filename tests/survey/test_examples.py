@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.survey.examples import COLUMNS, choose, printable, to_csv
-from tonality.text.pointers import LINK, MENTION, in_java
+from tonality.text.links_mentions import LINK, MENTION, in_java
 
 NOON = datetime(2015, 12, 10, 12, tzinfo=UTC)
 SCORED = "tweet_id long, created_at timestamp, author string, text string, probability float, tonality string"

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from tonality.survey.contents import Comparison, Coverage, Question, Survey
-from tonality.survey.dynamics import with_shares
+from tonality.survey.daily_shares import with_shares
 from tonality.survey.examples import COLUMNS, printable
-from tonality.survey.figure import figure
 from tonality.survey.page import render
+from tonality.survey.plotly_chart import figure
+from tonality.survey.view_model import Comparison, Coverage, Question, Survey
 
 COUNTS = ["day", "tweets", "voters", "positive", "neutral", "negative", "none", "ties", "anonymous", "mean_probability"]
 PNG = b"\x89PNG\r\n\x1a\n"

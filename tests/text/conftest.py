@@ -1,8 +1,8 @@
 import pytest
 
-from tonality.config import conf_directory
-from tonality.text.cleaning import Cleaner
+from tonality.runtime.settings.load import conf_directory
 from tonality.text.language import load_language
+from tonality.text.preprocess import Cleaner
 from tonality.text.rules import Rules
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tonality.config import conf_directory
+from tonality.runtime.settings.load import conf_directory
 from tonality.text.emoticons import EmoticonReader, sign_pattern
 from tonality.text.language import load_language
 

@@ -1,1 +1,1 @@
-"""Who wrote what, hidden: policies, pseudonyms by a key, names cut from texts, marks of what was forgotten."""
+"""Privacy: policies, keyed pseudonyms, mentions, salted digests, and the erasure of tweets and authors."""

@@ -3,9 +3,9 @@
 import secrets
 from typing import Final, NamedTuple
 
-from tonality.faults import SettingsFault
-from tonality.locations import filesystem
 from tonality.privacy.policy import Policy
+from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.storage.urls import filesystem
 
 __all__ = ["Keys", "keys_of_pass", "read_key"]
 

@@ -14,20 +14,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality import publishing, tables
-from tonality.archive.accounting import FORGOTTEN, counted, left_out, of_kind, placed
-from tonality.archive.day_files import DayFileJob, StoredGroup, plan_day_files, write_day_files
-from tonality.archive.days import day_locations
-from tonality.archive.estimate import estimate, in_words
-from tonality.archive.listing import check_columns, find_files
-from tonality.archive.pieces import plan_tasks
-from tonality.archive.request import ColumnNames, ReadRequest
-from tonality.archive.source import TweetSource
-from tonality.claims import Claim
-from tonality.config import text_rules
-from tonality.faults import Fault, InputFault, SettingsFault, ask_all
-from tonality.locations import join
-from tonality.privacy_notes import (
+from tonality.ingest.options import ColumnNames, ReadRequest
+from tonality.ingest.planning.files import check_columns, find_files
+from tonality.ingest.planning.splits import plan_tasks
+from tonality.ingest.reading.estimate import estimate, in_words
+from tonality.ingest.reading.spark_source import TweetSource
+from tonality.ingest.replacement import Window, refuse_to_drop_days, refuse_to_lose_tweets
+from tonality.ingest.writing.day_files import DayFileJob, StoredGroup, plan_day_files, write_day_files
+from tonality.ingest.writing.reconcile import FORGOTTEN, counted, left_out, of_kind, placed
+from tonality.privacy.day_policies import (
     FORGOTTEN_TABLE,
     forgotten_salt,
     key_check,
@@ -35,12 +30,17 @@ from tonality.privacy_notes import (
     policy_of,
     refuse_other_policies,
 )
-from tonality.record import Run
-from tonality.replaced_days import Window, refuse_to_drop_days, refuse_to_lose_tweets
-from tonality.schema import ACCOUNTS, KEPT, REJECTS, TWEETS, WINDOW
-from tonality.schema import FORGOTTEN as FORGOTTEN_ROWS
-from tonality.session import local_cores
-from tonality.settings import Settings
+from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault, ask_all
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import text_rules
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.spark.session import local_cores
+from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage.day_paths import day_locations
+from tonality.runtime.storage.schema import ACCOUNTS, KEPT, REJECTS, TWEETS, WINDOW
+from tonality.runtime.storage.schema import FORGOTTEN as FORGOTTEN_ROWS
+from tonality.runtime.storage.urls import join
+from tonality.runtime.storage.write_locks import Claim
 
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
 _STORED: Final = "tweets"
@@ -92,7 +92,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     window = Window(archive)
     spark.dataSource.register(TweetSource)
     claim = Claim("tweets", archive.since, archive.until)
-    with publishing.publication(spark, root, record.id, [claim]) as publication:
+    with transaction.publication(spark, root, record.id, [claim]) as publication:
         refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
         forgotten = _forgotten(spark, root)
         request = request.model_copy(update={"forgotten_salt": forgotten_salt(spark, root)})
@@ -174,7 +174,7 @@ def _forgotten(spark: SparkSession, root: str) -> DataFrame | None:
     return tables.read(spark, root, FORGOTTEN_TABLE, FORGOTTEN_ROWS)
 
 
-def _read_once(spark: SparkSession, request: ReadRequest, publication: publishing.Publication) -> DataFrame:
+def _read_once(spark: SparkSession, request: ReadRequest, publication: transaction.Publication) -> DataFrame:
     """The notes of a pass over the archive, which opens and decompresses it once, and stores its tweets."""
     folder = publication.make_scratch(_STORED)
     source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
@@ -188,7 +188,7 @@ def _groups(notes: DataFrame) -> list[StoredGroup]:
     ]
 
 
-def _stored(spark: SparkSession, groups: Sequence[StoredGroup], publication: publishing.Publication) -> DataFrame:
+def _stored(spark: SparkSession, groups: Sequence[StoredGroup], publication: transaction.Publication) -> DataFrame:
     """The tweets of a pass, with the places where they are stored.
 
     Only files that a note names are read: an attempt of a task that was given up may leave others.
@@ -212,7 +212,7 @@ def _write_days(
     groups: Sequence[StoredGroup],
     request: ReadRequest,
     run: str,
-    publication: publishing.Publication,
+    publication: transaction.Publication,
 ) -> dict[str, list[str]]:
     """The files of each day, written without what is left out."""
     tasks = plan_day_files(groups, request.cores)
@@ -231,14 +231,14 @@ def _write_days(
     return days
 
 
-def _stage_accounts(publication: publishing.Publication, counted: DataFrame, run: str, window: Window) -> DataFrame:
+def _stage_accounts(publication: transaction.Publication, counted: DataFrame, run: str, window: Window) -> DataFrame:
     accounts = counted.withColumn("run", F.lit(run)).withColumn(WINDOW, F.lit(window.name)).coalesce(1)
     written = publication.stage("accounts", accounts, ACCOUNTS, WINDOW, [window.name])
     publication.remove_others("accounts", WINDOW, lambda name: window.holds(*name.split("..")))
     return written
 
 
-def _stage_rejects(publication: publishing.Publication, rejects: DataFrame, run: str, window: Window) -> DataFrame:
+def _stage_rejects(publication: transaction.Publication, rejects: DataFrame, run: str, window: Window) -> DataFrame:
     rejects = (
         rejects.withColumn("run", F.lit(run))
         .withColumn(WINDOW, F.lit(window.name))

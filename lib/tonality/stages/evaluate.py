@@ -8,24 +8,24 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality import publishing, tables
-from tonality.corpus.note import DatasetNote, read_note
-from tonality.documents import to_json
-from tonality.evaluation.features import Terms, with_features
-from tonality.evaluation.linear import choose_strength, logistic_regression, naive_bayes
-from tonality.evaluation.measured import Measured, measured
-from tonality.evaluation.paired import Difference, differences
-from tonality.evaluation.picture import draw_png
-from tonality.evaluation.tables import as_markdown, as_text
-from tonality.faults import InputFault
-from tonality.locations import join, write_files
-from tonality.network.artifact import Artifact
-from tonality.network.releases import Releases
-from tonality.record import Run
-from tonality.schema import DATASET
-from tonality.scoring.udf import prepared_for, scoring_udf
-from tonality.settings import Settings
-from tonality.text.numbering import vocabulary_fingerprint
+from tonality.model.dataset.metadata import DatasetNote, read_note
+from tonality.model.evaluation.baselines import choose_strength, logistic_regression, naive_bayes
+from tonality.model.evaluation.features import Terms, with_features
+from tonality.model.evaluation.format_table import as_markdown, as_text
+from tonality.model.evaluation.paired_difference import Difference, differences
+from tonality.model.evaluation.plots import draw_png
+from tonality.model.evaluation.results import Measured, measured
+from tonality.model.inference.spark_udf import prepared_for, scoring_udf
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage.json_files import to_json
+from tonality.runtime.storage.schema import DATASET
+from tonality.runtime.storage.urls import join, write_files
+from tonality.text.token_ids import vocabulary_fingerprint
 
 NETWORK: Final = "LSTM network"
 CURRENT: Final = "current LSTM network"
@@ -37,7 +37,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Measure the latest network and every rival on dataset/split=valid, and write evaluation/."""
     root, releases = settings.paths.root, Releases(settings.paths.root)
     artifact = releases.read(releases.latest())
-    publishing.recover(spark, root, record.id)
+    transaction.recover(spark, root, record.id)
     train = tables.read(spark, root, "dataset/split=train", DATASET).select("stems", "label")
     valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
     note = read_note(root)

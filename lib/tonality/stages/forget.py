@@ -14,28 +14,28 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality import publishing, tables
-from tonality.archive.deletions import DeletionLists
-from tonality.claims import Claim
-from tonality.corpus.dataset import side_of
-from tonality.corpus.note import read_note
-from tonality.faults import Fault, InputFault, SettingsFault
-from tonality.forgetting.accounts import moved
-from tonality.forgetting.entries import ENTRIES, write_entries
-from tonality.forgetting.files import NewFile, RewriteJob, TableFile, rewrite
-from tonality.forgetting.found import Found, Lines, in_words
-from tonality.forgetting.matching import PLACE, located, part_of
-from tonality.forgetting.rejects import emptied
-from tonality.forgetting.search import Search, unmatched
-from tonality.forgetting.shown import Example, among, examples_of, shows
-from tonality.left_behind import LOOKED_UP_BY, behind, not_looked_up
-from tonality.locations import filesystem, join
+from tonality.ingest.compliance.lists import DeletionLists
+from tonality.model.dataset.encode import side_of
+from tonality.model.dataset.metadata import read_note
+from tonality.privacy.day_policies import FORGOTTEN_TABLE, forgotten_salt, note_salt, policies
+from tonality.privacy.digests import SALT_BYTES, Marks
+from tonality.privacy.erasure.adjust_accounts import moved
+from tonality.privacy.erasure.match_rows import PLACE, located, part_of
+from tonality.privacy.erasure.plan import Found, Lines, in_words
+from tonality.privacy.erasure.report_examples import Example, among, examples_of, shows
+from tonality.privacy.erasure.requests import ENTRIES, write_entries
+from tonality.privacy.erasure.rewrite_files import NewFile, RewriteJob, TableFile, rewrite
+from tonality.privacy.erasure.scrub_rejects import emptied
+from tonality.privacy.erasure.search import Search, unmatched
+from tonality.privacy.erasure.stale_tables import LOOKED_UP_BY, behind, not_looked_up
 from tonality.privacy.keys import read_key
-from tonality.privacy.marks import SALT_BYTES, Marks
 from tonality.privacy.pseudonyms import Pseudonyms
-from tonality.privacy_notes import FORGOTTEN_TABLE, forgotten_salt, note_salt, policies
-from tonality.record import Run
-from tonality.schema import (
+from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.spark.session import spark_session
+from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage.schema import (
     ACCOUNTS,
     DATASET,
     DAY,
@@ -47,8 +47,8 @@ from tonality.schema import (
     TWEETS,
     WINDOW,
 )
-from tonality.session import spark_session
-from tonality.settings import Settings
+from tonality.runtime.storage.urls import filesystem, join
+from tonality.runtime.storage.write_locks import Claim
 
 _OF_TWEETS: Final = {"tweets": TWEETS, "scored": SCORED}
 _OF_DAYS: Final = {**_OF_TWEETS, "labelled": LABELLED}
@@ -75,7 +75,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Remove what the lists name from every table, and remember it."""
     check(settings)
     root = settings.paths.root
-    with publishing.publication(spark, root, record.id, _EVERYTHING) as publication:
+    with transaction.publication(spark, root, record.id, _EVERYTHING) as publication:
         found = _found(spark, settings, publication)
         if found.has_work:
             _stage(spark, root, publication, found, record.id)
@@ -88,13 +88,13 @@ def plan(settings: Settings) -> str:
     """What a run would remove. Writes nothing that stays."""
     with (
         spark_session("forget", settings.spark) as spark,
-        publishing.publication(spark, settings.paths.root, Run("forget", settings).id, ()) as publication,
+        transaction.publication(spark, settings.paths.root, Run("forget", settings).id, ()) as publication,
     ):
         found = _found(spark, settings, publication)
     return f"{in_words(found, 'To be removed')}\nNothing was written."
 
 
-def _found(spark: SparkSession, settings: Settings, publication: publishing.Publication) -> Found:
+def _found(spark: SparkSession, settings: Settings, publication: transaction.Publication) -> Found:
     """All that must go. Raises InputFault where the lists name nothing."""
     root, key = settings.paths.root, settings.privacy.key
     pseudonyms = Pseudonyms(read_key(key)) if key else None
@@ -139,7 +139,7 @@ def _refuse_other_keys(noted: Iterable[Mapping[str, Any]], pseudonyms: Pseudonym
 
 def _entries(
     spark: SparkSession,
-    publication: publishing.Publication,
+    publication: transaction.Publication,
     lists: DeletionLists,
     marks: Marks,
     pseudonyms: Pseudonyms | None,
@@ -218,14 +218,14 @@ def _is_new_and_hidden(noted: Collection[Mapping[str, Any]], new_marks: DataFram
     return bool(hidden) and not new_marks.where(_among("kind", hidden)).isEmpty()
 
 
-def _written(publication: publishing.Publication, frame: DataFrame, name: str) -> DataFrame:
+def _written(publication: transaction.Publication, frame: DataFrame, name: str) -> DataFrame:
     """The frame, computed once and read from where it was written."""
     place = publication.scratch(name)
     frame.write.parquet(place)
     return frame.sparkSession.read.schema(frame.schema).parquet(place)
 
 
-def _stage(spark: SparkSession, root: str, publication: publishing.Publication, found: Found, run: str) -> None:
+def _stage(spark: SparkSession, root: str, publication: transaction.Publication, found: Found, run: str) -> None:
     """The tables without what goes, where no reader sees them yet."""
     for table, schema in _OF_DAYS.items():
         if found.counts.get(table):
@@ -246,7 +246,7 @@ def _stage(spark: SparkSession, root: str, publication: publishing.Publication, 
 
 
 def _stage_days(
-    spark: SparkSession, root: str, publication: publishing.Publication, table: str, schema: pa.Schema, found: Found
+    spark: SparkSession, root: str, publication: transaction.Publication, table: str, schema: pa.Schema, found: Found
 ) -> None:
     """The days of a table that lose rows: the files that hold them anew, their others as they are."""
     rows = found.removed[table]
@@ -259,7 +259,7 @@ def _stage_days(
 def _without(
     spark: SparkSession,
     root: str,
-    publication: publishing.Publication,
+    publication: transaction.Publication,
     table: str,
     parts: Sequence[str],
     places: DataFrame,
@@ -279,14 +279,14 @@ def _without(
     return {part: [file.name for file in written if file.part == part] for part in parts}
 
 
-def _stage_accounts(spark: SparkSession, root: str, publication: publishing.Publication, removed: DataFrame) -> None:
+def _stage_accounts(spark: SparkSession, root: str, publication: transaction.Publication, removed: DataFrame) -> None:
     for table in _there(spark, root, {"accounts": ACCOUNTS}).values():
         accounts = moved(table, removed)
         windows = _values(accounts.where(F.col("gone") > 0), WINDOW)
         publication.stage("accounts", accounts.where(_among(WINDOW, windows)).coalesce(1), ACCOUNTS, WINDOW, windows)
 
 
-def _stage_origins(spark: SparkSession, root: str, publication: publishing.Publication, found: Found) -> None:
+def _stage_origins(spark: SparkSession, root: str, publication: transaction.Publication, found: Found) -> None:
     """What the scored days follow from: of those that were up to date, the days of tweets as they are to be."""
     days = [part.removeprefix(f"{DAY}=") for part in _values(found.removed["scored"], "part")]
     of_tweets = _values(found.removed["tweets"], "part") if "tweets" in found.removed else []
@@ -301,7 +301,7 @@ def _stage_origins(spark: SparkSession, root: str, publication: publishing.Publi
             publication.note_partition("scored", DAY, day, ORIGIN_NOTE, content)
 
 
-def _stage_dataset(spark: SparkSession, root: str, publication: publishing.Publication, found: Found) -> None:
+def _stage_dataset(spark: SparkSession, root: str, publication: transaction.Publication, found: Found) -> None:
     note = read_note(root)
     places = reduce(DataFrame.union, found.dataset.values())
     files = _without(spark, root, publication, "dataset", list(found.dataset), places, found.counts["dataset"])
@@ -310,7 +310,7 @@ def _stage_dataset(spark: SparkSession, root: str, publication: publishing.Publi
     publication.note("dataset", note.model_copy(update={"rows": rows}).model_dump(mode="json"))
 
 
-def _stage_rejects(spark: SparkSession, root: str, publication: publishing.Publication, places: DataFrame) -> None:
+def _stage_rejects(spark: SparkSession, root: str, publication: transaction.Publication, places: DataFrame) -> None:
     windows = [part.removeprefix(f"{WINDOW}=") for part in _values(places, "part")]
     rejects = tables.read(spark, root, "rejects", REJECTS).where(_among(WINDOW, windows))
     rows = emptied(located(rejects, part_of(WINDOW), *REJECTS.names), places).sortWithinPartitions("source", "offset")

@@ -5,14 +5,15 @@ from typing import Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality import publishing, tables
-from tonality.claims import Claim
-from tonality.config import text_rules
-from tonality.corpus.emoticon_labels import label_by_emoticon
-from tonality.faults import InputFault
-from tonality.record import Run
-from tonality.schema import DAY, LABELLED, TWEETS
-from tonality.settings import Settings
+from tonality.model.dataset.distant_labels import label_by_emoticon
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.runs.text_rules import refuse_other_rules
+from tonality.runtime.settings.load import text_rules
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage.schema import DAY, LABELLED, TWEETS
+from tonality.runtime.storage.write_locks import Claim
 
 _OTHER_RULES: Final = "Run `clean` again with the present [text] settings, or set [text] to those found."
 
@@ -20,9 +21,9 @@ _OTHER_RULES: Final = "Run `clean` again with the present [text] settings, or se
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Label every day of tweets/ and publish labelled/."""
     root, rules = settings.paths.root, text_rules(settings.text)
-    with publishing.publication(spark, root, record.id, [Claim("labelled")]) as publication:
+    with transaction.publication(spark, root, record.id, [Claim("labelled")]) as publication:
         tweets = tables.read(spark, root, "tweets", TWEETS)
-        tables.refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
+        refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
         labelled = label_by_emoticon(tweets, rules.language.emoticons).withColumn("run", F.lit(record.id))
         written = publication.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)
         publication.remove_others("labelled", DAY, lambda _: True)

@@ -4,12 +4,12 @@ from functools import partial
 
 from pyspark.sql import SparkSession
 
-from tonality.console import say, tell
-from tonality.faults import ask_all
-from tonality.record import Run
-from tonality.retries import begun_again
-from tonality.session import in_run
-from tonality.settings import Settings
+from tonality.runtime.diagnostics.console import say, tell
+from tonality.runtime.diagnostics.errors import ask_all
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.spark.retry import begun_again
+from tonality.runtime.spark.session import in_run
 from tonality.stages import STAGES, clean, evaluate, label, prepare, promote, report, score, train
 
 _MODULES = {

@@ -7,20 +7,21 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality import publishing, tables
-from tonality.claims import Claim
-from tonality.config import text_rules
-from tonality.corpus.dataset import numbered, side_of, with_stems
-from tonality.corpus.formats import TableFormat, read_corpus
-from tonality.corpus.note import DatasetNote, Side
-from tonality.corpus.split import TRAIN, VALID, shuffled, with_split
-from tonality.corpus.vocabulary import count_stems
-from tonality.faults import InputFault, SettingsFault
-from tonality.record import Run
-from tonality.schema import DATASET, LABELLED, VOCABULARY
-from tonality.settings import CorpusSettings, Settings
-from tonality.text.numbering import vocabulary_fingerprint
+from tonality.ingest.formats.corpora import TableFormat, read_corpus
+from tonality.model.dataset.encode import numbered, side_of, with_stems
+from tonality.model.dataset.metadata import DatasetNote, Side
+from tonality.model.dataset.split import TRAIN, VALID, shuffled, with_split
+from tonality.model.dataset.vocabulary import count_stems
+from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.runs.text_rules import refuse_other_rules
+from tonality.runtime.settings.load import text_rules
+from tonality.runtime.settings.sections import CorpusSettings, Settings
+from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage.schema import DATASET, LABELLED, VOCABULARY
+from tonality.runtime.storage.write_locks import Claim
 from tonality.text.rules import Rules
+from tonality.text.token_ids import vocabulary_fingerprint
 
 _OTHER_RULES: Final = "Run `clean` and `label` again with the present [text] settings, or set [text] to those found."
 
@@ -37,7 +38,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Prepare the dataset and publish it together with its vocabulary."""
     check(settings)
     rules, root = text_rules(settings.text), settings.paths.root
-    with publishing.publication(spark, root, record.id, [Claim("vocabulary"), Claim("dataset")]) as publication:
+    with transaction.publication(spark, root, record.id, [Claim("vocabulary"), Claim("dataset")]) as publication:
         labelled, dropped = _labelled(settings, rules, spark)
         rows = _split_once(labelled, settings, publication.scratch("split"))
         dropped["no stems"] += rows.where(F.col("stems") == "").count()
@@ -69,7 +70,7 @@ def _labelled(settings: Settings, rules: Rules, spark: SparkSession) -> tuple[Da
         sources.append(with_stems(spark.createDataFrame(corpus.rows), rules))
     if settings.corpus.labelled:
         labelled = tables.read(spark, settings.paths.root, "labelled", LABELLED)
-        tables.refuse_other_rules(
+        refuse_other_rules(
             labelled, settings.paths.root, "labelled", rules.model_dump(), rules.fingerprint, _OTHER_RULES
         )
         sources.append(labelled.select("stems", "label"))
@@ -89,7 +90,7 @@ def _split_once(labelled: DataFrame, settings: Settings, scratch: str) -> DataFr
     return labelled.sparkSession.read.schema(split.schema).parquet(scratch)
 
 
-def _stage_vocabulary(publication: publishing.Publication, train: DataFrame, settings: Settings) -> list[str]:
+def _stage_vocabulary(publication: transaction.Publication, train: DataFrame, settings: Settings) -> list[str]:
     """The stems in the order of their numbers."""
     counted = count_stems(train, settings.vocabulary.size, settings.vocabulary.min_count)
     written = publication.replace("vocabulary", {"": counted.coalesce(1)}, VOCABULARY)[""]
@@ -103,7 +104,7 @@ def _stage_vocabulary(publication: publishing.Publication, train: DataFrame, set
 
 
 def _stage_dataset(
-    publication: publishing.Publication,
+    publication: transaction.Publication,
     sides: dict[str, DataFrame],
     read: dict[str, int],
     stems: list[str],

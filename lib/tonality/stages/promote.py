@@ -4,14 +4,14 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from tonality.config import text_rules
-from tonality.documents import first_fault
-from tonality.evaluation.paired import Difference
-from tonality.faults import InputFault
-from tonality.locations import filesystem, join
-from tonality.network.releases import Releases
-from tonality.record import Run
-from tonality.settings import PromoteSettings, Settings
+from tonality.model.evaluation.paired_difference import Difference
+from tonality.model.registry.registry import Releases
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import text_rules
+from tonality.runtime.settings.sections import PromoteSettings, Settings
+from tonality.runtime.storage.json_files import first_fault
+from tonality.runtime.storage.urls import filesystem, join
 
 _BETTER_WHEN_LOWER: Final = frozenset({"log_loss"})
 

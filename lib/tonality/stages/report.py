@@ -9,23 +9,23 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 import tonality
-from tonality import publishing, tables
-from tonality.claims import Claim, claimed
-from tonality.console import counted
-from tonality.documents import first_fault
-from tonality.faults import InputFault
-from tonality.hadoop import Folders
-from tonality.locations import filesystem, join, write_files
-from tonality.record import Run
-from tonality.schema import ACCOUNTS, DAY, REJECTS, SCORED, TONES, TWEETS
-from tonality.scoring.tone import tone
-from tonality.settings import Settings, SurveySettings
-from tonality.survey import dynamics as dynamics_of
+from tonality.model.inference.tone_spark import tone
+from tonality.runtime.diagnostics.console import counted
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.sections import Settings, SurveySettings
+from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.storage.json_files import first_fault
+from tonality.runtime.storage.schema import ACCOUNTS, DAY, REJECTS, SCORED, TONES, TWEETS
+from tonality.runtime.storage.urls import filesystem, join, write_files
+from tonality.runtime.storage.write_locks import Claim, claimed
+from tonality.survey import daily_shares as dynamics_of
 from tonality.survey import examples as examples_of
-from tonality.survey.chart import draw_png
-from tonality.survey.contents import Comparison, Coverage, Question, Survey
+from tonality.survey.filter import on_topic
 from tonality.survey.page import render
-from tonality.survey.topic import on_topic
+from tonality.survey.png_chart import draw_png
+from tonality.survey.view_model import Comparison, Coverage, Question, Survey
 
 _SHOWN_DAMAGE: Final = 20
 """Damaged files that the page names; it counts the others."""
@@ -36,7 +36,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     root, asked = settings.paths.root, settings.survey
     folder = join(root, "report")
     with claimed(Folders(spark, root), record.id, [Claim("report")]):  # of several the last has seen all days
-        publishing.recover(spark, root, record.id)
+        transaction.recover(spark, root, record.id)
         survey, models = _survey(settings, spark)
         files = _files(survey)
         write_files(folder, files)

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 
-from tonality.archive.days import has_day
-from tonality.faults import SettingsFault
-from tonality.record import Run
-from tonality.sample.files import SampleSummary, write_sample
-from tonality.settings import Settings
+from tonality.ingest.synthetic.write import SampleSummary, write_sample
+from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.storage.day_paths import has_day
 
 
 def check(settings: Settings) -> None:

@@ -11,19 +11,20 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality import publishing, tables
-from tonality.claims import Claim
-from tonality.console import counted
-from tonality.faults import Fault, InputFault
-from tonality.network.artifact import Artifact
-from tonality.network.releases import Releases
-from tonality.record import Run
-from tonality.schema import DAY, ORIGIN_NOTE, SCORED, TONES, TWEETS
-from tonality.scoring.prepared import PreparedModel
-from tonality.scoring.tone import tone
-from tonality.scoring.udf import prepared_for, scoring_udf
-from tonality.session import tasks_per_core
-from tonality.settings import ScoreSettings, Settings
+from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.spark_udf import prepared_for, scoring_udf
+from tonality.model.inference.tone_spark import tone
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.runtime.diagnostics.console import counted
+from tonality.runtime.diagnostics.errors import Fault, InputFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.runs.text_rules import refuse_other_rules
+from tonality.runtime.settings.sections import ScoreSettings, Settings
+from tonality.runtime.spark.session import tasks_per_core
+from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage.schema import DAY, ORIGIN_NOTE, SCORED, TONES, TWEETS
+from tonality.runtime.storage.write_locks import Claim
 
 _OTHER_RULES: Final = (
     "The model's rules are wanted: run `clean` again with them in [text], or `prepare` and `train` with those found."
@@ -44,7 +45,10 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     artifact = Releases(root).read_current()
     model = prepared_for(spark, artifact, asked.precision, asked.device)
     claim = Claim("scored", asked.since, asked.until)
-    with publishing.publication(spark, root, record.id, [claim]) as publication, tasks_per_core(spark, _TASKS_PER_CORE):
+    with (
+        transaction.publication(spark, root, record.id, [claim]) as publication,
+        tasks_per_core(spark, _TASKS_PER_CORE),
+    ):
         origins = _origins(spark, settings, artifact, model)
         days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
         tweets = _tweets(spark, root, days, artifact)
@@ -128,7 +132,7 @@ def _without_tweets(spark: SparkSession, settings: Settings) -> Callable[[str], 
 def _tweets(spark: SparkSession, root: str, days: Collection[str], artifact: Artifact) -> DataFrame:
     """The tweets of the days. Raises InputFault where they were cut by other rules than the model's."""
     tweets = tables.read(spark, root, "tweets", TWEETS).where(F.col(DAY).cast("string").isin(*days))
-    tables.refuse_other_rules(tweets, root, "tweets", artifact.rules, artifact.rules_fingerprint, _OTHER_RULES)
+    refuse_other_rules(tweets, root, "tweets", artifact.rules, artifact.rules_fingerprint, _OTHER_RULES)
     return tweets
 
 

@@ -11,28 +11,28 @@ import pyarrow.parquet as pq
 import torch
 from fsspec.implementations.local import LocalFileSystem
 
-from tonality.corpus.note import DatasetNote, read_note
-from tonality.faults import InputFault, SettingsFault
-from tonality.locations import filesystem, join
-from tonality.mishaps import explained
-from tonality.network.artifact import Artifact
-from tonality.network.lstm import Shape
-from tonality.network.releases import Releases
-from tonality.processes import announcer
-from tonality.reader.row_groups import RowGroups
-from tonality.record import Run
-from tonality.schema import FIRST_STEM_ID, VOCABULARY
-from tonality.setting_types import in_bytes
-from tonality.settings import Settings
-from tonality.text.numbering import vocabulary_fingerprint
-from tonality.training.card import card
-from tonality.training.checkpoint import Checkpoint
-from tonality.training.group import ALONE, Group, joined
-from tonality.training.interruption import Interrupted
-from tonality.training.loop import train
-from tonality.training.progress import Progress
-from tonality.training.recipe import Recipe, choose_device
-from tonality.training.standing import Trained
+from tonality.model.dataset.metadata import DatasetNote, read_note
+from tonality.model.loading.row_groups import RowGroups
+from tonality.model.network.lstm import Shape
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.model.training.checkpoint import Checkpoint
+from tonality.model.training.distributed import ALONE, Group, joined
+from tonality.model.training.hyperparameters import Recipe, choose_device
+from tonality.model.training.loop import train
+from tonality.model.training.model_card import card
+from tonality.model.training.progress import Progress
+from tonality.model.training.signals import Interrupted
+from tonality.model.training.state import Trained
+from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.explain.system import explained
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.sections import Settings
+from tonality.runtime.settings.types import in_bytes
+from tonality.runtime.spark.process_output import announcer
+from tonality.runtime.storage.schema import FIRST_STEM_ID, VOCABULARY
+from tonality.runtime.storage.urls import filesystem, join
+from tonality.text.token_ids import vocabulary_fingerprint
 
 
 def check(settings: Settings) -> None:
@@ -44,7 +44,7 @@ def check(settings: Settings) -> None:
             f"the batch is shared by all, so the one must be a multiple of the other"
         )
     if asked.processes > 1:
-        from tonality.session import check_session
+        from tonality.runtime.spark.session import check_session
 
         check_session(settings.spark)
 
@@ -155,7 +155,7 @@ def _checkpoint_place(root: str) -> str:
 
 def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
     """Train in several processes. Raises the Fault that one of them has met, and Interrupted on Ctrl-C."""
-    from tonality.distributor import run_in_processes
+    from tonality.runtime.spark.torch_launcher import run_in_processes
 
     asked = settings.train.processes
     RowGroups(data.side("train"), data.stems, shards=asked)  # refused here, before anything is started

@@ -1,1 +1,1 @@
-"""From scored tweets to the survey: the days' numbers, the chart and the page."""
+"""The survey: filter, daily shares, examples, charts and the page, from scored tweets."""

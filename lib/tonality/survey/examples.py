@@ -10,9 +10,9 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.schema import NEGATIVE, NEUTRAL, POSITIVE
-from tonality.survey.dynamics import TONED
-from tonality.text.pointers import LINK, MENTION, in_java
+from tonality.runtime.storage.schema import NEGATIVE, NEUTRAL, POSITIVE
+from tonality.survey.daily_shares import TONED
+from tonality.text.links_mentions import LINK, MENTION, in_java
 
 __all__ = ["COLUMNS", "choose", "printable", "to_csv"]
 

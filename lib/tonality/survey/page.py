@@ -11,12 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tonality.schema import DAY
-from tonality.survey.contents import Survey
-from tonality.survey.drawing import LOOKS
-from tonality.survey.dynamics import TONED, period_shares
+from tonality.runtime.storage.schema import DAY
+from tonality.survey.chart_style import LOOKS
+from tonality.survey.daily_shares import TONED, period_shares
 from tonality.survey.examples import printable
-from tonality.survey.figure import figure, interval, percent
+from tonality.survey.plotly_chart import figure, interval, percent
+from tonality.survey.view_model import Survey
 
 __all__ = ["render"]
 

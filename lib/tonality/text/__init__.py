@@ -1,1 +1,1 @@
-"""Text, pure: from a tweet's words to stems and numbers. No Spark, no torch."""
+"""Text rules: from a tweet's words to stems and token ids. Pure: no Spark, no torch."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from tonality.text.language import Emoticons
-from tonality.text.pointers import LINK, MENTION
+from tonality.text.links_mentions import LINK, MENTION
 
 __all__ = ["EmoticonReader", "sign_pattern"]
 

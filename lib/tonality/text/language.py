@@ -8,8 +8,6 @@ from typing import Annotated
 import Stemmer
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from tonality.faults import SettingsFault
-
 __all__ = ["Language", "load_language"]
 
 
@@ -92,16 +90,16 @@ class Language(BaseModel):
 def load_language(name: str, directory: Path) -> Language:
     """The language of a file in the directory, by its name without `.toml`, or of any file by its path.
 
-    Raises SettingsFault where there is no such file or it is not a language's.
+    Raises ValueError where there is no such file or it is not a language's.
     """
     file = Path(name) if name.endswith(".toml") else directory / f"{name}.toml"
     try:
         return Language.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         known = ", ".join(sorted(path.stem for path in directory.glob("*.toml")))
-        raise SettingsFault(f"text.language: no file {file}; there are {known}") from error
+        raise ValueError(f"text.language: no file {file}; there are {known}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsFault(f"text.language: {file} cannot be read: {error}") from error
+        raise ValueError(f"text.language: {file} cannot be read: {error}") from error
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
-        raise SettingsFault("\n".join(f"text.language: {file}: {fault}" for fault in faults)) from error
+        raise ValueError("\n".join(f"text.language: {file}: {fault}" for fault in faults)) from error

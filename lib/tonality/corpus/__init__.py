@@ -1,1 +1,0 @@
-"""Labelled tweets: known corpora, labels by emoticon, split, vocabulary and dataset."""

@@ -1,1 +1,0 @@
-"""The network beside the models it must beat, on the same held-out rows."""

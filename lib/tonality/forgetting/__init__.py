@@ -1,1 +1,0 @@
-"""Forgetting: where the tables hold what must go, and the tables without it."""

@@ -1,0 +1,1 @@
+"""Compliance: deletion lists and compliance messages."""

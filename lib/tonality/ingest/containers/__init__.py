@@ -1,0 +1,1 @@
+"""Bytes: streams, gzip, Zstandard, bzip2 and tar, containers in containers."""

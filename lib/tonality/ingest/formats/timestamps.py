@@ -1,0 +1,100 @@
+"""Times as archives write them, to microseconds since 1970."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+
+from tonality.ingest.formats.record import Rejected
+
+__all__ = ["DAY_MICROSECONDS", "microseconds"]
+
+DAY_MICROSECONDS: Final = 86_400_000_000
+
+_TWITTER: Final = re.compile(
+    r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([+-]\d\d\d\d|[A-Z]{3}) (\d{4})"
+)
+_MONTH_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
+_ZONES: Final = {"UTC": 0, "GMT": 0, "PDT": -7, "PST": -8}
+"""Hours east of Greenwich of the zones that Twitter's first years were written in."""
+_NUMBER: Final = re.compile(r"\d{1,19}(\.\d*)?")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SECONDS: Final = {f"{second:02}": second * 1_000_000 for second in range(60)}
+"""Where Twitter and ISO 8601 write the second of a minute, both at the same place."""
+_FIRST_YEAR: Final = 2006
+"""Twitter's first year: an earlier date is a clock that was never set."""
+_LAST_YEAR: Final = 2100
+_LONGEST: Final = 64
+"""Characters of a date, with room to spare: what is remembered of dates stays small, whatever a file holds."""
+
+
+def microseconds(value: object) -> int:
+    """A time as microseconds since 1970, UTC.
+
+    Reads Twitter's own form (Thu Dec 10 08:01:02 +0000 2015, or with UTC, GMT, PDT or PST), ISO 8601 (UTC where it
+    names no offset), seconds or milliseconds since 1970, datetimes and dates. Raises Rejected where it is none
+    of these or no time Twitter has seen.
+    """
+    if value is None or value == "":
+        raise Rejected("no-date")
+    try:
+        return _from_text(value) if isinstance(value, str) else _since_1970(_moment(value))
+    except (ValueError, OverflowError, KeyError, OSError) as error:
+        raise Rejected("bad-date", f"{str(value)[:100]}: {error}") from None
+
+
+def _from_text(text: str) -> int:
+    """The time, read once for the tweets of a minute, which stand together in an archive."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"{len(text)} characters are no date")
+    if text[13:14] == ":" == text[16:17] and (seconds := _SECONDS.get(text[17:19])) is not None:
+        return _since_text(f"{text[:17]}00{text[19:]}") + seconds
+    return _since_text(text)
+
+
+@lru_cache(maxsize=4096)
+def _since_text(text: str) -> int:
+    return _since_1970(_read(text.strip()))
+
+
+def _since_1970(moment: datetime) -> int:
+    if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+        raise ValueError(f"year {moment.year}")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return _in_utc(value)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"a {type(value).__name__} is no time")
+    return _read(str(value))
+
+
+def _read(text: str) -> datetime:
+    if match := _TWITTER.fullmatch(text):
+        month, day, hour, minute, second, zone, year = match.groups()
+        moment = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+        return moment if zone == "+0000" else moment - _offset(zone)
+    if _NUMBER.fullmatch(text):
+        seconds = float(text)
+        return datetime.fromtimestamp(seconds / 1000 if seconds >= 1e11 else seconds, UTC)
+    return _in_utc(datetime.fromisoformat(text))
+
+
+def _offset(zone: str) -> timedelta:
+    """How far a zone's clocks are ahead of UTC."""
+    if zone in _ZONES:
+        return timedelta(hours=_ZONES[zone])
+    if zone.isalpha():
+        raise ValueError(f"zone {zone} is not known")
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+    return -offset if zone.startswith("-") else offset
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

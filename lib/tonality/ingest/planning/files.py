@@ -1,0 +1,93 @@
+"""The files of an archive, found by path, folder or glob."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from tonality.ingest.containers.compression import Expansion
+from tonality.ingest.containers.streams import FileStream
+from tonality.ingest.containers.walk import find_sources
+from tonality.ingest.formats.csv_rows import csv_columns
+from tonality.ingest.formats.detect import form_of
+from tonality.ingest.formats.lines import Lines
+from tonality.ingest.formats.parquet_rows import parquet_columns
+from tonality.ingest.options import ReadRequest
+from tonality.runtime.diagnostics.errors import InputFault, MissingInput
+from tonality.runtime.storage.urls import expand, filesystem
+
+__all__ = ["ArchiveFile", "check_columns", "find_files"]
+
+_PEEK_BYTES: Final = 2**16
+_HEADER_BYTES: Final = 2**20
+_DELIMITERS: Final = {"\t": "tab", ";": ";", "|": "|", ",": ","}
+"""What separates columns, and how the settings write it."""
+_SHOWN: Final = 3
+"""Of the locations where nothing is."""
+
+
+class ArchiveFile(NamedTuple):
+    """A file of an archive."""
+
+    url: str
+    bytes: int
+
+
+def find_files(locations: Iterable[str], besides: Iterable[str] = ()) -> list[ArchiveFile]:
+    """Every file that the locations name, once, in the order of their URLs, and what those besides name, if anything.
+    Below folders, names that begin with . or _ are hidden.
+
+    Raises InputFault where a location finds nothing, for all such locations together.
+    """
+    found: dict[str, int] = {}
+    missing: list[str] = []
+    for location in locations:
+        try:
+            found |= expand(location)
+        except InputFault as fault:
+            missing.append(str(fault))
+    if missing:
+        more = [f"and so on, {len(missing):,} in all"] if len(missing) > _SHOWN else []
+        raise InputFault("\n".join(missing[:_SHOWN] + more))
+    for location in besides:
+        try:
+            found |= expand(location)
+        except MissingInput:
+            continue
+    return [ArchiveFile(url, size) for url, size in sorted(found.items())]
+
+
+def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
+    """Refuse tables whose first file, of those that are not empty, lacks a column that the request names; the accounts
+    tell of later files.
+
+    Raises InputFault with the columns that the file has, or how many, where the request hides who wrote what.
+    """
+    if request.columns is None:
+        return
+    file = next((file for file in files if file.bytes), None)
+    found = _columns(file.url, request) if file else None
+    if file is None or found is None:
+        return
+    wanted = {role: name for role, name in request.columns.named().items() if name not in found}
+    if wanted:
+        asked = ", ".join(f"archive.columns.{role} = {name!r}" for role, name in wanted.items())
+        has = ", ".join(found) or "no header: is it empty or broken?"
+        if len(found) == 1 and (mark := next((mark for mark in _DELIMITERS if mark in found[0]), "")):
+            has = f'one column: set archive.delimiter = "{_DELIMITERS[mark]}"?'
+        elif request.privacy.hides and found:  # which are those of a tweet where the file has no header
+            has = f"{len(found)} others"
+        raise InputFault(f"{file.url} has no such column: {asked}; it has {has}")
+
+
+def _columns(url: str, request: ReadRequest) -> list[str] | None:
+    """The columns of a file, of its first member where it is a tar; None for what has no header, as JSON."""
+    system, path = filesystem(url)
+    with system.open(path, "rb") as file:
+        stream = FileStream(file)
+        if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
+            return parquet_columns(file)
+        streams = (
+            source.stream for source in find_sources(url, stream, Expansion(request.max_expansion)) if source.stream
+        )
+        if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), request) != "csv":
+            return None
+        return csv_columns(Lines(first.blocks(), _HEADER_BYTES), request.delimiter)

@@ -1,0 +1,68 @@
+"""A piece of an archive opened: the sources of records in it, one after the other."""
+
+from collections.abc import Iterator
+from typing import BinaryIO, Final, NamedTuple
+
+from tonality.ingest.containers.compression import Expansion, compression_of, unpack
+from tonality.ingest.containers.streams import Block, FileStream
+from tonality.ingest.containers.walk import Source, find_members, find_sources
+from tonality.ingest.formats.detect import form_of, json_lines, json_records, open_parquet, open_records
+from tonality.ingest.formats.lines import Lines
+from tonality.ingest.formats.record import Records
+from tonality.ingest.options import ReadRequest
+from tonality.ingest.planning.splits import Piece
+
+__all__ = ["Opened", "open_piece"]
+
+_PEEK_BYTES: Final = 512
+
+
+class Opened(NamedTuple):
+    """A source with its records, to be read before the next one; or why it has none."""
+
+    name: str
+    records: Records | None = None
+    skipped: str = ""
+    damage: str = ""
+    lines: Lines | None = None
+    """Of a range of lines: they know, afterwards, how long it is."""
+
+
+def open_piece(piece: Piece, file: BinaryIO, request: ReadRequest) -> Iterator[Opened]:
+    """The sources of a piece of a file."""
+    match piece.part:
+        case "lines":
+            lines = json_lines(_range(file, piece, request.max_expansion), request, piece.start == 0)
+            yield Opened(piece.url, json_records(lines, request), lines=lines)
+        case "row groups":
+            yield Opened(piece.url, open_parquet(file, request, piece.start, piece.end))
+        case "members":
+            stream = FileStream(file, 0, piece.end)
+            stream.seek(piece.start)
+            members = find_members(piece.url, stream, Expansion(request.max_expansion), ends_tar=piece.end is None)
+            yield from (_opened(member, request) for member in members)
+        case "all":
+            stream = FileStream(file)
+            if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
+                yield Opened(piece.url, open_parquet(file, request))
+            else:
+                yield from (
+                    _opened(one, request) for one in find_sources(piece.url, stream, Expansion(request.max_expansion))
+                )
+
+
+def _opened(source: Source, request: ReadRequest) -> Opened:
+    records = open_records(source.stream, request) if source.stream else None
+    return Opened(source.name, records, source.skipped, source.damage)
+
+
+def _range(file: BinaryIO, piece: Piece, max_expansion: int) -> Iterator[Block]:
+    """The bytes of a range of lines, then, not their own, those behind it; unpacked where they are bzip2."""
+    stream = FileStream(file)
+    compression = compression_of(stream.peek(_PEEK_BYTES))
+    if compression:
+        yield from unpack(stream, compression, Expansion(max_expansion), piece.start, piece.end)
+        return
+    yield from FileStream(file, piece.start, piece.end).blocks()
+    if piece.end is not None:
+        yield from (block._replace(own=False) for block in FileStream(file, piece.end).blocks())

@@ -1,0 +1,80 @@
+"""The Spark data source `tweets`: one pass over an archive (Spark's Python Data Source API).
+
+Its rows are schema.NOTES: accounts, rejects, deletes, and the row groups of the files that its tasks write tweets to.
+"""
+
+import gc
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
+
+from tonality.ingest.options import ReadRequest
+from tonality.ingest.planning.files import find_files
+from tonality.ingest.planning.splits import Piece, plan_tasks
+from tonality.ingest.reading.task import read_staged
+from tonality.ingest.writing.tweet_files import stored
+from tonality.privacy.keys import keys_of_pass
+from tonality.runtime.diagnostics.task_log import announced
+from tonality.runtime.storage.schema import NOTES
+
+__all__ = ["TweetSource"]
+
+_OBJECTS_A_COLLECTION: Final = 100_000
+"""New objects before garbage is looked for among them. Tweets that wait are no garbage, and there are thousands."""
+
+
+class TweetSource(DataSource):
+    """`spark.read.format("tweets").option("request", ReadRequest(...).model_dump_json()).option("folder", url).load()`.
+
+    The folder is where the tasks write the tweets, which must be there and belong to this pass alone.
+    """
+
+    @classmethod
+    def name(cls) -> str:
+        """The format's name."""
+        return "tweets"
+
+    def schema(self) -> StructType:
+        """schema.NOTES in Spark's types."""
+        return from_arrow_schema(NOTES)
+
+    def reader(self, schema: StructType) -> DataSourceReader:  # noqa: ARG002 - Spark's signature
+        """The reader of one request."""
+        return _Reader(ReadRequest.model_validate_json(self.options["request"]), self.options["folder"])
+
+
+class _Task(InputPartition):
+    """The pieces that a task reads."""
+
+    def __init__(self, pieces: list[Piece]) -> None:
+        super().__init__(pieces)
+        self.pieces = pieces
+
+
+class _Reader(DataSourceReader):
+    def __init__(self, request: ReadRequest, folder: str) -> None:
+        self._request = request
+        self._folder = folder
+        # Spark makes the reader on the driver, and sends it to the tasks: no other machine needs the key's file
+        self._keys = keys_of_pass(request.privacy, request.key)
+
+    def partitions(self) -> list[InputPartition]:
+        files = find_files(self._request.paths, self._request.besides)
+        return [_Task(task) for task in plan_tasks(files, self._request)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
+        assert isinstance(partition, _Task)
+        gc.freeze()  # what was imported lives as long as the worker: no collection need look at it again
+        gc.set_threshold(_OBJECTS_A_COLLECTION)
+        notes = stored(read_staged(partition.pieces, self._request, self._keys), self._folder)
+        return announced("read", notes, _records)
+
+
+def _records(notes: pa.RecordBatch) -> int:
+    """How many records these notes account for."""
+    return pc.sum(notes["lines"]).as_py() or 0

@@ -1,0 +1,1 @@
+"""Writing: staged Parquet, files of days, duplicates, reconciliation."""

@@ -1,0 +1,1 @@
+"""The model: dataset, loading, network, training, registry, evaluation and inference."""

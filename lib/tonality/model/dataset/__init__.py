@@ -1,0 +1,1 @@
+"""The dataset: labels by emoticon, the split, the vocabulary and the encoded rows."""

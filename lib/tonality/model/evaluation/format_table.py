@@ -1,0 +1,60 @@
+"""The comparison as a table: for the terminal and as Markdown."""
+
+from collections.abc import Iterable, Mapping
+
+from tonality.model.evaluation.results import Measured
+
+__all__ = ["as_markdown", "as_text"]
+
+_HEADER = ("model", "accuracy", "95 % interval", "macro F1", "AUC", "log loss")
+
+
+def as_text(models: Mapping[str, Measured]) -> str:
+    """The table in columns of one width."""
+    rows = [_HEADER, *_rows(models)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def as_markdown(models: Mapping[str, Measured], rows: int, positive: int) -> str:
+    """The table as a Markdown document, with what it was measured on."""
+    lines = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *_rows(models)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    chosen = [
+        f"- {name}: {setting} {value:g}, chosen on a part of the training side"
+        for name, model in models.items()
+        for setting, value in model.settings.items()
+    ]
+    return "\n".join(
+        [
+            "# Evaluation",
+            "",
+            f"On {rows:,} held-out labelled tweets, {positive / rows:.1%} of them positive; called positive from 0.5.",
+            "",
+            table,
+            "",
+            *chosen,
+            "",
+            "![ROC curves, reliability and confusion](evaluation.png)",
+            "",
+        ]
+    )
+
+
+def _rows(models: Mapping[str, Measured]) -> Iterable[tuple[str, ...]]:
+    for name, model in models.items():
+        metrics = model.metrics
+        yield (
+            name,
+            f"{metrics.accuracy:.1%}",
+            f"{100 * model.accuracy_low:.1f}–{model.accuracy_high:.1%}",
+            f"{metrics.macro_f1:.3f}",
+            f"{metrics.auc:.3f}",
+            f"{metrics.log_loss:.3f}",
+        )
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    """The first cell to the left, numbers to the right."""
+    name, *numbers = cells
+    return "  ".join([name.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])])

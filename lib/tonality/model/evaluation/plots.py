@@ -1,0 +1,89 @@
+"""The comparison as a picture: ROC curves, reliability, and each model's confusion."""
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from tonality.model.evaluation.plot_style import INK, RULE, SOFT_INK, blank, png, strip
+from tonality.model.evaluation.results import Confusion, Measured
+
+__all__ = ["draw_png"]
+
+_Look: TypeAlias = tuple[str, str | tuple[int, tuple[int, ...]], str]
+
+_LOOKS: Final[tuple[_Look, ...]] = (
+    ("#0072b2", "-", "o"),
+    ("#d55e00", "--", "s"),
+    ("#009e73", "-.", "^"),
+    ("#767676", ":", "D"),
+    ("#cc79a7", (0, (5, 1, 1, 1, 1, 1)), "v"),
+)
+"""Colour, dash (as Matplotlib takes it) and marker of a model: of the palette by M. Okabe and K. Ito (2008), told apart
+without colour too."""
+
+
+def draw_png(models: Mapping[str, Measured], title: str, width: int = 1600, height: int = 1260) -> bytes:
+    """The models, at most five, as a PNG of width × height pixels."""
+    figure = blank(title, width, height)
+    curves, confusions = figure.subfigures(2, 1, height_ratios=[1.9, 1], squeeze=False)[:, 0]
+    roc, reliability = curves.subplots(1, 2)
+    for (name, model), look in zip(models.items(), _LOOKS, strict=False):
+        _draw_roc(roc, name, model, look)
+        _draw_reliability(reliability, name, model, look)
+    _finish(roc, "ROC, area under the curve", "False positive rate", "True positive rate")
+    _finish(reliability, "Reliability", "Probability that the model gave", "Share that is positive")
+    for axes, (name, model) in zip(confusions.subplots(1, len(models), squeeze=False)[0], models.items(), strict=True):
+        _draw_confusion(axes, name, model.confusion)
+    return png(figure)
+
+
+def _draw_roc(axes: Axes, name: str, model: Measured, look: _Look) -> None:
+    colour, dash, _ = look
+    label = f"{name}: {model.metrics.auc:.3f}"
+    axes.plot(model.roc.false_positive_rate, model.roc.true_positive_rate, linestyle=dash, color=colour, label=label)
+
+
+def _draw_reliability(axes: Axes, name: str, model: Measured, look: _Look) -> None:
+    colour, dash, marker = look
+    found = model.reliability
+    share = np.array(found.positive_share)
+    errors = np.maximum(0, [share - np.array(found.low), np.array(found.high) - share])
+    axes.errorbar(
+        found.mean_probability, share, errors, color=colour, linestyle=dash, marker=marker, markersize=4, label=name
+    )
+
+
+def _finish(axes: Axes, title: str, below: str, beside: str) -> None:
+    axes.plot([0, 1], [0, 1], color=RULE, zorder=0)
+    axes.set_title(title, loc="left", color=INK, fontsize=12)
+    axes.set_xlabel(below, color=SOFT_INK)
+    axes.set_ylabel(beside, color=SOFT_INK)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_aspect("equal")
+    axes.legend(loc="lower right", frameon=False, fontsize=8)
+    strip(axes)
+
+
+def _draw_confusion(axes: Axes, name: str, confusion: Confusion) -> None:
+    counts = np.array(
+        [
+            [confusion.true_positive, confusion.false_negative],
+            [confusion.false_positive, confusion.true_negative],
+        ]
+    )
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.4)  # 1.4: the darkest blue still carries dark letters
+    for (row, column), count in np.ndenumerate(counts):
+        text = f"{count:,}\n{shares[row, column]:.1%}"
+        axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=9)
+    axes.set_title(name.replace(", ", ",\n"), color=INK, fontsize=9)
+    axes.set_xticks([0, 1], ["called\npositive", "called\nnegative"])
+    axes.set_yticks([0, 1], ["is\npositive", "is\nnegative"])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(colors=SOFT_INK, length=0, labelsize=8)

@@ -1,0 +1,1 @@
+"""Inference: stems to probabilities, batch by batch in memory and over a Spark table."""

@@ -1,0 +1,1 @@
+"""The network that reads a tweet, for training and for scoring."""

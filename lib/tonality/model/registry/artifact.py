@@ -1,0 +1,255 @@
+"""The self-contained model: weights, vocabulary, settings and metrics, and a card for people, as files of data only.
+
+    model.safetensors    the weights
+    vocabulary.parquet   schema.VOCABULARY
+    config.json          the network's shape, the text rules and everything else that scoring needs
+    metrics.json         what training measured
+    README.md            the model card, which nothing depends on
+
+None of them can carry code: there is no pickle here, and none is ever read. config.json holds the checksums of the
+weights and the vocabulary, so files of two models, or of a broken copy, do not pass for one model.
+"""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from tonality.model.network.lstm import LSTM, Shape, build
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.storage import schema
+
+__all__ = ["CARD", "CONFIG", "FILES", "FORMAT", "METRICS", "NEEDED", "VOCABULARY", "WEIGHTS", "Artifact"]
+
+WEIGHTS: Final = "model.safetensors"
+VOCABULARY: Final = "vocabulary.parquet"
+METRICS: Final = "metrics.json"
+CARD: Final = "README.md"
+CONFIG: Final = "config.json"
+FILES: Final = (WEIGHTS, VOCABULARY, METRICS, CARD, CONFIG)
+"""The files in the order to write them: without the last, the others are no model."""
+NEEDED: Final = tuple(name for name in FILES if name != CARD)
+"""The files that make a model; those of earlier versions have no card."""
+
+FORMAT: Final = 1
+"""The version of these files. Another one is refused, since its meaning is not known here."""
+
+_REMEDY: Final = "copy the model again, or train anew"
+
+_CHECKED: Final = (WEIGHTS, VOCABULARY)
+_SETTINGS: Final[dict[str, type]] = {
+    "rules": dict,
+    "rules_fingerprint": str,
+    "language": str,
+    "max_length": int,
+    "unknown": str,
+    "dtype": str,
+}
+"""The fields of an artifact that stand in config.json under their own names, with the type of each."""
+_KEYS: Final[dict[str, type]] = {"network": dict, "checksums": dict, **_SETTINGS}
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """A trained network with all that turns a text into its probability.
+
+    Raises InputFault where the parts do not fit each other.
+    """
+
+    shape: Shape
+    weights: Mapping[str, Tensor]
+    """The network's state_dict: float32, on the CPU."""
+    vocabulary: pa.Table
+    """Numbered stems, of schema.VOCABULARY, ids ascending from 2 without a gap."""
+    rules: Mapping[str, Any]
+    """The text rules, in values that JSON knows."""
+    rules_fingerprint: str
+    """The rules' short name, which every cleaned tweet carries too."""
+    language: str
+    """The language's name, as in conf/languages/."""
+    max_length: int
+    """Stems of a tweet that the network reads, from its start."""
+    unknown: Literal["train", "drop"]
+    """Whether a stem without a number counts as the unknown stem (train) or is left out (drop)."""
+    metrics: Mapping[str, Any]
+    """What training measured, in values that JSON knows; a NaN is read back as None."""
+    dtype: Literal["float32"] = "float32"
+    """The numbers to score in."""
+    card: str = ""
+    """What people should know of the model, in Markdown."""
+
+    def __post_init__(self) -> None:
+        _check_settings(self)
+        _check_weights(self.weights, self.shape)
+        _check_vocabulary(self.vocabulary, self.shape)
+
+    def network(self) -> LSTM:
+        """The trained network, ready to score: on the CPU, dropout off, no gradients. It shares these weights."""
+        network = _build_empty(self.shape)
+        network.load_state_dict(dict(self.weights), assign=True)
+        return network.eval().requires_grad_(False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hex digits that stand for weights, vocabulary and settings, not for metrics.
+
+        Taken over the content, so it stays the same whichever version of pyarrow wrote the files.
+        """
+        digest = hashlib.sha256(_to_json(self._settings()))
+        for name in sorted(self.weights):
+            values = self.weights[name].numpy()
+            digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+            digest.update(values.tobytes())
+        digest.update(_to_json(self.vocabulary.to_pydict()))
+        return digest.hexdigest()[:12]
+
+    def files(self) -> dict[str, bytes]:
+        """The bytes of every file by its name, in the order to write them. The same model gives the same bytes."""
+        vocabulary = io.BytesIO()
+        pq.write_table(self.vocabulary, vocabulary)
+        weights = {name: weight.contiguous() for name, weight in self.weights.items()}
+        files = {WEIGHTS: safetensors.torch.save(weights), VOCABULARY: vocabulary.getvalue()}
+        config = {"format": FORMAT, "checksums": _checksums(files), **self._settings()}
+        return {**files, METRICS: _to_json(self.metrics), CARD: self.card.encode(), CONFIG: _to_json(config)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """The model of these files. Raises InputFault, which names the file, what is wrong with it and what to do."""
+        if missing := [name for name in NEEDED if name not in files]:
+            raise InputFault(f"no whole model: {', '.join(missing)} missing, wanted {', '.join(NEEDED)}; {_REMEDY}")
+        config = _read_config(files[CONFIG])
+        _check_checksums(files, config["checksums"])
+        return cls(
+            shape=_read_shape(config["network"]),
+            weights=_read_weights(files[WEIGHTS]),
+            vocabulary=_read_vocabulary(files[VOCABULARY]),
+            metrics=_read_object(METRICS, files[METRICS]),
+            card=files.get(CARD, b"").decode(errors="replace"),
+            **{name: config[name] for name in _SETTINGS},
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return {"network": asdict(self.shape), **{name: getattr(self, name) for name in _SETTINGS}}
+
+
+def _build_empty(shape: Shape) -> LSTM:
+    """A network of shapes alone, without memory or random draws, for weights to be put in."""
+    with torch.device("meta"):
+        return build(shape)
+
+
+def _to_json(value: object) -> bytes:
+    return (json.dumps(_plain(value), ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _plain(value: object) -> object:
+    """The value in JSON's own types; JSON has no NaN, so an undefined number becomes null."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(files[name]).hexdigest() for name in _CHECKED}
+
+
+def _check_checksums(files: Mapping[str, bytes], recorded: Mapping[str, object]) -> None:
+    for name, found in _checksums(files).items():
+        if recorded.get(name) != found:
+            raise InputFault(f"{name}: sha256 {found} found, {CONFIG} wants {recorded.get(name)}; {_REMEDY}")
+
+
+def _check_settings(artifact: Artifact) -> None:
+    choices: dict[str, tuple[str, ...]] = {"unknown": ("train", "drop"), "dtype": ("float32",)}
+    for name, known in choices.items():
+        if (found := getattr(artifact, name)) not in known:
+            raise InputFault(f"{CONFIG}: {name}: {found!r} found, wanted {' or '.join(known)}; {_REMEDY}")
+    if artifact.max_length < 1:
+        raise InputFault(f"{CONFIG}: max_length: {artifact.max_length} found, wanted at least 1; {_REMEDY}")
+
+
+def _check_weights(weights: Mapping[str, Tensor], shape: Shape) -> None:
+    wanted = {name: (torch.float32, tuple(weight.shape)) for name, weight in _build_empty(shape).state_dict().items()}
+    found = {name: (weight.dtype, tuple(weight.shape)) for name, weight in weights.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if found.get(name) != wanted.get(name):
+            raise InputFault(
+                f"{WEIGHTS}: {name}: {found.get(name, 'nothing')} found, "
+                f"the network of {CONFIG} wants {wanted.get(name, 'nothing')}; {_REMEDY}"
+            )
+
+
+def _check_vocabulary(vocabulary: pa.Table, shape: Shape) -> None:
+    if not vocabulary.schema.equals(schema.VOCABULARY):
+        found = ", ".join(f"{field.name} {field.type}" for field in vocabulary.schema)
+        wanted = ", ".join(f"{field.name} {field.type}" for field in schema.VOCABULARY)
+        raise InputFault(f"{VOCABULARY}: columns {found} found, wanted {wanted}; {_REMEDY}")
+    end = schema.FIRST_STEM_ID + vocabulary.num_rows
+    if vocabulary["id"].to_pylist() != list(range(schema.FIRST_STEM_ID, end)):
+        raise InputFault(f"{VOCABULARY}: ids do not run from {schema.FIRST_STEM_ID} without a gap; {_REMEDY}")
+    if end > shape.vocabulary:
+        raise InputFault(f"{VOCABULARY}: ids up to {end - 1} found, the network has {shape.vocabulary} rows; {_REMEDY}")
+    if pc.count_distinct(vocabulary["stem"], mode="only_valid").as_py() != vocabulary.num_rows:
+        raise InputFault(f"{VOCABULARY}: a stem is empty or has two numbers; {_REMEDY}")
+
+
+def _read_config(content: bytes) -> dict[str, Any]:
+    config = _read_object(CONFIG, content)
+    version = config.pop("format", None)
+    if version != FORMAT:
+        newer = isinstance(version, int) and version > FORMAT
+        remedy = "install the tonality that wrote it, or train anew" if newer else _REMEDY
+        raise InputFault(f"{CONFIG}: format {version!r} found, {FORMAT} wanted; {remedy}")
+    if config.keys() != _KEYS.keys():
+        raise InputFault(
+            f"{CONFIG}: keys {', '.join(sorted(config))} found, wanted {', '.join(sorted(_KEYS))}; {_REMEDY}"
+        )
+    for name, kind in _KEYS.items():
+        if type(config[name]) is not kind:
+            raise InputFault(f"{CONFIG}: {name}: {config[name]!r} found, {kind.__name__} wanted; {_REMEDY}")
+    return config
+
+
+def _read_object(name: str, content: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise InputFault(f"{name}: no JSON: {error}; {_REMEDY}") from error
+    if not isinstance(value, dict):
+        raise InputFault(f"{name}: {type(value).__name__} found, a JSON object wanted; {_REMEDY}")
+    return value
+
+
+def _read_shape(network: Mapping[str, Any]) -> Shape:
+    try:
+        return Shape(**network)
+    except (TypeError, ValueError) as error:
+        raise InputFault(f"{CONFIG}: network: {error}; {_REMEDY}") from error
+
+
+def _read_weights(content: bytes) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise InputFault(f"{WEIGHTS}: no safetensors file: {error}; {_REMEDY}") from error
+
+
+def _read_vocabulary(content: bytes) -> pa.Table:
+    try:
+        return pq.read_table(io.BytesIO(content))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputFault(f"{VOCABULARY}: no Parquet file: {error}; {_REMEDY}") from error

@@ -1,0 +1,1 @@
+"""Training: the loop, its optimisers, its processes and threads, checkpoints and progress."""

@@ -1,0 +1,1 @@
+"""The runtime: everything that is not about tweets."""

@@ -1,0 +1,1 @@
+"""Diagnostics: errors, redaction, and what is printed or logged."""

@@ -1,0 +1,1 @@
+"""Error translation: exceptions of the system and of Spark into user errors."""

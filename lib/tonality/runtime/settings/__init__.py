@@ -1,0 +1,1 @@
+"""Settings: sections, types, and loading with all errors reported together."""

@@ -1,0 +1,1 @@
+"""Spark: the session, retries, and training processes launched on a cluster."""

@@ -1,0 +1,1 @@
+"""Storage: schemas, URLs, the Hadoop client, tables, transactions and locks."""

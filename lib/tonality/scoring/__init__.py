@@ -1,1 +1,0 @@
-"""Stems to probabilities: batch by batch in memory, and over a Spark table."""

@@ -1,0 +1,328 @@
+import bz2
+import gzip
+import io
+import random
+import tarfile
+import time
+import zlib
+
+import pytest
+from backports import zstd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tonality.ingest.containers import compression
+from tonality.ingest.containers.compression import Expansion, compression_of, unpack
+from tonality.ingest.containers.streams import Block, FileStream, UnpackedStream
+from tonality.ingest.containers.walk import find_sources
+
+# Text that compresses badly, so that a break in the compressed file falls anywhere in it.
+NUMBERS = random.Random(7)
+CONTENT = b"".join(b"%d %x\n" % (n, NUMBERS.getrandbits(200)) for n in range(20_000))
+
+PACKERS = {"gzip": lambda content: gzip.compress(content, 5), "bzip2": bz2.compress, "zstd": zstd.compress}
+
+
+@pytest.fixture(params=list(PACKERS))
+def packing(request):
+    return request.param
+
+
+def pack(packing, *parts):
+    return b"".join(PACKERS[packing](part) for part in parts)
+
+
+def blocks(packed, max_expansion=10_000, **part):
+    stream = FileStream(io.BytesIO(packed))
+    return list(unpack(stream, compression_of(stream.peek(4)), Expansion(max_expansion), **part))
+
+
+def content(found):
+    return b"".join(block.content for block in found)
+
+
+def damage(found):
+    return [block.damage for block in found if block.damage]
+
+
+def until_broken(found):
+    """What was given before the first damage."""
+    sound = bytearray()
+    for block in found:
+        if block.damage:
+            break
+        sound += block.content
+    return bytes(sound)
+
+
+def test_a_stream_is_known_by_its_first_bytes():
+    assert [compression_of(pack(packing, b"x")) for packing in PACKERS] == list(PACKERS)
+    assert compression_of(b'{"id": 1}') is None
+    assert compression_of(b"") is None
+
+
+def test_a_compressed_stream_gives_what_it_holds(packing):
+    found = blocks(pack(packing, CONTENT))
+    assert (content(found), damage(found)) == (CONTENT, [])
+
+
+def test_members_are_read_one_after_the_other_even_in_the_middle_of_a_line(packing):
+    assert content(blocks(pack(packing, b"one\ntw", b"", b"o\nthree\n"))) == b"one\ntwo\nthree\n"
+
+
+def test_many_members_longer_than_a_read_are_all_read(packing, monkeypatch):
+    monkeypatch.setattr(compression, "READ_BYTES", 7)
+    assert content(blocks(pack(packing, *(b"%d\n" % n for n in range(50))))) == b"".join(b"%d\n" % n for n in range(50))
+
+
+@pytest.mark.parametrize("padding", [1, 512, 2**19])
+def test_zeros_between_and_after_members_are_padding(packing, padding):
+    zeros = bytes(padding)
+    found = blocks(pack(packing, b"one\n") + zeros + pack(packing, b"two\n") + zeros)
+    assert (content(found), damage(found)) == (b"one\ntwo\n", [])
+
+
+@pytest.mark.parametrize("padding", [0, 2**19])
+def test_what_stands_behind_a_member_and_is_none_is_damage(packing, padding):
+    found = blocks(pack(packing, b"one\ntwo\n") + bytes(padding) + b"this is no member at all" * 100)
+    assert until_broken(found) == b"one\ntwo\n"
+    assert len(damage(found)) == 1
+
+
+@pytest.mark.parametrize("packed", [b"", gzip.compress(b""), bz2.compress(b""), zstd.compress(b"")])
+def test_an_empty_stream_holds_nothing_and_is_not_damaged(packed):
+    stream = FileStream(io.BytesIO(packed))
+    name = compression_of(stream.peek(4))
+    assert [
+        block
+        for block in (unpack(stream, name, Expansion(10)) if name else stream.blocks())
+        if block.content or block.damage
+    ] == []
+
+
+@pytest.mark.parametrize("packed", [b"\x1f\x8b", b"BZh", b"BZh9", b"BZh91AY", zstd.compress(b"one")[:5]])
+def test_a_stream_cut_off_in_its_first_bytes_is_damaged(packed):
+    found = blocks(packed)
+    assert (content(found), len(damage(found))) == (b"", 1)
+    assert f"cut off at compressed byte {len(packed)}" in damage(found)[0]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.99999])
+def test_a_stream_cut_off_gives_what_stands_before_the_cut(packing, share):
+    whole = pack(packing, CONTENT)
+    kept = whole[: int(len(whole) * share)]
+    found = blocks(kept)
+    assert f"{packing} stream cut off at compressed byte {len(kept)}" in damage(found)[0]
+    if packing == "bzip2":  # the blocks that are there as a whole
+        assert CONTENT.startswith(content(found))
+        assert len(content(found)) >= int(len(CONTENT) * share) // 850_000 * 850_000
+    else:
+        patient = zlib.decompressobj(31) if packing == "gzip" else zstd.ZstdDecompressor()
+        assert content(found) == patient.decompress(kept)
+
+
+def every_byte_before_the_error(packed):
+    """What zlib makes of a gzip stream fed to it byte by byte."""
+    patient, given = zlib.decompressobj(31), bytearray()
+    try:
+        for byte in packed:
+            given += patient.decompress(bytes([byte]))
+    except zlib.error:
+        pass
+    return bytes(given)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(20, 2**20), st.integers(0, 7))
+def test_of_a_gzip_stream_with_a_flipped_bit_no_byte_before_the_break_is_lost(place, bit):
+    broken = bytearray(gzip.compress(CONTENT[:100_000], 5))
+    broken[place % len(broken)] ^= 1 << bit
+    found = blocks(bytes(broken))
+    assert until_broken(found) == every_byte_before_the_error(broken)
+    assert len(damage(found)) <= 1
+
+
+def test_a_gzip_member_that_fails_its_checksum_is_given_and_the_next_one_too():
+    first = bytearray(gzip.compress(b"one\n"))
+    first[-6] ^= 1
+    found = blocks(bytes(first) + gzip.compress(b"two\n"))
+    assert content(found) == b"one\ntwo\n"
+    assert damage(found) == [f"gzip stream broken at compressed byte {len(first) - 5}: incorrect data check"]
+
+
+def test_a_gzip_member_that_fails_its_length_is_given_and_the_next_one_too():
+    first = bytearray(gzip.compress(b"one\n"))
+    first[-1] ^= 1
+    found = blocks(bytes(first) + gzip.compress(b"two\n"))
+    assert content(found) == b"one\ntwo\n"
+    assert damage(found) == [f"gzip stream broken at compressed byte {len(first) - 1}: incorrect length check"]
+
+
+def test_a_zstandard_frame_that_fails_its_checksum_is_given():
+    packed = bytearray(zstd.compress(CONTENT, options={zstd.CompressionParameter.checksum_flag: 1}))
+    packed[-1] ^= 1
+    found = blocks(bytes(packed))
+    assert (until_broken(found), len(damage(found))) == (CONTENT, 1)
+
+
+def test_a_broken_zstandard_frame_gives_the_blocks_before_the_break():
+    packed = zstd.compress(CONTENT)
+    found = blocks(packed[: len(packed) // 2] + b"\xff" * 1000)
+    assert CONTENT.startswith(until_broken(found))
+    assert len(until_broken(found)) > len(CONTENT) // 2 - 2**17
+    assert damage(found)[0].startswith("zstd stream ")
+
+
+def test_a_zstandard_frame_without_content_may_come_first():
+    skippable = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"\x01\x02\x03\x04"
+    found = blocks(skippable + zstd.compress(b"one\n") + skippable + zstd.compress(b"two\n"))
+    assert (content(found), damage(found)) == (b"one\ntwo\n", [])
+
+
+def test_what_expands_beyond_the_bound_is_left(packing, monkeypatch):
+    monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
+    packed = pack(packing, bytes(20_000_000))
+    found = blocks(packed, max_expansion=100)
+    assert len(content(found)) < 2**20 + 2**26
+    assert damage(found)[0].startswith(f"{packing} stream expands more than 100 times")
+
+
+def test_what_expands_much_but_is_small_is_read(packing):
+    found = blocks(pack(packing, bytes(20_000_000)), max_expansion=10)
+    assert (len(content(found)), damage(found)) == (20_000_000, [])
+
+
+class Counted(FileStream):
+    """A file that tells where it was sent back to, and how much was read of it."""
+
+    def __init__(self, content):
+        super().__init__(io.BytesIO(content))
+        self.back, self.taken = [], 0
+
+    def seek(self, position):
+        if position < self.tell():
+            self.back.append(position)
+        super().seek(position)
+
+    def read(self, size):
+        content = super().read(size)
+        self.taken += len(content)
+        return content
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+@pytest.mark.parametrize("padding", [0, 3, 2**19])
+def test_sound_members_are_read_once_and_never_gone_back_to(packing, padding):
+    members = [b"%d\n" % n for n in range(20)] + [CONTENT, b"last\n"]
+    packed = b"".join(pack(packing, member) + bytes(padding) for member in members)
+    stream = Counted(packed)
+    found = list(unpack(stream, packing, Expansion(10_000)))
+    assert (content(found), damage(found)) == (b"".join(members), [])
+    assert (stream.back, stream.taken) == ([], len(packed))
+
+
+@pytest.mark.parametrize("inner", ["gzip", "zstd"])
+def test_members_inside_a_compressed_tar_are_unpacked_once(inner):
+    members = pack(inner, *(b"%d\n" % n for n in range(2000)))
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for name in ("a", "b"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(members)
+            tar.addfile(entry, io.BytesIO(members))
+    given_by_outer = []
+
+    def outer():
+        stream = FileStream(io.BytesIO(gzip.compress(file.getvalue())))
+        for block in unpack(stream, "gzip", Expansion(250)):
+            given_by_outer.append(len(block.content))
+            yield block
+
+    lines = [content(source.stream.blocks()) for source in find_sources("x", UnpackedStream(outer), Expansion(250))]
+    assert lines == [b"".join(b"%d\n" % n for n in range(2000))] * 2
+    assert sum(given_by_outer) == len(file.getvalue())
+
+
+def test_a_thousand_members_take_no_longer_for_being_held_together():
+    packed = pack("gzip", *[b"x\n"] * 50_000)
+    began = time.process_time()
+    assert content(blocks(packed)) == b"x\n" * 50_000
+    assert time.process_time() - began < 4
+
+
+def test_what_is_unpacked_is_not_copied_for_every_read():
+    held = bytes(40_000_000)
+    stream = UnpackedStream(lambda: iter([Block(held)]))
+    began = time.process_time()
+    while stream.read(512):
+        pass
+    assert (stream.tell(), time.process_time() - began < 5) == (len(held), True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.binary(max_size=9), max_size=9),
+    st.lists(st.tuples(st.sampled_from(["peek", "read", "seek"]), st.integers(0, 40)), max_size=20),
+)
+def test_an_unpacked_stream_reads_as_a_file_does(parts, calls):
+    stream = UnpackedStream(lambda: iter([*map(Block, parts), Block(b"", "torn")]))
+    whole, at = b"".join(parts), 0
+    for call, number in calls:
+        if call == "seek":
+            at = min(number, len(whole))
+            stream.seek(number)
+        else:
+            assert getattr(stream, call)(number) == whole[at : at + number]
+            at = min(at + number, len(whole)) if call == "read" else at
+        assert stream.tell() == at
+    assert content(stream.blocks()) == whole[at:]
+
+
+def nested(packing, content):
+    """The bytes of a file that is packed twice, as a source."""
+    (source,) = find_sources("x", FileStream(io.BytesIO(pack("gzip", pack(packing, content)))), Expansion(100))
+    return list(source.stream.blocks())
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_the_bound_of_expansion_is_the_files_not_each_layers(packing, monkeypatch):
+    monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
+    noise = NUMBERS.randbytes(20_000)
+    # each layer alone stays within its bound: the inner gives 50 times what it reads, the outer more than that again
+    many = b"".join(pack(packing, noise + bytes(10**6)) for _ in range(50))
+    found = nested(packing, b"one\n")
+    assert (content(found), damage(found)) == (b"one\n", [])
+    (source,) = find_sources("x", FileStream(io.BytesIO(pack("zstd", many))), Expansion(100))
+    found = list(source.stream.blocks())
+    assert len(content(found)) < len(many) + 50 * 10**6
+    assert "expands more than 100 times" in damage(found)[0]
+
+
+def test_what_is_free_of_the_bound_is_free_once_for_all_members_of_a_tar(monkeypatch):
+    monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
+    bomb = zstd.compress(bytes(900_000))
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for n in range(10):
+            entry = tarfile.TarInfo(f"{n}")
+            entry.size = len(bomb)
+            tar.addfile(entry, io.BytesIO(bomb))
+    file.seek(0)
+    found = [list(source.stream.blocks()) for source in find_sources("x", FileStream(file), Expansion(10))]
+    assert content(found[0]) == bytes(900_000)
+    assert sum(len(content(blocks)) for blocks in found) < 2 * 2**20
+    assert all("expands more than 10 times" in damage(blocks)[0] for blocks in found[2:])
+
+
+def test_a_zstandard_frame_with_a_window_too_long_for_the_memory_says_what_to_do():
+    packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 28})
+    found = blocks(packer.compress(b"one\n") + packer.flush())
+    assert content(found) == b""
+    assert damage(found)[0].endswith("its window is larger than 128 MiB: decompress it first")
+
+
+def test_no_step_gives_more_than_a_block_though_a_zstandard_frame_is_cut_off():
+    found = blocks(zstd.compress(bytes(50_000_000))[:-3], max_expansion=10**6)
+    assert len(content(found)) > 40_000_000
+    assert max(len(block.content) for block in found) <= 2**18
+    assert "cut off" in damage(found)[-1]

@@ -1,0 +1,339 @@
+"""Archives made and damaged by chance: what stands before a break is kept, every line is counted, nothing crashes.
+
+Some hundred archives from the same seeds at every run; `make fuzz` takes thousands, from a seed that differs each time:
+TONALITY_FUZZ says how many, TONALITY_FUZZ_START from which seed on, and TONALITY_FUZZ_SEED takes one alone.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import signal
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+from damaged_archives import Archive, Judgement, draw_archive, judge
+from planted_records import ANY, COLUMNS, FILTERED, KEPT, NOTICE, REJECT, Planter, Row, Wanted
+
+from tonality.ingest.containers import bzip2, compression, streams
+from tonality.ingest.planning import splits
+from tonality.ingest.planning.files import find_files
+from tonality.ingest.planning.splits import plan_tasks
+from tonality.ingest.reading import task
+from tonality.ingest.reading.task import read_staged
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.storage.schema import STAGED
+from tonality.stages import clean
+
+CASES: Final = int(os.environ.get("TONALITY_FUZZ", "400"))
+START: Final = int(
+    os.environ.get("TONALITY_FUZZ_START") or (secrets.randbelow(10**9) if "TONALITY_FUZZ" in os.environ else 0)
+)
+ALONE: Final = os.environ.get("TONALITY_FUZZ_SEED")
+SEEDS: Final = [int(ALONE)] if ALONE else range(START, START + CASES)
+BATCH: Final = 50
+"""Cases in a test."""
+LONGEST: Final = 60
+"""Seconds that a case may take: some tenths are what it takes."""
+OUTCOMES: Final = (KEPT, NOTICE, FILTERED, REJECT)
+
+
+class Case:
+    """An archive of one file, how it is read, and what must be found in it."""
+
+    def __init__(self, seed: int) -> None:
+        chance = Random(seed)
+        self.wanted = Wanted.drawn(chance)
+        self.table = chance.random() < 0.15
+        large = chance.random() < 0.1
+        self.archive = draw_archive(Planter(chance, self.wanted), chance.random() < 0.6, self.table, large)
+        self.judgement = judge(self.archive)
+        self.read_bytes = chance.choice([7, 600, 5000, streams.READ_BYTES])
+        if len(self.archive.content) > 10_000:
+            self.read_bytes = max(self.read_bytes, 600)
+        self.task_bytes = chance.choice([300, 4096, 20_000, 2**25])
+        self.cores = chance.choice([1, 1, 4])
+        self.least_bytes = chance.choice([200, 2**20])
+        self.batch_rows = chance.choice([3, 4096])
+
+    def __str__(self) -> str:
+        return (
+            f"{self.archive.form}, {len(self.archive.content)} bytes, {'; '.join(self.archive.wrecks) or 'undamaged'}, "
+            f"read {self.read_bytes} bytes at once, tasks of {self.task_bytes} bytes, {self.cores} cores"
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Of the request."""
+        fields = {"task_bytes": self.task_bytes, "cores": self.cores, "honour_deletes": True, **self.wanted.fields()}
+        return fields | ({"columns": COLUMNS, "delimiter": self.archive.delimiter} if self.table else {})
+
+    @contextlib.contextmanager
+    def patched(self) -> Iterator[None]:
+        """Small reads and small batches: what lies between two of them is found in small files, too."""
+        with (
+            mock.patch.object(streams, "READ_BYTES", self.read_bytes),
+            mock.patch.object(compression, "READ_BYTES", self.read_bytes),
+            mock.patch.object(bzip2, "READ_BYTES", self.read_bytes),
+            mock.patch.object(splits, "_LEAST_BYTES", self.least_bytes),
+            mock.patch.object(task, "_BATCH_ROWS", self.batch_rows),
+        ):
+            yield
+
+
+class Found:
+    """What a pass over a file found, by the names of its sources, which begin with the file's own: ''."""
+
+    def __init__(self, rows: Iterable[dict[str, Any]], url: str) -> None:
+        self.rows: defaultdict[str, defaultdict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            self.rows[row["source"].removeprefix(url)][row["kind"]].append(row)
+        for kinds in self.rows.values():
+            self._place(kinds)
+
+    @staticmethod
+    def _place(kinds: dict[str, list[dict[str, Any]]]) -> None:
+        """Count offsets and lines from the start of the file, and put rows in order."""
+        spans, breaks, bytes_before, breaks_before = {}, {}, 0, 0
+        for account in sorted(kinds["account"], key=lambda row: row["piece"]):
+            spans[account["piece"]], breaks[account["piece"]] = bytes_before, breaks_before
+            bytes_before += account["span"] or 0
+            breaks_before += account["breaks"] or 0
+        for kind in ("tweet", "reject"):
+            for row in kinds[kind]:
+                row["offset"] += spans[row["piece"]]
+                row["line"] += breaks[row["piece"]]
+            kinds[kind].sort(key=lambda row: (row["piece"], row["entry"], row["offset"]))
+
+    def of(self, name: str, kind: str) -> list[dict[str, Any]]:
+        """Rows of a source, in their order."""
+        return self.rows[name][kind] if name in self.rows else []
+
+    def count(self, name: str, outcome: str) -> int:
+        """What the accounts of a source say."""
+        return sum(account[outcome] for account in self.of(name, "account"))
+
+    @property
+    def damage(self) -> dict[str, str]:
+        """What broke, by source."""
+        return {
+            name: "; ".join(row["damage"] for row in kinds["account"] if row["damage"])
+            for name, kinds in self.rows.items()
+            if any(row["damage"] for row in kinds["account"])
+        }
+
+
+@pytest.fixture(scope="module")
+def check_case(request_for, tmp_path_factory):
+    file = tmp_path_factory.mktemp("fuzz") / "file"
+    print(f"{len(SEEDS):,} archives, TONALITY_FUZZ_START={SEEDS[0]}")
+
+    def check(seed: int) -> None:
+        case = Case(seed)
+        file.write_bytes(case.archive.content)
+        request = request_for(file, **case.fields())
+        with case.patched(), given_up_after(LONGEST):
+            tasks = plan_tasks(find_files(request.paths), request)
+            batches = [batch for task in tasks for batch in read_staged(task, request)]
+        found = Found(pa.Table.from_batches(batches, STAGED).to_pylist(), file.as_uri())
+        check_counts(found)
+        check_judgement(found, case.judgement, damaged=bool(case.archive.wrecks))
+        if case.judgement.doubted and not found.damage:
+            planted = Counter(row.what for row in case.archive.planted() if row.where == KEPT)
+            got = Counter(row["tweet_id"] for kinds in found.rows.values() for row in kinds["tweet"])
+            assert planted <= got, f"no account tells of damage, but: {case.judgement.doubted}"
+        if (
+            not case.table
+            and case.archive.wrecks
+            and all("cut at" in wreck and ";" not in wreck for wreck in case.archive.wrecks)
+        ):
+            refuse_inventions(found, case.archive)
+
+    return check
+
+
+@contextlib.contextmanager
+def given_up_after(seconds: int) -> Iterator[None]:
+    """An endless loop is a failure, too."""
+
+    def give_up(*_) -> None:
+        raise TimeoutError(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def check_counts(found: Found) -> None:
+    """Every record is counted in one place, and stands there."""
+    for name, kinds in found.rows.items():
+        for account in kinds["account"]:
+            assert account["lines"] == sum(account[outcome] for outcome in OUTCOMES), name
+        assert found.count(name, KEPT) == len(kinds["tweet"]), name
+        assert found.count(name, REJECT) == len(kinds["reject"]), name
+        assert found.count(name, NOTICE) >= len(kinds["delete"]), name
+
+
+def check_judgement(found: Found, judgement: Judgement, damaged: bool) -> None:
+    for name, rows in judgement.exactly.items():
+        check_exactly(found, name, rows)
+        assert damaged or name not in found.damage, f"{name} is not damaged: {found.damage[name]}"
+    for name, rows in judgement.at_least.items():
+        check_at_least(found, name, rows)
+    for name, (rows, offset, tail) in judgement.cut.items():
+        check_cut(found, name, rows, offset, tail)
+    for name in judgement.skipped:
+        (account,) = found.of(name, "account")
+        assert (account["lines"], account["skipped"] != "") == (0, True), name
+    if not damaged:
+        named = {*judgement.exactly, *judgement.skipped}
+        strange = {name for name in found.rows if name not in named and not name.startswith((*judgement.junk, "\0"))}
+        assert all(
+            not kinds["tweet"] and not found.count(name, "lines") for name in strange for kinds in [found.rows[name]]
+        )
+    assert found.damage or not judgement.refused, f"no account tells of damage, but: {judgement.refused}"
+
+
+def check_exactly(found: Found, name: str, rows: list[Row]) -> None:
+    """A source has these records, each where it was planted."""
+    assert found.of(name, "account"), f"{name} has no account"
+    unsure = {row.line for row in rows if row.where == ANY}
+    sure = {outcome: [row for row in rows if row.where == outcome] for outcome in OUTCOMES}
+    tweets = [row for row in found.of(name, "tweet") if row["line"] not in unsure]
+    rejects = [row for row in found.of(name, "reject") if row["line"] not in unsure]
+    assert [(row["tweet_id"], row["offset"], row["line"]) for row in tweets] == [
+        (row.what, row.offset, row.line) for row in sure[KEPT]
+    ], name
+    assert [(row["reason"], row["offset"], row["line"], row["raw"]) for row in rejects] == [
+        (row.what, row.offset, row.line, row.raw[:4096]) for row in sure[REJECT]
+    ], name
+    deletes = Counter(row["tweet_id"] for row in found.of(name, "delete"))
+    assert deletes == Counter(row.what for row in sure[NOTICE] if row.what), name
+    for outcome in OUTCOMES:
+        assert len(sure[outcome]) <= found.count(name, outcome) <= len(sure[outcome]) + len(unsure), (
+            f"{name}: {outcome}"
+        )
+    assert found.count(name, "lines") == len(rows), name
+
+
+def check_cut(found: Found, name: str, rows: list[Row], offset: int, tail: bytes) -> None:
+    """A source has these records, and a reject that is the start of the line in which it was cut off."""
+    assert found.count(name, "lines") == len(rows) + bool(tail), name
+    rejects = [(row["offset"], row["raw"]) for row in found.of(name, "reject") if row["reason"] == "cut-off"]
+    assert rejects == ([(offset, tail[:4096])] if tail else []), name
+
+
+def check_at_least(found: Found, name: str, rows: list[Row]) -> None:
+    """A source has these records, the tweets in their order, whatever else it has."""
+    kept = [row.what for row in rows if row.where == KEPT]
+    there = iter(row["tweet_id"] for row in found.of(name, "tweet"))
+    lost = [number for number in kept if number not in there]
+    assert not lost, f"{name}: lost from {lost[0]} on, of {len(kept)} tweets {len(lost)} or fewer"
+    rejects = Counter((row["reason"], row["raw"]) for row in found.of(name, "reject"))
+    wanted = Counter((row.what, row.raw[:4096]) for row in rows if row.where == REJECT)
+    assert wanted <= rejects, f"{name}: lost rejects: {wanted - rejects}"
+    for outcome in (NOTICE, FILTERED):
+        assert sum(row.where == outcome for row in rows) <= found.count(name, outcome), f"{name}: {outcome}"
+
+
+def refuse_inventions(found: Found, archive: Archive) -> None:
+    """A cut leaves less, and nothing else; but where it takes what made a reject of a line, a tweet is left."""
+    planted = {row.what for row in archive.planted()}
+    rejects = [row.raw for row in archive.planted() if row.where == REJECT]
+    strange = [
+        number
+        for number in (row["tweet_id"] for kinds in found.rows.values() for row in kinds["tweet"])
+        if number not in planted and not any(re.search(rb"\b%d\b" % number, raw) for raw in rejects)
+    ]
+    assert not strange
+
+
+@pytest.mark.parametrize("begin", range(0, len(SEEDS), BATCH), ids=lambda begin: f"from {SEEDS[begin]}")
+def test_nothing_is_lost_before_a_break_and_every_line_is_counted(check_case, begin: int) -> None:
+    for seed in SEEDS[begin : begin + BATCH]:
+        try:
+            check_case(seed)
+        except Exception as error:
+            raise AssertionError(f"TONALITY_FUZZ_SEED={seed}: {Case(seed)}") from error
+
+
+def test_a_folder_of_damaged_archives_is_cleaned_and_accounted_for(spark, tmp_path: Path) -> None:
+    cases = fuzzed_folder(tmp_path / "archive", 100)
+    wanted = cases[0].wanted
+    settings = load(
+        overrides=[
+            f"paths.archive={tmp_path}/archive",
+            f"paths.root={tmp_path}/root",
+            f"archive.languages={list(wanted.languages)}",
+            f"archive.since={wanted.since}",
+            f"archive.until={wanted.until}",
+            f"archive.retweets={wanted.retweets}",
+            f"archive.max_record={wanted.max_record}",
+        ]
+    )
+    with Run("clean", settings) as record:
+        clean.run(settings, record, spark)
+
+    rows = {
+        table: ds.dataset(tmp_path / "root" / table, partitioning="hive", format="parquet").to_table().to_pylist()
+        for table in ("tweets", "rejects", "accounts")
+    }
+    for account in rows["accounts"]:
+        outcomes = ("tweets", "notices", "filtered", "duplicates", "rejects")
+        assert account["lines"] == sum(account[outcome] for outcome in outcomes), account["source"]
+    assert sum(account["tweets"] for account in rows["accounts"]) == len(rows["tweets"])
+    assert sum(account["rejects"] for account in rows["accounts"]) == len(rows["rejects"])
+    for number, case in enumerate(cases):
+        if not case.archive.wrecks:
+            check_tables(rows, (tmp_path / "archive" / f"{number}.json").as_uri(), case)
+
+
+class Fixed(Case):
+    """A case that asks for the same as all others of its folder."""
+
+    def __init__(self, seed: int) -> None:
+        chance = Random(f"folder {seed}")
+        self.wanted = Wanted(("ru", "uk"), date(2015, 12, 5), date(2015, 12, 20), "drop")
+        self.archive = draw_archive(Planter(chance, self.wanted), damaged=chance.random() < 0.5)
+        self.judgement = judge(self.archive)
+
+
+def fuzzed_folder(folder: Path, size: int) -> list[Fixed]:
+    folder.mkdir()
+    cases = [Fixed(seed) for seed in range(START, START + size)]
+    for number, case in enumerate(cases):
+        (folder / f"{number}.json").write_bytes(case.archive.content)
+    return cases
+
+
+def check_tables(rows: dict[str, list[dict[str, Any]]], url: str, case: Case) -> None:
+    """Of a file that is not damaged, the tables hold what was planted; of a tweet that stands there twice, one row."""
+    for name, planted in case.judgement.exactly.items():
+        source = url + name
+        where = f"{source}: {case.archive.form}"
+        sure = {outcome: [row for row in planted if row.where == outcome] for outcome in OUTCOMES}
+        unsure = {row.line for row in planted if row.where == ANY}
+        (account,) = (row for row in rows["accounts"] if row["source"] == source)
+        assert (account["lines"], account["damage"], account["skipped"]) == (len(planted), "", ""), where
+        assert {row.what for row in sure[KEPT]} <= {row["tweet_id"] for row in rows["tweets"]}, where
+        tweets = {row["tweet_id"] for row in rows["tweets"] if row["source"] == source}
+        assert tweets <= {row.what for row in planted if row.where in (KEPT, ANY)}, where
+        kept = account["tweets"] + account["duplicates"]
+        for outcome, count in ((KEPT, kept), *((outcome, account[outcome]) for outcome in OUTCOMES[1:])):
+            assert len(sure[outcome]) <= count <= len(sure[outcome]) + len(unsure), f"{where}: {outcome}"
+        rejects = [row for row in rows["rejects"] if row["source"] == source and row["line"] not in unsure]
+        assert sorted((row["offset"], row["line"], row["reason"]) for row in rejects) == sorted(
+            (row.offset, row.line, row.what) for row in sure[REJECT]
+        ), where

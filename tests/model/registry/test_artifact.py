@@ -1,0 +1,182 @@
+import dataclasses
+import hashlib
+import json
+import pickle
+
+import pyarrow as pa
+import pytest
+import torch
+
+from tonality.model.registry.artifact import CARD, CONFIG, FILES, FORMAT, METRICS, NEEDED, VOCABULARY, WEIGHTS, Artifact
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.storage import schema
+
+
+def changed(files, config=None, **contents):
+    """The files with other contents and keys of config.json, and checksums that fit them."""
+    files = files | {name.replace("_", "."): content for name, content in contents.items()}
+    fitting = {name: hashlib.sha256(files[name]).hexdigest() for name in (WEIGHTS, VOCABULARY)}
+    files[CONFIG] = json.dumps({**json.loads(files[CONFIG]), "checksums": fitting, **(config or {})}).encode()
+    return files
+
+
+def test_a_model_comes_back_as_it_was(artifact):
+    back = Artifact.from_files(artifact.files())
+    assert back.shape == artifact.shape
+    assert back.weights.keys() == artifact.weights.keys()
+    assert all(torch.equal(back.weights[name], weight) for name, weight in artifact.weights.items())
+    assert back.vocabulary.equals(artifact.vocabulary)
+    for name in ("rules", "rules_fingerprint", "language", "max_length", "unknown", "dtype"):
+        assert getattr(back, name) == getattr(artifact, name)
+    assert back.metrics == {"best": {"log_loss": 0.4, "auc": None}, "epochs": [{"number": 1}]}
+    assert back.fingerprint == artifact.fingerprint
+
+
+def test_the_network_of_a_model_scores_as_the_one_that_was_trained(artifact):
+    network = Artifact.from_files(artifact.files()).network()
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    weights = network.state_dict()
+    assert all(torch.equal(weights[name], weight) for name, weight in artifact.weights.items())
+    assert torch.isfinite(network(torch.tensor([[2, 3, 0]]), torch.tensor([2]))).all()
+
+
+def test_the_same_model_gives_the_same_bytes(artifact):
+    chunked = pa.concat_tables([artifact.vocabulary[:1], artifact.vocabulary[1:]])
+    backwards = dict(reversed(artifact.weights.items()))
+    again = dataclasses.replace(artifact, vocabulary=chunked, weights=backwards)
+    assert again.files() == artifact.files()
+    assert again.fingerprint == artifact.fingerprint
+
+
+def test_config_json_comes_last_and_its_text_reads_as_text(artifact):
+    files = artifact.files()
+    assert tuple(files) == FILES
+    assert "а-яё" in files[CONFIG].decode()
+    assert b"NaN" not in files[METRICS]
+
+
+def test_the_fingerprint_stands_for_weights_vocabulary_and_settings_but_not_for_metrics(artifact):
+    weights = {**artifact.weights, "dense.bias": torch.tensor([0.25])}
+    counts = pa.table({"id": [2, 3, 4], "stem": ["хорош", "плох", "снег"], "count": [9, 9, 6]})
+    others = [
+        dataclasses.replace(artifact, weights=weights),
+        dataclasses.replace(artifact, vocabulary=counts.cast(schema.VOCABULARY)),
+        dataclasses.replace(artifact, max_length=99),
+        dataclasses.replace(artifact, rules={**artifact.rules, "links": "keep"}),
+    ]
+    assert len({model.fingerprint for model in [artifact, *others]}) == 5
+    assert dataclasses.replace(artifact, metrics={}).fingerprint == artifact.fingerprint
+    assert len(artifact.fingerprint) == 12
+    int(artifact.fingerprint, 16)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_model_without_one_of_its_files_is_no_model(artifact, name):
+    files = artifact.files()
+    del files[name]
+    with pytest.raises(InputFault, match=f"no whole model: {name} missing"):
+        Artifact.from_files(files)
+
+
+def test_the_card_travels_with_the_model_and_nothing_depends_on_it(artifact):
+    told = dataclasses.replace(artifact, card="# Model card\n\nСтемы.\n")
+    files = told.files()
+    assert Artifact.from_files(files).card == told.card
+    del files[CARD]
+    assert Artifact.from_files(files).card == ""
+    assert told.fingerprint == artifact.fingerprint
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, VOCABULARY])
+def test_one_flipped_bit_is_noticed(artifact, name):
+    files = artifact.files()
+    files[name] = files[name][:-9] + bytes([files[name][-9] ^ 1]) + files[name][-8:]
+    with pytest.raises(InputFault, match=f"{name}: sha256 .* found, {CONFIG} wants"):
+        Artifact.from_files(files)
+
+
+class Hostile:
+    def __reduce__(self):
+        return print, ("unpickled",)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_pickle_is_refused_and_never_run(artifact, name, capsys):
+    files = {**artifact.files(), name: pickle.dumps(Hostile())}
+    if name in (WEIGHTS, VOCABULARY):
+        files = changed(files)
+    with pytest.raises(InputFault, match=rf"{name}: no (safetensors|Parquet|JSON)"):
+        Artifact.from_files(files)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_newer_format_is_refused_with_found_and_wanted(artifact):
+    with pytest.raises(InputFault, match=rf"config\.json: format {FORMAT + 1} found, {FORMAT} wanted; install the"):
+        Artifact.from_files(changed(artifact.files(), {"format": FORMAT + 1, "unheard_of": 1}))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"format": None}, "format None found, 1 wanted; copy"),
+        ({"surplus": 1}, "keys .*surplus.* found"),
+        ({"max_length": "100"}, "max_length: '100' found, int wanted"),
+        ({"max_length": True}, "max_length: True found, int wanted"),
+        ({"max_length": 0}, "max_length: 0 found"),
+        ({"unknown": "guess"}, "unknown: 'guess' found, wanted train or drop"),
+        ({"dtype": "float8"}, "dtype: 'float8' found, wanted float32"),
+        ({"network": {"kind": "gru", "vocabulary": 6}}, "network: .*'gru'"),
+        ({"network": {"vocabulary": 6, "depth": 3}}, "network: .*depth"),
+    ],
+)
+def test_a_foreign_config_is_refused(artifact, config, message):
+    with pytest.raises(InputFault, match=rf"config\.json: {message}"):
+        Artifact.from_files(changed(artifact.files(), config))
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff"])
+def test_a_config_that_is_no_json_object_is_refused(artifact, content):
+    with pytest.raises(InputFault, match=r"config\.json: "):
+        Artifact.from_files({**artifact.files(), CONFIG: content})
+
+
+def test_a_model_from_before_there_was_a_start_to_learn_begins_at_zero(artifact):
+    later = ("learned_start", "lead_in")
+    network = {name: value for name, value in dataclasses.asdict(artifact.shape).items() if name not in later}
+    read = Artifact.from_files(changed(artifact.files(), {"network": network}))
+    assert not read.shape.learned_start
+    assert read.shape.lead_in == 0
+    assert not {"initial", "padding"} & read.network().state_dict().keys()
+
+
+def test_weights_of_another_network_are_refused(artifact):
+    network = {**dataclasses.asdict(artifact.shape), "hidden": 5}
+    with pytest.raises(InputFault, match=r"model\.safetensors: dense\.weight: .*\(1, 3\)\) found, .*\(1, 5\)\)"):
+        Artifact.from_files(changed(artifact.files(), {"network": network}))
+
+
+def test_weights_of_another_precision_are_refused(artifact):
+    halves = {name: weight.half() for name, weight in artifact.weights.items()}
+    with pytest.raises(InputFault, match="float16"):
+        dataclasses.replace(artifact, weights=halves)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"id": [2, 4, 5], "stem": ["а", "б", "в"]}, "ids do not run from 2 without a gap"),
+        ({"id": [2, 3, 4], "stem": ["а", "б", "а"]}, "a stem is empty or has two numbers"),
+        ({"id": [2, 3, 4], "stem": ["а", None, "в"]}, "a stem is empty or has two numbers"),
+        ({"id": [2, 3, 4, 5, 6], "stem": ["а", "б", "в", "г", "д"]}, "ids up to 6 found, the network has 6 rows"),
+    ],
+)
+def test_a_vocabulary_that_does_not_fit_is_refused(artifact, rows, message):
+    table = pa.table({**rows, "count": [1] * len(rows["id"])}).cast(schema.VOCABULARY)
+    with pytest.raises(InputFault, match=rf"vocabulary\.parquet: {message}"):
+        dataclasses.replace(artifact, vocabulary=table)
+
+
+def test_a_vocabulary_of_other_columns_is_refused(artifact):
+    with pytest.raises(InputFault, match=r"columns stem string found, wanted id int32, stem string, count int64"):
+        dataclasses.replace(artifact, vocabulary=artifact.vocabulary.select(["stem"]))

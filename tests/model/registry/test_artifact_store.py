@@ -1,0 +1,117 @@
+import dataclasses
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from tonality.model.registry import artifact_store
+from tonality.model.registry.artifact import CONFIG, FILES, WEIGHTS
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.storage import urls
+
+
+@pytest.fixture
+def newer(artifact):
+    return dataclasses.replace(artifact, max_length=50)
+
+
+@pytest.fixture
+def bucket():
+    system = fsspec.filesystem("memory")
+    yield system
+    system.rm("/bucket", recursive=True)
+
+
+def test_a_written_model_is_read_back_and_nothing_lies_beside_it(artifact, tmp_path):
+    place = tmp_path / "out" / "model"
+    artifact_store.write(artifact, str(place))
+    assert artifact_store.read(str(place)).fingerprint == artifact.fingerprint
+    assert sorted(file.name for file in place.iterdir()) == sorted(FILES)
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_model_takes_the_place_of_the_former(artifact, newer, tmp_path):
+    place = tmp_path / "model"
+    artifact_store.write(artifact, f"{place}/")
+    artifact_store.write(newer, place.as_uri())
+    assert artifact_store.read(str(place)).max_length == 50
+    assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_crash_while_writing_leaves_the_former_model_whole(artifact, newer, tmp_path, monkeypatch, name):
+    place = tmp_path / "model"
+    artifact_store.write(artifact, str(place))
+    write = urls.write_durably
+
+    def crash(file, content):
+        if file.name == name:
+            raise OSError("no space left")
+        write(file, content)
+
+    monkeypatch.setattr(urls, "write_durably", crash)
+    with pytest.raises(OSError, match="no space left"):
+        artifact_store.write(newer, str(place))
+    assert artifact_store.read(str(place)).fingerprint == artifact.fingerprint
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_crash_between_the_two_renames_leaves_no_model_rather_than_half_a_one(artifact, newer, tmp_path, monkeypatch):
+    place = tmp_path / "model"
+    artifact_store.write(artifact, str(place))
+    rename = Path.rename
+
+    def crash(self, target):
+        if self.name.endswith(".coming"):
+            raise OSError("power cut")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", crash)
+    with pytest.raises(OSError, match="power cut"):
+        artifact_store.write(newer, str(place))
+    with pytest.raises(InputFault, match="run `train` first"):
+        artifact_store.read(str(place))
+    [former] = tmp_path.glob(".model.*.former")
+    assert artifact_store.read(str(former)).fingerprint == artifact.fingerprint
+
+
+def test_an_object_store_holds_models_too(artifact, newer, bucket):
+    artifact_store.write(artifact, "memory://bucket/model")
+    artifact_store.write(newer, "memory://bucket/model")
+    assert artifact_store.read("memory://bucket/model").fingerprint == newer.fingerprint
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_crash_in_an_object_store_never_leaves_a_mix_of_two_models(artifact, newer, bucket, monkeypatch, name):
+    artifact_store.write(artifact, "memory://bucket/model")
+    put = type(bucket).pipe_file
+
+    def crash(self, path, value, **options):
+        if path.endswith(name):
+            raise OSError("connection lost")
+        put(self, path, value, **options)
+
+    monkeypatch.setattr(type(bucket), "pipe_file", crash)
+    with pytest.raises(OSError, match="connection lost"):
+        artifact_store.write(newer, "memory://bucket/model")
+    with pytest.raises(InputFault, match=f"{CONFIG} missing"):
+        artifact_store.read("memory://bucket/model")
+
+
+def test_a_folder_that_holds_other_things_is_not_deleted(artifact, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputFault, match="holds other things than a model"):
+        artifact_store.write(artifact, str(tmp_path))
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_missing_model_is_refused(tmp_path):
+    with pytest.raises(InputFault, match=r"nowhere: no such folder, a model is wanted: run `train` first"):
+        artifact_store.read(str(tmp_path / "nowhere"))
+
+
+def test_a_broken_file_is_named_with_its_folder(artifact, tmp_path):
+    artifact_store.write(artifact, str(tmp_path / "model"))
+    (tmp_path / "model" / WEIGHTS).write_bytes(b"half")
+    with pytest.raises(InputFault, match=rf"{tmp_path}/model: {WEIGHTS}: sha256"):
+        artifact_store.read(str(tmp_path / "model"))

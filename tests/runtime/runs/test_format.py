@@ -1,0 +1,154 @@
+"""Runs as people and programs read them."""
+
+import json
+import re
+from pathlib import Path
+
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.runs.format import as_json, as_logfmt, as_story, as_table
+from tonality.runtime.runs.query import Wanted, find
+from tonality.runtime.runs.record import UNFINISHED
+
+DAY = ("archive.since=2015-12-10", "archive.until=2015-12-10")
+CLEANED = {
+    "days": 1,
+    "reads": {"archive": {"files": 2, "bytes": 18_234_567, "records": 100_000}},
+    "writes": {"tweets": {"rows": 90_019}},
+    "counts": {"lines": 100_000, "tweets": 90_019, "rejects": 12, "damaged": 0},
+}
+
+
+def test_a_table_has_a_line_for_each_run_in_columns(root, ran, rewritten):
+    done = ran("clean", *DAY, at="20151211T010203Z", **CLEANED)
+    rewritten(done, started="2015-12-11T01:02:03+00:00", seconds=192.4)
+    failed = ran("score", at="20151211T020304Z", error=InputFault("no model:\nrun `train` first"))
+    rewritten(failed, started="2015-12-11T02:03:04+00:00", seconds=0.24)
+    killed = ran("report", at="20151211T030405Z")
+    rewritten(killed, started="2015-12-11T03:04:05+00:00", fault=UNFINISHED)
+    assert as_table(find(root, Wanted()), None).splitlines() == [
+        f"started (UTC)     {'run':<28}  days        read                     wrote          counted           took  ended",
+        f"2015-12-11 01:02  {done:<28}  2015-12-10  archive 100,000 (18 MB)  tweets 90,019  rejects 12  3 min 12 s  done",
+        f"2015-12-11 02:03  {failed:<28}  all                                                                  0.2 s  failed: no model:",
+        f"2015-12-11 03:04  {killed:<28}  all                                                                         killed",
+    ]
+
+
+def test_a_narrow_terminal_shows_fewer_columns_and_the_beginning_of_a_long_fault(root, ran):
+    run = ran("clean", **CLEANED, error=InputFault("x" * 300))
+    for width in (200, 140, 110, 80):
+        head, line = as_table(find(root, Wanted()), width).splitlines()
+        assert len(line) == width
+        assert run in line
+        assert line.endswith("x…")
+    assert head.split() == ["started", "(UTC)", "run", "took", "ended"]
+
+
+def test_no_runs_are_no_lines():
+    assert as_table([], None) == as_json([]) == as_logfmt([]) == ""
+
+
+def test_a_damaged_record_has_its_line_too(root, ran):
+    run = ran("clean")
+    Path(root, "runs", f"{run}.json").write_text("{")
+    runs = find(root, Wanted())
+    assert as_table(runs, None).splitlines()[1].split("  ") == [run, "damaged: half a record, as a full disk leaves"]
+    assert run in as_story(runs[0])
+    assert json.loads(as_json(runs))["state"] == "damaged"
+    assert f"run={run} stage=clean state=damaged" in as_logfmt(runs)
+
+
+def test_nothing_of_another_type_or_that_moves_the_cursor_harms(root, ran, rewritten):
+    run = ran("clean", error=InputFault("\x1b[2J file\rname"))
+    rewritten(
+        run,
+        reads=5,
+        writes={"tweets": "many"},
+        counts={"a": None, "b": True, "c": "x"},
+        asked=[],
+        seconds="long",
+        settings=7,
+        spark="no",
+    )
+    runs = find(root, Wanted())
+    for text in (as_table(runs, None), as_story(runs[0])):
+        assert "failed: �[2J file�name" in text
+        assert "\x1b" not in text
+    assert json.loads(as_json(runs))["reads"] == 5
+    assert "tweets=" not in as_logfmt(runs)
+
+
+def test_the_story_of_a_run_tells_everything(root, ran, rewritten):
+    run = ran(
+        "clean",
+        *DAY,
+        "train.epochs=7",
+        "paths.archive=a.gz",
+        part_of="pipeline-1",
+        **CLEANED,
+        reasons={"no-id": 12},
+        spark={"version": "4.2.1", "master": "yarn", "application": "app-1"},
+    )
+    rewritten(run, seconds=4020.0)
+    story = as_story(find(root, Wanted())[0])
+    for line in (
+        "part of   pipeline-1",
+        "took      1 h 07 min",
+        "days      2015-12-10",
+        "read      archive: 2 files, 18 MB, 100,000 records",
+        "wrote     tweets: 90,019 rows",
+        "counted   100,000 lines",
+        "           90,019 tweets",
+        'noted     reasons = {"no-id": 12}',
+        'settings  paths.archive = ["a.gz"]',
+        "          train.epochs = 7",
+    ):
+        assert f"  {line}\n" in story
+    assert re.search(
+        r"by        Tonality \S+, Python \S+, Spark 4\.2\.1; on yarn as app-1; for \w+ on \S+, process \d+\n", story
+    )
+    assert "train.batch_size" not in story, "a default is no news"
+
+
+def test_a_pipeline_tells_the_seconds_of_its_stages(root, ran):
+    ran("pipeline", seconds_by_stage={"clean": 57.0, "score": 8.6})
+    assert "  stages        57.0 s clean\n                 8.6 s score\n" in as_story(find(root, Wanted())[0])
+
+
+def test_a_program_finds_the_same_keys_in_every_line(root, ran, rewritten):
+    old = ran("score", at="20151210T000000Z", counts={"positive": 3})
+    rewritten(old, **dict.fromkeys(("reads", "writes", "asked", "part_of", "host", "user", "python", "days"), "gone"))
+    ran("clean", *DAY, **CLEANED)
+    earlier, later = map(json.loads, as_json(find(root, Wanted())).splitlines())
+    assert (
+        later.keys()
+        >= earlier.keys()
+        >= {"run", "stage", "state", "why", "reads", "writes", "counts", "asked", "days", "host", "part_of"}
+    )
+    assert (earlier["state"], earlier["counts"], earlier["reads"]) == ("done", {"positive": 3}, {})
+    assert later["asked"] == {"since": "2015-12-10", "until": "2015-12-10"}
+
+
+def test_a_shell_finds_numbers_by_their_names(root, ran):
+    run = ran("clean", *DAY, **CLEANED, part_of="night 1")
+    line = as_logfmt(find(root, Wanted()))
+    words = line.split()
+    assert words[:3] == [f"run={run}", "stage=clean", "state=done"]
+    for word in (
+        "since=2015-12-10",
+        "until=2015-12-10",
+        "days=1",
+        "tweets=90019",
+        "rejects=12",
+        "reads.archive.bytes=18234567",
+    ):
+        assert word in words
+    assert ' part_of="night 1" ' in line
+    failed = ran("clean", error=InputFault('no "file"'))
+    assert as_logfmt(find(root, Wanted(failed))).endswith(' why="no \\"file\\""\n')
+
+
+def test_a_secret_in_a_record_of_an_earlier_version_is_not_shown(root, ran, rewritten):
+    run = ran("clean")
+    rewritten(run, settings={"paths": {"archive": ["s3://key:geheim@bucket/a"]}})
+    [found] = find(root, Wanted())
+    assert "geheim" not in as_json([found]) + as_story(found)

@@ -1,0 +1,137 @@
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.storage.day_paths import DayLocations, day_locations, fixed_part, has_day
+
+EVE, NEW_YEAR = date(2015, 12, 31), date(2016, 1, 1)
+
+
+def filled(location: str, day: date = EVE) -> str:
+    (found,) = day_locations([location], day, day).wanted
+    return found
+
+
+@pytest.mark.parametrize(
+    ("location", "found"),
+    [
+        ("/data/{day}.json.gz", "/data/2015-12-31.json.gz"),
+        ("s3://archive/{day:%Y/%m/%d}/*.gz", "s3://archive/2015/12/31/*.gz"),
+        ("/data/{day:%Y}/{day:%m}/tweets-{day}.gz", "/data/2015/12/tweets-2015-12-31.gz"),
+        ("{day:%Y%m%d}", "20151231"),
+        ("{day:%y-%j}", "15-365"),
+        ("{day:%F}", "2015-12-31"),
+        ("{day:100%% of %d. %b}", "100% of 31. Dec"),
+        ("/data/день {day:%d-го}", "/data/день 31-го"),
+    ],
+)
+def test_a_location_has_the_day_in_its_form_wherever_it_asks_for_it(location, found):
+    assert has_day(location)
+    assert filled(location) == found
+
+
+def test_every_day_has_its_location_in_order_and_none_twice():
+    found = day_locations(["/a/{day}", "/b/{day:%Y-%m}", "/b/{day:%Y-%m}", "/c"], EVE, NEW_YEAR)
+    assert found == DayLocations(("/a/2015-12-31", "/a/2016-01-01", "/b/2015-12", "/b/2016-01", "/c"), ())
+
+
+def test_the_days_before_and_after_are_besides():
+    found = day_locations(["/{day}", "/late"], EVE, NEW_YEAR, lookback=1, lookahead=2)
+    assert found.wanted == ("/2015-12-31", "/2016-01-01", "/late")
+    assert found.besides == ("/2015-12-30", "/2016-01-02", "/2016-01-03")
+
+
+def test_a_month_that_holds_days_of_the_range_is_not_besides():
+    found = day_locations(["/{day:%Y-%m}"], EVE, EVE, lookback=31, lookahead=31)
+    assert found == DayLocations(("/2015-12",), ("/2015-11", "/2016-01"))
+
+
+def test_the_calendar_ends_days_besides():
+    assert day_locations(["{day}"], date.min, date.min, lookback=2).besides == ()
+    assert day_locations(["{day}"], date.max, date.max, lookahead=2).besides == ()
+
+
+@given(st.dates(), st.integers(0, 40), st.integers(0, 9), st.integers(0, 9))
+def test_no_day_is_left_out_and_none_is_in_both(since, length, lookback, lookahead):
+    until = date.fromordinal(min(since.toordinal() + length, date.max.toordinal()))
+    found = day_locations(["{day}"], since, until, lookback, lookahead)
+    days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
+    assert list(found.wanted) == [day.isoformat() for day in days]
+    assert not set(found.wanted) & set(found.besides)
+    assert len(found.besides) <= lookback + lookahead
+
+
+@pytest.mark.parametrize(
+    "location", ["/data/a.gz", "/data/{a,b}.gz", "/data/{", "/data/day}", "/data/{birthday}", "/data/%Y", "/{}"]
+)
+def test_braces_that_mean_no_day_are_braces(location):
+    assert not has_day(location)
+    assert day_locations([location], None, None, 1, 1) == DayLocations((location,), ())
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "/{date}",
+        "/{Day}",
+        "/{days}",
+        "/{ day }",
+        "/{day",
+        "/{day:%Y",
+        "/{date:%Y}",
+        "/{day}}",
+        "/{{day}}",
+        "/{day}/{a,b}",
+        "/{day}/{hour}",
+        "/{day}/{date}",
+        "/{day:{day}}",
+    ],
+)
+def test_a_day_that_is_not_written_as_it_should_be_is_refused_with_what_is_wanted(location):
+    wanted = "wanted {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it"
+    for ask in (lambda: has_day(location), lambda: day_locations([location], EVE, EVE)):
+        with pytest.raises(SettingsFault) as raised:
+            ask()
+        assert str(raised.value) == f"{location}: {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("form", "unknown"), [("%Q", "%Q"), ("%Y-%H-%M", "%H %M"), ("%Y%", "%"), ("%-d", "%-"), ("%Y %q", "%q")]
+)
+def test_a_form_that_tells_no_day_is_refused_with_those_that_do(form, unknown):
+    with pytest.raises(SettingsFault) as raised:
+        has_day(f"/{{day:{form}}}")
+    assert str(raised.value) == (
+        f"/{{day:{form}}}: {unknown} tells no day in {{day:{form}}}; "
+        "there are %Y %y %m %d %j %F %G %V %u %U %W %w %b %B %a %A"
+    )
+
+
+@pytest.mark.parametrize("form", ["", "x", "%%", "2015-12-10"])
+def test_a_form_that_is_the_same_on_every_day_is_refused(form):
+    with pytest.raises(SettingsFault, match=r"is the same on every day: wanted {day}, which is 2015-12-10, or "):
+        has_day(f"/{{day}}/{{day:{form}}}")
+
+
+@pytest.mark.parametrize(("since", "until"), [(None, None), (EVE, None), (None, EVE)])
+def test_a_day_needs_both_ends(since, until):
+    with pytest.raises(SettingsFault, match=r"^/{day}: {day} needs both archive\.since and archive\.until$"):
+        day_locations(["/{day}"], since, until)
+
+
+@pytest.mark.parametrize(
+    ("location", "folder"),
+    [
+        ("/data/{day}/a/*.gz", "/data/"),
+        ("/data/a-{day:%Y/%m}.gz", "/data/"),
+        ("{day}.gz", "."),
+        ("/{day}", "/"),
+        ("s3://{day}/a", "s3://"),
+        ("s3://bucket/a/{day}/{day:%F}", "s3://bucket/a/"),
+    ],
+)
+def test_the_fixed_part_is_the_folder_before_the_first_day(location, folder):
+    assert fixed_part(location) == folder

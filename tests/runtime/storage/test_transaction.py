@@ -1,0 +1,408 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tonality.runtime.diagnostics.errors import Fault, InputFault
+from tonality.runtime.storage import locks, tables
+from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.storage.schema import DAY
+from tonality.runtime.storage.transaction import publication, recover
+from tonality.runtime.storage.write_locks import Claim
+
+NOTES = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
+WORDS = pa.schema([pa.field("word", pa.string())])
+
+KILLED = """
+import os, sys
+from datetime import date
+import pyarrow as pa
+from tonality import publishing
+from tonality.settings import SparkSettings
+from tonality.hadoop import Folders
+from tonality.session import spark_session
+
+uncommitted, committed = sys.argv[1:]
+schema = pa.schema([pa.field("text", pa.string()), pa.field("day", pa.date32())])
+changed = []
+
+def until_killed(change):
+    def change_or_die(self, old, new):
+        if len(changed) == 2:  # the journal, and the first day
+            os._exit(9)
+        changed.append(new)
+        return change(self, old, new)
+    return change_or_die
+
+Folders.rename = until_killed(Folders.rename)
+Folders.exchange = until_killed(Folders.exchange)
+with spark_session("killed", SparkSettings(master="local[1]", memory="1g")) as spark:
+    rows = [("new 10", date(2015, 12, 10)), ("new 11", date(2015, 12, 11))]
+    frame = spark.createDataFrame(rows, "text string, day date")
+    with publishing.publication(spark, uncommitted, "killed", []) as first, publishing.publication(spark, committed, "killed", []) as second:
+        first.stage("notes", frame, schema, "day")
+        second.stage("notes", frame, schema, "day")
+        second.commit()
+"""
+
+OLD = {"2015-12-10": ["old 10"], "2015-12-11": ["old 11"], "2015-12-12": ["old 12"]}
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def notes(spark, **days):
+    rows = [(text, date.fromisoformat(day)) for day, texts in days.items() for text in texts]
+    return spark.createDataFrame(rows, "text string, day date").coalesce(1)
+
+
+def publish(spark, root, run, asked=(), covered=lambda day: False, **days):
+    with publication(spark, str(root), run, []) as pending:
+        pending.stage("notes", notes(spark, **days), NOTES, DAY, asked)
+        pending.remove_others("notes", DAY, covered)
+        pending.commit()
+
+
+def found(spark, root):
+    days: dict[str, list[str]] = {day: [] for day in tables.days(spark, str(root), "notes")}
+    for row in tables.read(spark, str(root), "notes", NOTES).orderBy("text").collect():
+        days[str(row.day)].append(row.text)
+    return days
+
+
+def names(root: Path) -> list[str]:
+    return sorted(file.name for file in root.iterdir())
+
+
+@pytest.fixture(scope="module")
+def three_days(spark, tmp_path_factory):
+    place = tmp_path_factory.mktemp("root")
+    publish(spark, place, "first", **OLD)
+    return place
+
+
+@pytest.fixture
+def root(three_days, tmp_path):
+    """A root with three days of notes, in a folder with a name that needs care."""
+    return shutil.copytree(three_days, tmp_path / "мои твиты = 1 %20 #")
+
+
+def test_a_table_lies_where_its_path_says(spark, tmp_path):
+    place = tmp_path / "мои твиты = 1 %20 #"
+    publish(spark, place, "first", **OLD)
+    assert names(tmp_path) == [place.name]
+    assert names(place / "notes") == [f"day={day}" for day in OLD]
+
+
+def test_a_day_is_replaced_whole_and_its_neighbours_stay(spark, root):
+    publish(spark, root, "second", **{"2015-12-11": ["new", "newer"]})
+    assert found(spark, root) == OLD | {"2015-12-11": ["new", "newer"]}
+
+
+def test_a_day_without_rows_is_published_empty(spark, root):
+    publish(spark, root, "second", asked=["2015-12-11", "2015-12-13"])
+    assert found(spark, root) == OLD | {"2015-12-11": [], "2015-12-13": []}
+    (empty,) = (root / "notes" / "day=2015-12-13").glob("*.parquet")
+    assert pq.read_schema(empty).names == ["text"]
+
+
+def test_files_that_tasks_wrote_become_days_and_what_nobody_vouched_for_does_not(spark, root):
+    with publication(spark, str(root), "second", []) as pending:
+        pending.make_scratch("written")
+        (scratch,) = (root / "_staging").glob("second-*/scratch/written")
+        for name in ("a", "b", "c", "given-up"):
+            pq.write_table(pa.table({"text": [name]}), scratch / f"{name}.parquet")
+        days = {"2015-12-11": ["a.parquet", "b.parquet"], "2015-12-13": ["c.parquet"]}
+        as_written = pending.adopt("notes", "written", days, NOTES, ["2015-12-12", "2015-12-13"])
+        assert sorted((str(row.day), row.text) for row in as_written.collect()) == [
+            ("2015-12-11", "a"),
+            ("2015-12-11", "b"),
+            ("2015-12-13", "c"),
+        ]
+        assert found(spark, root) == OLD
+        pending.commit()
+    assert found(spark, root) == OLD | {"2015-12-11": ["a", "b"], "2015-12-12": [], "2015-12-13": ["c"]}
+    assert names(root / "_staging") == []
+
+
+def test_no_files_at_all_are_days_without_rows(spark, root):
+    with publication(spark, str(root), "second", []) as pending:
+        pending.make_scratch("written")
+        assert pending.adopt("notes", "written", {}, NOTES).count() == 0
+        pending.commit()
+    assert found(spark, root) == OLD
+
+
+def test_days_that_a_publication_covers_but_has_nothing_for_are_taken_away(spark, root):
+    publish(spark, root, "second", covered=lambda day: day < "2015-12-12", **{"2015-12-10": ["new"]})
+    assert found(spark, root) == {"2015-12-10": ["new"], "2015-12-12": ["old 12"]}
+
+
+def test_a_table_whose_last_day_was_taken_away_is_empty_not_missing(spark, root):
+    publish(spark, root, "second", covered=lambda day: True)
+    assert found(spark, root) == {}
+
+
+def test_several_tables_appear_together_and_nothing_before(spark, root):
+    with publication(spark, str(root), "second", []) as pending:
+        as_written = pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
+        words = pending.replace("words", {"": spark.createDataFrame([("a",)], "word string")}, WORDS)[""]
+        assert [row.text for row in as_written.collect()] == ["new"]
+        assert [row.word for row in words.collect()] == ["a"]
+        assert found(spark, root) == OLD
+        with pytest.raises(InputFault):
+            tables.read(spark, str(root), "words", WORDS)
+        pending.commit()
+    assert found(spark, root) == OLD | {"2015-12-10": ["new"]}
+    assert [row.word for row in tables.read(spark, str(root), "words", WORDS).collect()] == ["a"]
+
+
+def test_a_replaced_table_keeps_no_part_of_the_former(spark, tmp_path):
+    for run, parts in (("first", ("a", "b")), ("second", ("b", "c"))):
+        with publication(spark, str(tmp_path), run, []) as pending:
+            frames = {
+                part: spark.createDataFrame([(f"{part} {n}",) for n in range(5)], "word string") for part in parts
+            }
+            pending.replace("words", frames, WORDS)
+            pending.note("words", {"run": run, "слова": 10})
+            pending.commit()
+    assert [name for name in names(tmp_path / "words") if not name.startswith(".")] == ["b", "c", "words.json"]
+    assert json.loads((tmp_path / "words" / "words.json").read_text()) == {"run": "second", "слова": 10}
+    assert tables.read(spark, str(tmp_path), "words/c", WORDS).count() == 5
+
+
+def test_a_publication_that_was_not_committed_leaves_nothing(spark, root):
+    with pytest.raises(KeyError), publication(spark, str(root), "second", []) as pending:
+        pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
+        spark.range(3).write.parquet(pending.scratch("pass"))
+        raise KeyError
+    assert found(spark, root) == OLD
+    assert names(root / "_staging") == []
+
+
+def test_a_publication_cleans_up_after_itself(spark, root):
+    assert names(root) == ["_claims", "_journal", "_lock", "_staging", "notes"]
+    assert names(root / "_staging") == names(root / "_journal") == []
+
+
+def test_files_that_tasks_wrote_become_a_whole_table_with_its_note(spark, root):
+    with publication(spark, str(root), "second", []) as pending:
+        (scratch,) = [Path(pending.make_scratch("written").removeprefix("file://"))]
+        for name in ("a", "b"):
+            pq.write_table(pa.table({"word": [name]}), scratch / f"{name}.parquet")
+        parts = pending.adopt_whole("words", "written", {"side=x": ["a.parquet"], "side=y": ["b.parquet"]}, WORDS)
+        pending.note("words", {"rows": 2})
+        assert {part: [row.word for row in rows.collect()] for part, rows in parts.items()} == {
+            "side=x": ["a"],
+            "side=y": ["b"],
+        }
+        assert not tables.holds(spark, str(root), "words")
+        pending.commit()
+    assert tables.files(spark, str(root), "words", ["side=x", "side=y"]) == {
+        "side=x": ["a.parquet"],
+        "side=y": ["b.parquet"],
+    }
+    assert tables.holds(spark, str(root), "words/words.json")
+
+
+def test_what_was_noted_in_a_day_is_noted_in_what_replaces_it_but_for_one_kind_of_note(spark, root):
+    for name in ("_one.json", "_other.json", "_SUCCESS"):
+        (root / "notes" / "day=2015-12-11" / name).write_text('{"name": 1}')
+    with publication(spark, str(root), "second", []) as pending:
+        pending.stage("notes", notes(spark, **{"2015-12-11": ["new"]}), NOTES, DAY)
+        pending.copy_notes("notes", DAY, ["2015-12-11"], besides="_other.json")
+        coming = pending.versions("notes", DAY, ["2015-12-11"])
+        assert coming != tables.versions(spark, str(root), "notes", DAY, ["2015-12-11"])
+        pending.commit()
+    assert tables.versions(spark, str(root), "notes", DAY, ["2015-12-11"]) == coming
+    there = [name for name in names(root / "notes" / "day=2015-12-11") if name.startswith("_")]
+    assert there == ["_one.json"]
+
+
+def test_files_are_taken_away_when_all_else_is_published(spark, root):
+    (root / "page").mkdir()
+    for name in ("a.html", "b.html"):
+        (root / "page" / name).write_text("x")
+    with publication(spark, str(root), "second", []) as pending:
+        pending.take_away("page/a.html")
+        pending.take_away("page/missing.html")
+        assert names(root / "page") == ["a.html", "b.html"]
+        pending.commit()
+    assert names(root / "page") == ["b.html"]
+
+
+# Kills
+
+
+def test_a_killed_process_has_either_changed_nothing_or_is_finished_by_recover(spark, root):
+    uncommitted, committed = root, root.with_name("committed")
+    shutil.copytree(uncommitted, committed)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(uncommitted), str(committed)], check=False)
+    assert done.returncode == 9
+    assert found(spark, uncommitted) == OLD
+    assert found(spark, committed) == OLD | {"2015-12-10": ["new 10"]}
+    for place in (uncommitted, committed):
+        staged = names(place / "_staging")
+        assert [re.sub("-[0-9a-f]{4}", "-N", name) for name in staged] == ["killed-N", "killed-N.alive"]
+        recover(spark, str(place), "next")
+        assert names(place / "_staging") == names(place / "_journal") == []
+    assert found(spark, uncommitted) == OLD
+    assert found(spark, committed) == OLD | {"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]}
+
+
+def break_off(spark, root, monkeypatch, changes, **days):
+    """A publication that ends after so many changes, the journal's own included, without any cleaning up."""
+    left = [changes]
+
+    def or_die(change):
+        def change_or_die(self, old, new):
+            if not left[0]:
+                raise Killed
+            done = change(self, old, new)
+            left[0] -= done is not False
+            return done
+
+        return change_or_die
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Folders, "rename", or_die(Folders.rename))
+        patched.setattr(Folders, "exchange", or_die(Folders.exchange))
+        with pytest.raises(Killed):
+            publish(spark, root, "broken", covered=lambda day: day == "2015-12-12", **days)
+
+
+@pytest.fixture
+def two_steps(monkeypatch):
+    """A file system that cannot exchange folders."""
+    monkeypatch.setattr(Folders, "exchange", lambda *_: False)
+
+
+def finish_by_the_next_commit(spark, root, monkeypatch, changes):
+    break_off(spark, root, monkeypatch, changes, **{"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]})
+    publish(spark, root, "next", **{"2015-12-11": ["newest"], "2015-12-13": ["13"]})
+    assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["newest"], "2015-12-13": ["13"]}
+    assert names(root / "_journal") == []
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_a_publication_broken_off_after_any_change_is_finished_by_the_next_commit(spark, root, monkeypatch, changes):
+    """The journal, one for each of two days, one for the day that goes: four in all."""
+    finish_by_the_next_commit(spark, root, monkeypatch, changes)
+
+
+@pytest.mark.usefixtures("two_steps")
+@pytest.mark.parametrize("changes", [1, 2, 3, 5])
+def test_so_is_one_that_takes_two_steps_a_day(spark, root, monkeypatch, changes):
+    """The journal, two for each of two days, one for the day that goes: six in all."""
+    finish_by_the_next_commit(spark, root, monkeypatch, changes)
+
+
+def test_a_publication_broken_off_between_a_days_mark_and_its_exchange_is_finished(spark, root, monkeypatch):
+    break_off(spark, root, monkeypatch, 1, **{"2015-12-10": ["new 10"]})
+    assert [*(root / "notes" / "day=2015-12-10").glob(".replaced-by-broken-*")]
+    assert found(spark, root) == OLD
+    recover(spark, str(root), "next")
+    assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["old 11"]}
+    assert not [*(root / "notes" / "day=2015-12-10").glob(".replaced-by-broken-*")]
+
+
+def test_what_a_killed_run_began_is_finished_before_the_one_that_waited_for_it_reads(spark, root, monkeypatch):
+    break_off(spark, root, monkeypatch, 2, **{"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]})
+    with publication(spark, str(root), "waited", [Claim("notes")]):
+        assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]}
+
+
+def test_a_day_that_is_replaced_is_never_missing(spark, root, monkeypatch):
+    seen = []
+
+    def watched(change):
+        def change_and_look(self, *folders):
+            done = change(self, *folders)
+            seen.append(names(root / "notes"))
+            return done
+
+        return change_and_look
+
+    for name in ("rename", "exchange", "delete"):
+        monkeypatch.setattr(Folders, name, watched(getattr(Folders, name)))
+    publish(spark, root, "second", **{"2015-12-10": ["new"], "2015-12-11": ["new"]})
+    assert len(seen) > 3
+    assert all(days == [f"day={day}" for day in OLD] for days in seen)
+
+
+@pytest.mark.usefixtures("two_steps")
+def test_where_folders_cannot_be_exchanged_a_day_is_replaced_all_the_same(spark, root):
+    publish(spark, root, "second", **{"2015-12-11": ["new", "newer"]})
+    assert found(spark, root) == OLD | {"2015-12-11": ["new", "newer"]}
+    assert names(root / "_staging") == names(root / "_journal") == []
+
+
+def test_what_a_standing_journal_needs_is_not_discarded_with_its_run(spark, root, monkeypatch):
+    break_off(spark, root, monkeypatch, 1, **{"2015-12-10": ["new 10"]})
+    assert found(spark, root) == OLD
+    assert [*(root / "_staging").glob("broken-*/notes/day=2015-12-10")]
+    recover(spark, str(root), "next")
+    assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["old 11"]}
+    assert names(root / "_staging") == []
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"run": "dead'])
+def test_a_journal_that_a_power_cut_left_empty_is_named_with_what_to_do(spark, root, content):
+    (root / "_journal").mkdir(exist_ok=True)
+    (root / "_journal" / "dead.json").write_text(content)
+    with pytest.raises(Fault, match=r"_journal/dead\.json is not whole, as after a power cut: .* Remove it, then run"):
+        recover(spark, str(root), "next")
+    assert found(spark, root) == OLD
+
+
+def test_a_half_written_journal_promised_nothing_and_hinders_nobody(spark, root):
+    (root / "_journal").mkdir(exist_ok=True)
+    (root / "_journal" / "dead.json.part").write_text('{"run": "dead", "mov')
+    publish(spark, root, "next", **{"2015-12-10": ["new"]})
+    assert found(spark, root) == OLD | {"2015-12-10": ["new"]}
+    assert names(root / "_journal") == []
+
+
+@pytest.mark.usefixtures("two_steps")
+def test_an_object_stores_half_copied_day_is_replaced_by_the_whole_one(spark, root, monkeypatch):
+    """There a rename copies file by file, so a kill may leave some files of the new day in its place."""
+    break_off(spark, root, monkeypatch, 2, **{"2015-12-10": ["new 1", "new 2"]})
+    half = root / "notes" / "day=2015-12-10"
+    half.mkdir()
+    staged = next((root / "_staging").glob("broken-*/notes/day=2015-12-10/*.parquet"))
+    (half / staged.name).write_bytes(staged.read_bytes())
+    recover(spark, str(root), "next")
+    assert found(spark, root) == {"2015-12-10": ["new 1", "new 2"], "2015-12-11": ["old 11"]}
+
+
+def test_the_files_of_a_living_run_are_not_cleared(spark, root):
+    with publication(spark, str(root), "living", []) as pending:
+        pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
+        recover(spark, str(root), "next")
+        publish(spark, root, "other", **{"2015-12-11": ["other"]})
+        pending.commit()
+    assert found(spark, root) == OLD | {"2015-12-10": ["new"], "2015-12-11": ["other"]}
+
+
+def test_a_commit_that_waits_in_vain_is_refused_and_changes_nothing(spark, root, monkeypatch):
+    monkeypatch.setattr(locks.lock.__wrapped__, "__defaults__", (0.05,))
+    with (
+        locks.lock(Folders(spark, str(root)), "_lock", "night-shift"),
+        pytest.raises(Fault, match=r"^run night-shift holds"),
+    ):
+        publish(spark, root, "second", **{"2015-12-10": ["new"]})
+    assert found(spark, root) == OLD
+    assert names(root / "_staging") == names(root / "_journal") == []
+
+
+def test_recover_makes_nothing_where_nothing_was(spark, tmp_path):
+    recover(spark, str(tmp_path / "new"), "next")
+    assert names(tmp_path) == []

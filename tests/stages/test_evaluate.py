@@ -1,0 +1,152 @@
+import dataclasses
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tonality.model.dataset.metadata import DatasetNote, Side
+from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.scorer import Scorer
+from tonality.model.network.lstm import Shape, build
+from tonality.model.registry.artifact import Artifact
+from tonality.model.registry.registry import Releases
+from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
+from tonality.runtime.storage import schema
+from tonality.stages import evaluate
+from tonality.text.token_ids import vocabulary_fingerprint
+
+STEMS = ["хорош", "плох"]
+TRAIN = [("хорош", 1.0), ("плох", 0.0)] * 10
+VALID = [("хорош хорош", 1.0), ("плох", 0.0), ("плох плох", 0.0), ("друг", 1.0)]
+
+
+NOTE = DatasetNote(
+    vocabulary="",
+    stems=2,
+    rows={"train": Side(rows=20, positive=10), "valid": Side(rows=4, positive=2)},
+    dropped={},
+    max_length=10,
+    unknown="train",
+    seed=1,
+    valid_fraction=0.2,
+    rules_fingerprint="c0ffee",
+    rules={},
+)
+
+
+def write_side(folder, rows):
+    texts, labels = zip(*rows, strict=True)
+    folder.mkdir(parents=True)
+    columns = {"tokens": [[2]] * len(rows), "length": [1] * len(rows), "label": labels, "stems": texts}
+    pq.write_table(pa.table(columns, schema=schema.DATASET), folder / "part-0.parquet")
+
+
+@pytest.fixture
+def artifact():
+    torch.manual_seed(1)
+    shape = Shape(vocabulary=4, embedding=4, hidden=3)
+    return Artifact(
+        shape=shape,
+        weights=build(shape).state_dict(),
+        vocabulary=pa.table({"id": [2, 3], "stem": STEMS, "count": [10, 10]}).cast(schema.VOCABULARY),
+        rules={},
+        rules_fingerprint="c0ffee",
+        language="ru",
+        max_length=10,
+        unknown="train",
+        metrics={"rows": NOTE.counts},
+    )
+
+
+@pytest.fixture
+def run(spark, tmp_path, artifact):
+    """Evaluates a model of two stems on a dataset numbered by these."""
+
+    def evaluated(dataset_stems, rows=NOTE.rows):
+        write_side(tmp_path / "dataset" / "split=train", TRAIN)
+        write_side(tmp_path / "dataset" / "split=valid", VALID)
+        note = NOTE.model_copy(update={"vocabulary": vocabulary_fingerprint(dataset_stems), "rows": rows})
+        (tmp_path / "dataset" / "dataset.json").write_text(note.model_dump_json())
+        Releases(str(tmp_path)).add(artifact)
+        settings = load([], [f"paths.root={tmp_path}"])
+        with Run("evaluate", settings) as record:
+            return evaluate.run(settings, record, spark)
+
+    return evaluated
+
+
+def test_all_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artifact):
+    summary = run(STEMS)
+    content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert (content["model"], content["rows"], content["positive"]) == (artifact.fingerprint, 4, 2)
+    network, *linear = content["models"].values()
+    assert [model["rows"] for model in content["models"].values()] == [4] * 4
+    assert [model["accuracy"] for model in linear] == [1.0] * 3
+    called = [
+        p >= 0.5
+        for p in Scorer(PreparedModel.of(artifact)).probabilities(pa.array([text for text, _ in VALID])).to_pylist()
+    ]
+    assert network["accuracy"] == sum(c == (label == 1) for c, (_, label) in zip(called, VALID, strict=True)) / 4
+    assert [line.split("  ")[0] for line in summary.splitlines()[1:]] == list(content["models"])
+
+
+def test_the_comparison_is_a_table_and_a_picture_too(run, tmp_path):
+    run(STEMS)
+    assert "| LSTM network |" in (tmp_path / "evaluation" / "evaluation.md").read_text()
+    assert (tmp_path / "evaluation" / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_dataset_that_the_model_was_not_trained_on_is_refused(run):
+    """What is held out of it may be what the model has learned from."""
+    with pytest.raises(
+        InputFault, match=r"^dataset/ was numbered by \(vocabulary, unknown, max_length\) .*: run `train` again"
+    ):
+        run(["хорош", "снег"])
+
+
+def test_a_model_that_learned_from_another_split_is_refused(run):
+    rows = {"train": Side(rows=18, positive=9), "valid": Side(rows=6, positive=3)}
+    with pytest.raises(
+        InputFault, match=r"^dataset/ is split into .*'rows': 18.* trained on .*'rows': 20.*Run `train` again$"
+    ):
+        run(STEMS, rows)
+
+
+@pytest.fixture
+def another(artifact):
+    """A current model whose network is another's."""
+    torch.manual_seed(2)
+    return dataclasses.replace(artifact, weights=build(artifact.shape).state_dict())
+
+
+def test_the_current_network_is_measured_on_the_same_rows_and_compared_row_by_row(run, tmp_path, artifact, another):
+    Releases(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": NOTE.split}))
+    run(STEMS)
+    content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert list(content["models"])[:2] == ["LSTM network", "current LSTM network"]
+    assert content["networks"] == {artifact.fingerprint: "LSTM network", another.fingerprint: "current LSTM network"}
+    losses = [content["models"][name]["log_loss"] for name in content["networks"].values()]
+    [rival] = content["rivals"]
+    assert (rival["model"], rival["learned_from_other_split"]) == (another.fingerprint, False)
+    assert rival["differences"]["log_loss"]["mean"] == pytest.approx(losses[0] - losses[1], abs=1e-6)
+    assert (tmp_path / "evaluation" / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_current_network_that_may_have_learned_from_the_held_out_rows_is_marked(run, tmp_path, another):
+    split = NOTE.split | {"seed": 2}
+    Releases(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": split}))
+    run(STEMS)
+    [rival] = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["rivals"]
+    assert rival["learned_from_other_split"] is True
+
+
+def test_a_current_network_of_other_text_rules_is_not_compared(run, tmp_path, another):
+    """It would read stems that it has never seen cut so."""
+    Releases(str(tmp_path)).add(dataclasses.replace(another, rules_fingerprint="other"))
+    run(STEMS)
+    content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert (len(content["models"]), content["rivals"]) == (4, [])
