@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY, SCORED
+from tonality.runtime.storage.transaction import begin_transaction
 
 README = Path(__file__).parents[1] / "README.md"
 SECTION = "## Reading the tables"
@@ -52,11 +53,11 @@ def root(spark, tmp_path_factory) -> Path:
         for number, tone in enumerate(tones)
     ]
     frame = spark.createDataFrame(rows, tables.from_arrow_schema(SCORED)).coalesce(1)
-    with transaction.publication(spark, str(place), "score-1", []) as publication:
-        publication.stage("scored", frame, SCORED, DAY, [str(day) for day in (OLD, NEW, EMPTY)])
+    with begin_transaction(spark, str(place), "score-1", []) as transaction:
+        transaction.stage("scored", frame, SCORED, DAY, [str(day) for day in (OLD, NEW, EMPTY)])
         for day in (OLD, NEW, EMPTY):
-            publication.note_partition("scored", DAY, str(day), "_origin.json", {"model": "0123456789ab"})
-        publication.commit()
+            transaction.write_partition_file("scored", DAY, str(day), "_origin.json", {"model": "0123456789ab"})
+        transaction.commit()
     (file,) = (place / "scored" / f"day={OLD}").glob("*.parquet")
     pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["tweets_run"]), file)
     file.with_name(f".{file.name}.crc").unlink()

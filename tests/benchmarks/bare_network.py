@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, embedding
 
 from tonality.model.loading.ragged_rows import Rows
-from tonality.model.network.lstm import LSTM, Shape, build
+from tonality.model.network.lstm import LSTM, LSTMConfig, build
 from tonality.runtime.settings.sections import Settings
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -30,7 +30,7 @@ BATCHES = (32, 64, 128, 256, 512, 1024)
 LENGTHS = 16
 """Batches that are held for a size: so many lengths, evenly spread over the tweets."""
 TRIAL_SECONDS, BEST_SECONDS = 1.0, 10.0
-SHAPE = Shape(1, **Settings().network.model_dump())
+SHAPE = LSTMConfig(1, **Settings().network.model_dump())
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ from tonality.runtime.settings.sections import TextSettings
 from tonality.runtime.spark.session import spark_session
 from tonality.stages import clean
 from tonality.text.html_entities import unescaped
-from tonality.text.preprocess import Cleaner
+from tonality.text.preprocess import TextPreprocessor
 
 CORES = os.cpu_count() or 1
 SEED = 1
@@ -326,7 +326,7 @@ def limit_turn(pool: ProcessPoolExecutor, at_once: bool, archive: Archive) -> Tu
 
 def bare_loop(paths: list[str]) -> Counter[str]:
     """The work that nobody can leave out, with nothing around it."""
-    cleaner = Cleaner(text_rules(TextSettings()))
+    cleaner = TextPreprocessor(text_rules(TextSettings()))
     lines = tweets = notices = 0
     texts: list[str] = []
     for path in paths:

@@ -33,15 +33,15 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from tonality.model.dataset.metadata import read_note
+from tonality.model.dataset.metadata import read_metadata
 from tonality.model.loading.row_groups import RowGroups
 from tonality.model.metrics import Metrics
-from tonality.model.network.lstm import Shape
-from tonality.model.training.hyperparameters import Recipe, choose_device
+from tonality.model.network.lstm import LSTMConfig
+from tonality.model.training.hyperparameters import Hyperparameters, choose_device
 from tonality.model.training.loop import train
 from tonality.model.training.progress import Progress
-from tonality.model.training.state import Epoch, Trained
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.model.training.state import Epoch, TrainingResult
+from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.settings.types import in_bytes
 from tonality.runtime.storage import schema
@@ -71,31 +71,31 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = options.data or write_dataset(Path(folder), options.rows)
         try:
-            vocabulary = read_note(str(root)).stems + schema.FIRST_STEM_ID if options.data else VOCABULARY
+            vocabulary = read_metadata(str(root)).stems + schema.FIRST_STEM_ID if options.data else VOCABULARY
             report = measure(root, vocabulary, recipe(options), options.device)
-        except Fault as fault:
+        except UserError as fault:
             raise SystemExit(str(fault)) from fault
     print(table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def recipe(options: argparse.Namespace) -> Recipe:
+def recipe(options: argparse.Namespace) -> Hyperparameters:
     """The defaults of [train] but for what is given; all epochs are gone through."""
     defaults = Settings().train
-    asked = defaults.model_dump(include={field.name for field in fields(Recipe)})
+    asked = defaults.model_dump(include={field.name for field in fields(Hyperparameters)})
     given = {"precision": options.precision, "epochs": options.epochs, "patience": 0}
     if options.batch_size:
         given["batch_size"] = options.batch_size
-    return Recipe(**{**asked, "memory": in_bytes(options.memory or defaults.memory), **given})
+    return Hyperparameters(**{**asked, "memory": in_bytes(options.memory or defaults.memory), **given})
 
 
-def measure(root: Path, vocabulary: int, asked: Recipe, device: str) -> dict[str, Any]:
+def measure(root: Path, vocabulary: int, asked: Hyperparameters, device: str) -> dict[str, Any]:
     """Train, and what there is to tell of it."""
     sides = {name: str(root / "dataset" / f"split={name}") for name in ("train", "valid")}
     rows = {name: RowGroups(side, vocabulary).rows for name, side in sides.items()}
     watch = Watch(io.StringIO())
-    shape = Shape(vocabulary, **Settings().network.model_dump())
+    shape = LSTMConfig(vocabulary, **Settings().network.model_dump())
     trained = train(shape, sides["train"], sides["valid"], asked, choose_device(device), progress=watch)
     epochs = [figures(epoch, rows["train"], peak) for epoch, peak in zip(trained.epochs, watch.peaks, strict=True)]
     return {
@@ -137,7 +137,7 @@ def figures(epoch: Epoch, rows: int, peak: float) -> dict[str, Any]:
     }
 
 
-def machine(trained: Trained) -> dict[str, Any]:
+def machine(trained: TrainingResult) -> dict[str, Any]:
     return {
         "computed": trained.computed,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

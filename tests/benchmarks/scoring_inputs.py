@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.registry.artifact import Artifact
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.storage.schema import DAY, FIRST_STEM_ID, TWEETS, VOCABULARY
 
 STEMS = 100_000
@@ -40,11 +40,11 @@ def make_stems() -> list[str]:
 def make_artifact(stems: list[str]) -> Artifact:
     """A model of the default shape, untrained: its speed is that of any other."""
     torch.manual_seed(0)
-    shape = Shape(vocabulary=STEMS, learned_start=True)
+    shape = LSTMConfig(vocabulary=STEMS, learned_start=True)
     ids = range(FIRST_STEM_ID, STEMS)
     vocabulary = pa.table({"id": ids, "stem": stems, "count": [1] * len(stems)}).cast(VOCABULARY)
     return Artifact(
-        shape=shape,
+        network_config=shape,
         weights=build(shape).state_dict(),
         vocabulary=vocabulary,
         rules=RULES,
@@ -82,7 +82,7 @@ class Texts:
 
 def write_root(root: Path, artifact: Artifact, stems: list[str], tweets: int, repeats: bool = False) -> Path:
     """A root with a model and so many clean tweets of ten days, a file each, as `clean` writes them."""
-    Releases(str(root)).add(artifact)
+    ModelRegistry(str(root)).add(artifact)
     texts = Texts(stems, seed=tweets)
     for day in range(DAYS):
         count = tweets // DAYS

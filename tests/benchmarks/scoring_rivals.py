@@ -23,7 +23,7 @@ from pyspark.sql.types import FloatType
 from tonality.model.network.lstm import LSTM
 from tonality.model.network.tiled_lstm import TiledLSTM, tile_weights
 from tonality.model.registry.artifact import Artifact
-from tonality.text.token_ids import Numbering
+from tonality.text.token_ids import StemEncoder
 
 PADDED = 100
 ROWS_AT_ONCE = 1024
@@ -144,7 +144,7 @@ def bare_network(files: dict[str, bytes], texts: pa.StringArray, precision: str)
     torch.set_num_threads(1)
     artifact = Artifact.from_files(files)
     network: LSTM = artifact.network()
-    numbers = Numbering(artifact.vocabulary["stem"].combine_chunks(), "train", PADDED).encode(texts)
+    numbers = StemEncoder(artifact.vocabulary["stem"].combine_chunks(), "train", PADDED).encode(texts)
     tiled = TiledLSTM(tile_weights(network, precision))
     starts, count = numbers.starts, len(texts)
     network = network.to(getattr(torch, precision))

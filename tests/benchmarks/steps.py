@@ -16,19 +16,19 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
-from tonality.ingest.options import ReadRequest
+from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import ArchiveFile, find_files
 from tonality.ingest.planning.splits import Piece
 from tonality.ingest.reading.task import read_staged
 from tonality.ingest.synthetic.write import write_sample
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.registry.artifact import Artifact
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import Settings, TextSettings
 from tonality.runtime.storage.schema import FIRST_STEM_ID, VOCABULARY
-from tonality.text.preprocess import Cleaner
+from tonality.text.preprocess import TextPreprocessor
 from tonality.text.rules import Rules
 
 
@@ -56,7 +56,7 @@ def measure(folder: str, tweets: int) -> Iterator[tuple[str, float]]:
     archive, corpus = f"{folder}/archive", f"{folder}/corpus"
     yield "sample: write the archive", speed(tweets, lambda: write_sample(archive, corpus, 1, tweets, 100, 0.18))
     rules = text_rules(TextSettings())
-    request = ReadRequest(paths=(archive,), rules=rules)
+    request = ReadOptions(paths=(archive,), rules=rules)
     files = find_files(request.paths)
     for ending in (".gz", ".bz2"):
         chosen = [file for file in files if file.url.endswith(ending)]
@@ -66,8 +66,8 @@ def measure(folder: str, tweets: int) -> Iterator[tuple[str, float]]:
         )
     texts, stems = read_columns(files, request)
     yield "text: stems one by one (the definition)", speed(len(texts), lambda: one_by_one(texts, rules))
-    yield "text: stems by batch", speed(len(texts), lambda: Cleaner(rules).stem_array(texts))
-    scorer = Scorer(PreparedModel.of(artifact(stems, rules)))
+    yield "text: stems by batch", speed(len(texts), lambda: TextPreprocessor(rules).stem_array(texts))
+    scorer = Scorer(PackedModel.of(artifact(stems, rules)))
     yield "score: float32, the batch's distinct texts once", speed(len(stems), lambda: scorer.probabilities(stems))
 
 
@@ -81,20 +81,20 @@ def speed(rows: int, work: Callable[[], object]) -> float:
     return rows / min(seconds)
 
 
-def read(files: list[ArchiveFile], request: ReadRequest) -> Iterator[pa.RecordBatch]:
+def read(files: list[ArchiveFile], request: ReadOptions) -> Iterator[pa.RecordBatch]:
     return read_staged([Piece(*file) for file in files], request)
 
 
-def count(files: list[ArchiveFile], request: ReadRequest) -> int:
+def count(files: list[ArchiveFile], request: ReadOptions) -> int:
     return sum(batch.num_rows for batch in read(files, request))
 
 
-def drain(files: list[ArchiveFile], request: ReadRequest) -> None:
+def drain(files: list[ArchiveFile], request: ReadOptions) -> None:
     for _ in read(files, request):
         pass
 
 
-def read_columns(files: list[ArchiveFile], request: ReadRequest) -> tuple[pa.Array, pa.Array]:
+def read_columns(files: list[ArchiveFile], request: ReadOptions) -> tuple[pa.Array, pa.Array]:
     """The kept tweets' texts and stems."""
     table = pa.Table.from_batches(read(files, request))
     kept = table.filter(pa.compute.equal(table["kind"], "tweet"))
@@ -102,7 +102,7 @@ def read_columns(files: list[ArchiveFile], request: ReadRequest) -> tuple[pa.Arr
 
 
 def one_by_one(texts: pa.Array, rules: Rules) -> None:
-    cleaner = Cleaner(rules)
+    cleaner = TextPreprocessor(rules)
     for text in texts.to_pylist():
         cleaner.stems(text)
 
@@ -115,9 +115,9 @@ def artifact(stems: pa.Array, rules: Rules) -> Artifact:
         "stem": distinct,
         "count": [1] * len(distinct),
     }
-    shape = Shape(len(distinct) + FIRST_STEM_ID, **Settings().network.model_dump())
+    shape = LSTMConfig(len(distinct) + FIRST_STEM_ID, **Settings().network.model_dump())
     return Artifact(
-        shape=shape,
+        network_config=shape,
         weights=build(shape).state_dict(),
         vocabulary=pa.table({name: list(values) for name, values in numbered.items()}, schema=VOCABULARY),
         rules=rules.model_dump(mode="json"),

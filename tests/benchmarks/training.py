@@ -51,12 +51,12 @@ from scipy.stats import t as student
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from tonality.model.dataset.metadata import read_note
+from tonality.model.dataset.metadata import read_metadata
 from tonality.model.loading.ragged_rows import Rows
 from tonality.model.loading.row_groups import RowGroups
 from tonality.model.metrics import Metrics
-from tonality.model.network.lstm import Shape
-from tonality.model.training.hyperparameters import Recipe, choose_precision
+from tonality.model.network.lstm import LSTMConfig
+from tonality.model.training.hyperparameters import Hyperparameters, choose_precision
 from tonality.model.training.loop import train
 from tonality.model.training.progress import Progress
 from tonality.runtime.settings.load import conf_directory, load
@@ -120,7 +120,7 @@ class Data:
 def find_data(source: Path, rows: int | None, folder: Path) -> Data:
     """The dataset that is asked for, whole or its first rows: `prepare` has mixed them."""
     root = source if source.is_dir() else prepared(source, folder / "prepared")
-    note = read_note(str(root))
+    note = read_metadata(str(root))
     data = Data(str(root), note.stems + FIRST_STEM_ID, note.max_length)
     if rows is None:
         return data
@@ -262,9 +262,9 @@ class Clock(Progress):
 def our_turn(data: Data, files: list[str], overrides: list[str], seed: int) -> Turn:
     """Training through the files of settings, reading included."""
     settings = load(files, overrides)
-    asked = settings.train.model_dump(include={field.name for field in fields(Recipe)})
-    recipe = Recipe(**{**asked, "memory": in_bytes(settings.train.memory), "seed": seed})
-    shape = Shape(data.vocabulary, **settings.network.model_dump())
+    asked = settings.train.model_dump(include={field.name for field in fields(Hyperparameters)})
+    recipe = Hyperparameters(**{**asked, "memory": in_bytes(settings.train.memory), "seed": seed})
+    shape = LSTMConfig(data.vocabulary, **settings.network.model_dump())
     clock = Clock()
     trained = train(shape, data.side("train"), data.side("valid"), recipe, torch.device("cpu"), progress=clock)
     rows = RowGroups(data.side("train"), data.vocabulary).rows

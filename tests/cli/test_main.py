@@ -9,7 +9,7 @@ import pytest
 
 import tonality.runtime.spark.session
 from tonality.cli.main import main, run_job
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.settings.sections import SparkSettings
 from tonality.runtime.spark.session import check_session
 from tonality.stages import STAGES, Stage
@@ -82,7 +82,7 @@ def records(root):
 
 def test_a_stage_that_is_done_prints_its_summary_and_exits_0(invent, root, said):
     def run(settings, record):
-        record.note(counts={"tweets": 3})
+        record.add(counts={"tweets": 3})
         return "3 tweets"
 
     assert invent(run) == 0
@@ -91,7 +91,7 @@ def test_a_stage_that_is_done_prints_its_summary_and_exits_0(invent, root, said)
     assert (record["counts"], record["fault"]) == ({"tweets": 3}, None)
 
 
-@pytest.mark.parametrize(("fault", "status"), [(SettingsFault, 2), (InputFault, 3), (Fault, 1)])
+@pytest.mark.parametrize(("fault", "status"), [(SettingsError, 2), (InputError, 3), (UserError, 1)])
 def test_a_fault_is_one_message_and_its_exit_status(invent, root, said, fault, status):
     assert invent(fail(fault("what to do"))) == status
     assert said() == ("", "tonality invented: what to do\n")
@@ -255,7 +255,7 @@ def test_an_archive_that_is_not_there_exits_3_and_is_recorded(root, lent_spark, 
     assert main(arguments) == 3
     assert said("clean") == ("", "tonality clean: no file found at /missing/*.json\n")
     (record,) = records(root)
-    assert record["fault"] == "InputFault: no file found at /missing/*.json"
+    assert record["fault"] == "InputError: no file found at /missing/*.json"
 
 
 @pytest.mark.parametrize("stage", ["evaluate", "label", "report", "score", "train"])
@@ -339,7 +339,7 @@ def test_a_stage_that_can_plan_runs_where_no_plan_is_asked_for(invent, capsys):
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (InputFault("no file found"), 3, "no file found"),
+        (InputError("no file found"), 3, "no file found"),
         (PermissionError(13, "Permission denied", "a.gz"), 1, "a.gz: permission denied: "),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
@@ -352,7 +352,7 @@ def test_a_plan_that_fails_says_why_as_a_run_does(error, status, message, invent
 
 def test_settings_are_checked_before_a_plan_as_before_a_run(invent, capsys):
     def check(settings):
-        raise SettingsFault("nothing to read")
+        raise SettingsError("nothing to read")
 
     options = ["--plan", "--set", "spark.master=yran"]
     assert invent(None, spark=True, check=check, arguments=options, plan=lambda _: "planned") == 2
@@ -388,11 +388,11 @@ def runs(root, no_spark, capsys):
 
 def test_runs_are_listed_the_newest_last_with_how_they_ended(invent, root, runs, capsys):
     def count(settings, record):
-        record.note(reads={"archive": {"records": 1200}}, writes={"tweets": {"rows": 1100}})
+        record.add(reads={"archive": {"records": 1200}}, writes={"tweets": {"rows": 1100}})
         return "done"
 
     invent(count)
-    invent(fail(InputFault("no file found")))
+    invent(fail(InputError("no file found")))
     capsys.readouterr()
     status, said, told = runs()
     head, *lines = said.splitlines()

@@ -17,12 +17,12 @@ import pytest
 from tonality.cli import score_text
 from tonality.cli.main import main
 from tonality.ingest.formats.text_files import form_by_name
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 from tonality.model.inference.text_scorer import TextScorer
 from tonality.model.registry import artifact_store
 from tonality.model.registry.artifact import CONFIG
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import TextSettings
 
@@ -46,7 +46,7 @@ def model(english, tmp_path_factory):
 @pytest.fixture(scope="module")
 def probabilities(english):
     """What the model gives stems."""
-    scorer = Scorer(PreparedModel.of(english))
+    scorer = Scorer(PackedModel.of(english))
     return lambda *stems: scorer.probabilities(pa.array(stems, pa.string())).to_numpy()
 
 
@@ -300,7 +300,7 @@ def test_a_folder_is_no_file_of_texts(model, tmp_path, refused):
 def test_the_current_model_is_taken_where_none_is_named(english, tmp_path, capsys, refused):
     texts = tmp_path / "texts.txt"
     texts.write_text("w1\n")
-    Releases(str(tmp_path / "out")).add(english)
+    ModelRegistry(str(tmp_path / "out")).add(english)
     assert main(["score-text", str(texts), "--set", f"paths.root={tmp_path}/out"]) == 0
     assert capsys.readouterr().out.endswith("w1\n")
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "models"], "it left a record"

@@ -10,9 +10,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import torch
 
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.registry.artifact import Artifact
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.settings.load import load, text_rules
 from tonality.runtime.storage import schema
 
@@ -42,10 +42,10 @@ class Republication(NamedTuple):
 def write_model(root: Path, seed: int) -> str:
     """A model whose probabilities differ widely; its fingerprint."""
     torch.manual_seed(seed)
-    shape = Shape(vocabulary=len(STEMS) + schema.FIRST_STEM_ID, embedding=64, hidden=96)
+    shape = LSTMConfig(vocabulary=len(STEMS) + schema.FIRST_STEM_ID, embedding=64, hidden=96)
     ids = range(schema.FIRST_STEM_ID, shape.vocabulary)
     model = Artifact(
-        shape=shape,
+        network_config=shape,
         weights={name: 2 * weight for name, weight in build(shape).state_dict().items()},
         vocabulary=pa.table({"id": ids, "stem": STEMS, "count": [1] * len(STEMS)}).cast(schema.VOCABULARY),
         rules=_RULES.model_dump(mode="json"),
@@ -55,9 +55,9 @@ def write_model(root: Path, seed: int) -> str:
         unknown="train",
         metrics={},
     )
-    releases = Releases(str(root))
-    releases.add(model)
-    releases.use(model.fingerprint)
+    registry = ModelRegistry(str(root))
+    registry.add(model)
+    registry.use(model.fingerprint)
     return model.fingerprint
 
 

@@ -3,7 +3,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
-from tonality.ingest.options import ColumnNames, ReadRequest
+from tonality.ingest.options import ColumnNames, ReadOptions
 from tonality.ingest.planning.files import find_files
 from tonality.ingest.planning.splits import plan_tasks
 from tonality.ingest.reading.task import read_staged
@@ -41,7 +41,7 @@ class Read(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def request_for():
+def read_options():
     """A request for paths, with any of its fields; `columns` makes it one for tables."""
     language = load_language("ru", conf_directory() / "languages")
     rules = Rules(name="ru", language=language, links="drop", mentions="drop")
@@ -49,15 +49,15 @@ def request_for():
     def make(*paths, columns=None, **fields):
         if columns is not None:
             fields |= {"format": "table", "columns": ColumnNames(**columns)}
-        return ReadRequest(paths=tuple(map(str, paths)), rules=rules, **fields)
+        return ReadOptions(paths=tuple(map(str, paths)), rules=rules, **fields)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def read_paths(request_for):
+def read_paths(read_options):
     def read(*paths, **fields):
-        request = request_for(*paths, **fields)
+        request = read_options(*paths, **fields)
         tasks = plan_tasks(find_files(request.paths, request.besides), request)
         batches = [batch for task in tasks for batch in read_staged(task, request)]
         assert all(batch.schema.equals(STAGED) for batch in batches)

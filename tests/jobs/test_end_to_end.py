@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
 
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 from tonality.model.inference.tone_arrow import tones
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.storage.locks import lock
 
 REPOSITORY = Path(__file__).parents[2]
@@ -125,9 +125,12 @@ def test_every_tweet_is_scored_once(survey: tuple[Path, dict[str, str]]) -> None
 def test_a_trained_model_says_nearly_the_same_in_bfloat16(survey: tuple[Path, dict[str, str]]) -> None:
     """On 114,693 real Russian tweets probabilities differed by 0.0008 at most, and 35 tones changed; in English 0.0014."""
     folder, _ = survey
-    model, stems = Releases(str(folder / "out")).read_current(), table(folder, "tweets")["stems"].combine_chunks()
+    model, stems = (
+        ModelRegistry(str(folder / "out")).read_production(),
+        table(folder, "tweets")["stems"].combine_chunks(),
+    )
     exact, near = (
-        Scorer(PreparedModel.of(model, precision)).probabilities(stems) for precision in ("float32", "bfloat16")
+        Scorer(PackedModel.of(model, precision)).probabilities(stems) for precision in ("float32", "bfloat16")
     )
     differences = np.abs(exact.to_numpy(zero_copy_only=False) - near.to_numpy(zero_copy_only=False))
     assert 0 < np.nanmax(differences) < 0.004

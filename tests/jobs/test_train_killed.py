@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from prepared import SMALL, write_dataset
 
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 
 CHECKOUT: Final = Path(__file__).parents[2]
 LONG: Final = ("train.epochs=60", "train.patience=0", "train.checkpoint_steps=40")
@@ -65,7 +65,10 @@ def test_a_training_that_was_killed_twice_ends_in_the_model_of_an_undisturbed_on
     assert not checkpoint_of(root).exists()
     undisturbed = write_dataset(tmp_path / "undisturbed", [600, 200, 200])
     finish(undisturbed)
-    assert Releases(str(root)).read_current().fingerprint == Releases(str(undisturbed)).read_current().fingerprint
+    assert (
+        ModelRegistry(str(root)).read_production().fingerprint
+        == ModelRegistry(str(undisturbed)).read_production().fingerprint
+    )
 
 
 def test_a_checkpoint_of_a_dataset_whose_labels_have_been_mended_is_not_gone_on_from(root: Path) -> None:

@@ -19,9 +19,9 @@ import pytest
 from prepared import SMALL, write_dataset
 from pyspark.sql import SparkSession
 
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 from tonality.model.training.checkpoint import Checkpoint
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.spark import torch_launcher
@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of temporary files, which nothing may be left in, nor any process that knows of it."""
     folder = tmp_path / "scratch"
     folder.mkdir()
@@ -85,7 +85,7 @@ def test_the_command_says_what_it_says_with_one_process_and_leaves_nothing_but_t
     [_run, _java, *lines] = done.stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"], "no noise, nothing twice"
     assert not list(scratch.glob("torch*")), "nor what torchrun would leave"
-    model = Releases(str(root)).read_current()
+    model = ModelRegistry(str(root)).read_production()
     assert model.metrics["processes"] == 2
     assert "by 1 thread in each of 2 processes." in model.card
     assert model.metrics["epochs"][-1]["valid"]["accuracy"] > 0.8
@@ -105,12 +105,12 @@ def test_fewer_row_groups_than_processes_are_refused_before_anything_is_started(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch_launcher, "run_in_processes", lambda *_: pytest.fail("was started"))
-    with pytest.raises(InputFault, match="3 row groups with rows for 4 processes"):
+    with pytest.raises(InputError, match="3 row groups with rows for 4 processes"):
         run_here(root, processes=4)
 
 
 def test_a_batch_that_the_processes_cannot_share_is_refused_at_once(root: Path) -> None:
-    with pytest.raises(SettingsFault, match=r"train\.batch_size is 64 and train\.processes 3"):
+    with pytest.raises(SettingsError, match=r"train\.batch_size is 64 and train\.processes 3"):
         run_here(root, processes=3)
 
 
@@ -125,7 +125,7 @@ def break_second_row_group(root: Path) -> None:
 
 def test_what_one_process_meets_is_what_its_user_reads(spark: SparkSession, root: Path, capsys: Any) -> None:
     break_second_row_group(root)
-    with pytest.raises(InputFault, match=r"split=train/part\.parquet cannot be read: .*`prepare`"):
+    with pytest.raises(InputError, match=r"split=train/part\.parquet cannot be read: .*`prepare`"):
         run_here(root)
     assert "Traceback" not in capsys.readouterr().err
     [record] = (root / "runs").iterdir()
@@ -136,7 +136,7 @@ def test_a_full_disk_is_told_though_the_fault_cannot_be_written_down(spark: Spar
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, before[1]))
     try:
-        with pytest.raises(Fault, match=r"no checkpoint can be written to .*: File too large"):
+        with pytest.raises(UserError, match=r"no checkpoint can be written to .*: File too large"):
             run_here(root, "train.checkpoint_steps=3")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -170,7 +170,7 @@ def test_a_training_that_lost_a_process_or_was_interrupted_goes_on_where_it_was(
 ) -> None:
     long = ("train.epochs=5000", "train.patience=0")
     Bystander(root, lambda: kill_one(scratch)).start()
-    with pytest.raises(Fault, match=r"process 1 \(they count from 0\) was ended by SIGKILL.*goes on from the last"):
+    with pytest.raises(UserError, match=r"process 1 \(they count from 0\) was ended by SIGKILL.*goes on from the last"):
         run_here(root, *long)
     said = capsys.readouterr().err
     assert "Traceback" not in said
@@ -267,4 +267,4 @@ def test_on_a_cluster_a_process_runs_in_each_slot_and_what_is_missing_is_told(
         "epoch 2 of 2",
     ]
     assert "Traceback" not in done.stderr
-    assert Releases(str(root)).read_current().metrics["processes"] == 2
+    assert ModelRegistry(str(root)).read_production().metrics["processes"] == 2

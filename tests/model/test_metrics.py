@@ -18,7 +18,7 @@ def some_answers(seed, rows=500, ties=False):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_metrics_are_those_of_scikit_learn(seed, ties):
     probabilities, labels = some_answers(seed, ties=ties)
-    found = metrics.measure(probabilities, labels)
+    found = metrics.compute_metrics(probabilities, labels)
     called = probabilities >= 0.5
     assert found.rows == 500
     assert found.accuracy == pytest.approx(sklearn.metrics.accuracy_score(labels, called), abs=1e-12)
@@ -60,6 +60,6 @@ def test_what_is_undefined_is_nan_and_what_failed_is_zero():
 
 
 def test_without_rows_nothing_is_defined():
-    found = metrics.measure(np.array([]), np.array([]))
+    found = metrics.compute_metrics(np.array([]), np.array([]))
     assert found.rows == 0
     assert all(math.isnan(value) for value in (found.log_loss, found.accuracy, found.f1, found.macro_f1, found.auc))

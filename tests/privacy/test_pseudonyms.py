@@ -2,12 +2,12 @@
 
 import pytest
 
-from tonality.privacy.digests import Marks
+from tonality.privacy.digests import SaltedDigests
 from tonality.privacy.keys import Keys, keys_of_pass, read_key
 from tonality.privacy.mentions import without_names
 from tonality.privacy.policy import Policy
 from tonality.privacy.pseudonyms import Pseudonyms
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -58,12 +58,12 @@ def test_a_key_that_is_missing_or_too_short_or_no_key_at_all_is_refused(content,
     file = tmp_path / "key"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(SettingsFault, match=message):
+    with pytest.raises(SettingsError, match=message):
         read_key(str(file))
 
 
 def test_a_folder_is_no_key(tmp_path):
-    with pytest.raises(SettingsFault, match="no file at"):
+    with pytest.raises(SettingsError, match="no file at"):
         read_key(str(tmp_path))
 
 
@@ -100,13 +100,13 @@ def test_names_are_cut_from_mentions_and_links_to_twitter(text, shown):
 
 
 def test_marks_tell_nothing_without_the_salt_and_kinds_apart():
-    one, other = Marks(b"s" * 32), Marks(b"t" * 32)
+    one, other = SaltedDigests(b"s" * 32), SaltedDigests(b"t" * 32)
     assert one.tweet(7) == one.tweet(7) != other.tweet(7)
     assert len({one.tweet(7), one.author("7"), one.text("7")}) == 3
 
 
 def test_a_retweet_has_the_mark_of_what_it_repeats_whoever_it_names():
-    marks = Marks(b"s" * 32)
+    marks = SaltedDigests(b"s" * 32)
     original = marks.text("кино с @anna!")
     for text in ("RT @boris: кино с @anna!", "RT @: кино с @!", "rt кино"):
         assert (marks.text(text) == original) == text.startswith("RT")

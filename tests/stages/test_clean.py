@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import SparkSession
 
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.stages import clean
@@ -108,7 +108,7 @@ def test_another_months_archive_does_not_wipe_out_the_days_before_it(
     write(tmp_path, "a.json.gz", [tweet(1), tweet(2, day=11)])
     clean_archive()
     write(tmp_path, "a.json.gz", [tweet(3, day=12)])
-    with pytest.raises(SettingsFault, match=r"2 day\(s\).* from 2015-12-10 to 2015-12-11.*archive.since"):
+    with pytest.raises(SettingsError, match=r"2 day\(s\).* from 2015-12-10 to 2015-12-11.*archive.since"):
         clean_archive()
     assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 1}
     clean_archive("archive.since=2015-12-12")
@@ -127,7 +127,7 @@ def test_a_day_whose_files_are_gone_is_not_emptied_when_it_is_cleaned_again(
     refused = (
         r"^1 day would lose tweets: of 2015-12-10, tweets/ has 3 and what was read now 1, without .*/a\.json\.gz\."
     )
-    with pytest.raises(InputFault, match=refused):
+    with pytest.raises(InputError, match=refused):
         clean_archive(*bounds)
     assert days(tmp_path) == {"2015-12-10": 3, "2015-12-11": 0, "2015-12-12": 1}
     shutil.rmtree(tmp_path / "root" / "tweets" / "day=2015-12-10")
@@ -174,7 +174,7 @@ def test_an_archive_without_a_tweet_is_refused_and_changes_nothing(
     write(tmp_path, "a.json.gz", [tweet(1)])
     clean_archive()
     write(tmp_path, "a.json.gz", [b"{broken", b"[]", DELETE])
-    with pytest.raises(InputFault, match=r"no tweet found among 3 records.*1 malformed-json.*Nothing was published"):
+    with pytest.raises(InputError, match=r"no tweet found among 3 records.*1 malformed-json.*Nothing was published"):
         clean_archive()
     assert days(tmp_path) == {"2015-12-10": 1}
 

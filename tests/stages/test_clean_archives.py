@@ -20,7 +20,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.storage.schema import ACCOUNTS
@@ -176,7 +176,7 @@ def test_damage_is_named_with_its_place_and_the_rest_is_published(
 
 def test_strict_fails_the_run_after_its_tables_are_in_place(archive: Path, root: Path, clean_archive: Clean) -> None:
     (archive / "a.json").write_bytes(lines(tweet(1), b"{"))
-    with pytest.raises(InputFault, match=r"archive\.strict: 1 rejects and 0 damaged files(.|\n)*1 malformed-json"):
+    with pytest.raises(InputError, match=r"archive\.strict: 1 rejects and 0 damaged files(.|\n)*1 malformed-json"):
         clean_archive("archive.strict=true")
     assert ids(root) == [1]
     (archive / "a.json").write_bytes(lines(tweet(1), b"", delete(7)))
@@ -216,7 +216,7 @@ def test_each_night_reads_the_files_of_its_day(archive: Path, root: Path, clean_
     assert ids(root) == [10, 11, 112]
     clean_archive(paths, "archive.since=2015-12-12", "archive.until=2015-12-12", "archive.lookahead=3")
     assert ids(root) == [10, 11, 12, 112]
-    with pytest.raises(InputFault, match=r"no file found at .*/2015-12-13\.json"):
+    with pytest.raises(InputError, match=r"no file found at .*/2015-12-13\.json"):
         clean_archive(paths, "archive.since=2015-12-13", "archive.until=2015-12-13")
 
 
@@ -281,13 +281,13 @@ def test_every_file_is_opened_once(archive: Path, root: Path, clean_archive: Cle
 
 def test_a_parquet_archive_without_columns_is_told_what_to_set(archive: Path, clean_archive: Clean) -> None:
     pq.write_table(pa.table({"text": ["кот"]}), archive / "a.parquet")
-    with pytest.raises(InputFault, match=r"no tweet found(.|\n)*a\.parquet: a Parquet table: set archive\.format"):
+    with pytest.raises(InputError, match=r"no tweet found(.|\n)*a\.parquet: a Parquet table: set archive\.format"):
         clean_archive()
 
 
 def test_a_table_that_is_taken_for_json_is_told_what_to_set(archive: Path, clean_archive: Clean) -> None:
     (archive / "a.csv").write_text("when,text\n2015-12-10,кот\n")
-    with pytest.raises(InputFault, match=r'malformed-json(.|\n)*archive\.format = "table"'):
+    with pytest.raises(InputError, match=r'malformed-json(.|\n)*archive\.format = "table"'):
         clean_archive()
 
 
@@ -331,7 +331,7 @@ def test_nothing_is_published_where_counts_and_accounts_differ(
     frame = spark.createDataFrame([row], from_arrow_schema(ACCOUNTS))
     counts = {"tweets": 2, "rejects": 1, "read": 3, "kept": 3}
     assert clean._verify(counts, frame)["lines"] == 4
-    with pytest.raises(Fault, match=f"nothing was published: {message}"):
+    with pytest.raises(UserError, match=f"nothing was published: {message}"):
         clean._verify(counts | change, frame)
 
 
@@ -339,12 +339,12 @@ def test_nothing_is_published_where_an_account_does_not_add_up(spark: SparkSessi
     account = {"lines": 5, "tweets": 2, "notices": 0, "filtered": 0, "duplicates": 1, "rejects": 1, "deleted": 0}
     row = account | {"source": "a.json", "damage": "", "skipped": "", "run": "r", "window": "w"}
     frame = spark.createDataFrame([row], from_arrow_schema(ACCOUNTS))
-    with pytest.raises(Fault, match=r"the counts of a\.json do not add up"):
+    with pytest.raises(UserError, match=r"the counts of a\.json do not add up"):
         clean._verify({"tweets": 2, "rejects": 1, "read": 3, "kept": 3}, frame)
 
 
 def test_a_day_in_the_path_needs_days(archive: Path, clean_archive: Clean) -> None:
-    with pytest.raises(SettingsFault, match=r"archive\.since"):
+    with pytest.raises(SettingsError, match=r"archive\.since"):
         clean_archive(f"paths.archive={archive}/{{day}}.json")
 
 

@@ -11,10 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 from traces import traces
 
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
-from tonality.runtime.storage import transaction
+from tonality.runtime.storage.transaction import Transaction
 from tonality.stages import clean
 
 FIRST = 677_000_000_000_000_001
@@ -70,15 +70,15 @@ def run(spark: SparkSession, archive: Path, tmp_path: Path) -> Clean:
 def staged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What was found of ids and names below the root, all that is staged with it, just before a run published."""
     found: list[str] = []
-    commit = transaction.Publication.commit
+    commit = Transaction.commit
 
-    def look(self: transaction.Publication) -> None:
-        stored = Path(self.scratch("tweets").removeprefix("file://"))
+    def look(self: Transaction) -> None:
+        stored = Path(self.temporary_folder("tweets").removeprefix("file://"))
         assert list(stored.glob("*.parquet")), "there is something to look through"
         found.extend(names_in(tmp_path / "root"))
         commit(self)
 
-    monkeypatch.setattr(transaction.Publication, "commit", look)
+    monkeypatch.setattr(Transaction, "commit", look)
     return found
 
 
@@ -178,7 +178,7 @@ def test_days_of_another_policy_or_key_are_not_mixed_into_a_table(run: Clean, tm
     options, key = OTHERS[case]
     overrides = [*options[:2], *(hashed(tmp_path, key) if options[2:] == ["hash"] else options[2:])]
     with pytest.raises(
-        SettingsFault, match=r"day\(s\) that were cleaned by other settings of \[privacy\], from 2015-12-1"
+        SettingsError, match=r"day\(s\) that were cleaned by other settings of \[privacy\], from 2015-12-1"
     ):
         run(*overrides)
     assert rows(tmp_path / "root", "tweets") == before
@@ -186,7 +186,7 @@ def test_days_of_another_policy_or_key_are_not_mixed_into_a_table(run: Clean, tm
 
 def test_days_that_nothing_was_hidden_of_are_not_mixed_with_hidden_ones(run: Clean, tmp_path: Path) -> None:
     run()
-    with pytest.raises(SettingsFault, match=r'found authors "keep".*wanted authors "hash"'):
+    with pytest.raises(SettingsError, match=r'found authors "keep".*wanted authors "hash"'):
         run("archive.since=2015-12-11", "archive.until=2015-12-11", *hashed(tmp_path))
 
 
@@ -218,7 +218,7 @@ def test_settings_that_would_hide_nothing_are_refused(
 ) -> None:
     (tmp_path / "short").write_bytes(b"short")
     overrides = [option.format(folder=tmp_path) for option in options]
-    with pytest.raises(SettingsFault, match=message):
+    with pytest.raises(SettingsError, match=message):
         clean.check(load(overrides=[f"paths.archive={archive}", *overrides]))
 
 

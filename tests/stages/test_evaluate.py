@@ -6,13 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tonality.model.dataset.metadata import DatasetNote, Side
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.dataset.metadata import DatasetMetadata, SplitStats
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.registry.artifact import Artifact
-from tonality.model.registry.registry import Releases
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.model.registry.registry import ModelRegistry
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.storage import schema
@@ -24,10 +24,10 @@ TRAIN = [("хорош", 1.0), ("плох", 0.0)] * 10
 VALID = [("хорош хорош", 1.0), ("плох", 0.0), ("плох плох", 0.0), ("друг", 1.0)]
 
 
-NOTE = DatasetNote(
+NOTE = DatasetMetadata(
     vocabulary="",
     stems=2,
-    rows={"train": Side(rows=20, positive=10), "valid": Side(rows=4, positive=2)},
+    rows={"train": SplitStats(rows=20, positive=10), "valid": SplitStats(rows=4, positive=2)},
     dropped={},
     max_length=10,
     unknown="train",
@@ -48,9 +48,9 @@ def write_side(folder, rows):
 @pytest.fixture
 def artifact():
     torch.manual_seed(1)
-    shape = Shape(vocabulary=4, embedding=4, hidden=3)
+    shape = LSTMConfig(vocabulary=4, embedding=4, hidden=3)
     return Artifact(
-        shape=shape,
+        network_config=shape,
         weights=build(shape).state_dict(),
         vocabulary=pa.table({"id": [2, 3], "stem": STEMS, "count": [10, 10]}).cast(schema.VOCABULARY),
         rules={},
@@ -71,7 +71,7 @@ def run(spark, tmp_path, artifact):
         write_side(tmp_path / "dataset" / "split=valid", VALID)
         note = NOTE.model_copy(update={"vocabulary": vocabulary_fingerprint(dataset_stems), "rows": rows})
         (tmp_path / "dataset" / "dataset.json").write_text(note.model_dump_json())
-        Releases(str(tmp_path)).add(artifact)
+        ModelRegistry(str(tmp_path)).add(artifact)
         settings = load([], [f"paths.root={tmp_path}"])
         with Run("evaluate", settings) as record:
             return evaluate.run(settings, record, spark)
@@ -88,7 +88,7 @@ def test_all_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artifa
     assert [model["accuracy"] for model in linear] == [1.0] * 3
     called = [
         p >= 0.5
-        for p in Scorer(PreparedModel.of(artifact)).probabilities(pa.array([text for text, _ in VALID])).to_pylist()
+        for p in Scorer(PackedModel.of(artifact)).probabilities(pa.array([text for text, _ in VALID])).to_pylist()
     ]
     assert network["accuracy"] == sum(c == (label == 1) for c, (_, label) in zip(called, VALID, strict=True)) / 4
     assert [line.split("  ")[0] for line in summary.splitlines()[1:]] == list(content["models"])
@@ -103,15 +103,15 @@ def test_the_comparison_is_a_table_and_a_picture_too(run, tmp_path):
 def test_a_dataset_that_the_model_was_not_trained_on_is_refused(run):
     """What is held out of it may be what the model has learned from."""
     with pytest.raises(
-        InputFault, match=r"^dataset/ was numbered by \(vocabulary, unknown, max_length\) .*: run `train` again"
+        InputError, match=r"^dataset/ was numbered by \(vocabulary, unknown, max_length\) .*: run `train` again"
     ):
         run(["хорош", "снег"])
 
 
 def test_a_model_that_learned_from_another_split_is_refused(run):
-    rows = {"train": Side(rows=18, positive=9), "valid": Side(rows=6, positive=3)}
+    rows = {"train": SplitStats(rows=18, positive=9), "valid": SplitStats(rows=6, positive=3)}
     with pytest.raises(
-        InputFault, match=r"^dataset/ is split into .*'rows': 18.* trained on .*'rows': 20.*Run `train` again$"
+        InputError, match=r"^dataset/ is split into .*'rows': 18.* trained on .*'rows': 20.*Run `train` again$"
     ):
         run(STEMS, rows)
 
@@ -120,11 +120,11 @@ def test_a_model_that_learned_from_another_split_is_refused(run):
 def another(artifact):
     """A current model whose network is another's."""
     torch.manual_seed(2)
-    return dataclasses.replace(artifact, weights=build(artifact.shape).state_dict())
+    return dataclasses.replace(artifact, weights=build(artifact.network_config).state_dict())
 
 
 def test_the_current_network_is_measured_on_the_same_rows_and_compared_row_by_row(run, tmp_path, artifact, another):
-    Releases(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": NOTE.split}))
+    ModelRegistry(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": NOTE.split}))
     run(STEMS)
     content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
     assert list(content["models"])[:2] == ["LSTM network", "current LSTM network"]
@@ -138,7 +138,7 @@ def test_the_current_network_is_measured_on_the_same_rows_and_compared_row_by_ro
 
 def test_a_current_network_that_may_have_learned_from_the_held_out_rows_is_marked(run, tmp_path, another):
     split = NOTE.split | {"seed": 2}
-    Releases(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": split}))
+    ModelRegistry(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": split}))
     run(STEMS)
     [rival] = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["rivals"]
     assert rival["learned_from_other_split"] is True
@@ -146,7 +146,7 @@ def test_a_current_network_that_may_have_learned_from_the_held_out_rows_is_marke
 
 def test_a_current_network_of_other_text_rules_is_not_compared(run, tmp_path, another):
     """It would read stems that it has never seen cut so."""
-    Releases(str(tmp_path)).add(dataclasses.replace(another, rules_fingerprint="other"))
+    ModelRegistry(str(tmp_path)).add(dataclasses.replace(another, rules_fingerprint="other"))
     run(STEMS)
     content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
     assert (len(content["models"]), content["rivals"]) == (4, [])

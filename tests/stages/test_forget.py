@@ -17,15 +17,15 @@ from pyspark.sql import SparkSession
 from traces import traces
 
 from tonality.cli.main import main
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.registry.artifact import Artifact
-from tonality.model.registry.registry import Releases
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.model.registry.registry import ModelRegistry
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load, text_rules
 from tonality.runtime.settings.sections import TextSettings
 from tonality.runtime.storage import schema
-from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
 from tonality.stages import clean, forget, label, prepare, report, score
 
 FIRST: Final = 677_000_000_000_000_001
@@ -83,10 +83,10 @@ def make_model(root: Path) -> None:
     """A model of the vocabulary that `prepare` wrote, untrained."""
     vocabulary = ds.dataset(root / "vocabulary", format="parquet").to_table().sort_by("id").cast(schema.VOCABULARY)
     torch.manual_seed(1)
-    shape = Shape(vocabulary=len(vocabulary) + 2, embedding=8, hidden=8, learned_start=True)
+    shape = LSTMConfig(vocabulary=len(vocabulary) + 2, embedding=8, hidden=8, learned_start=True)
     rules = text_rules(TextSettings())
     artifact = Artifact(
-        shape=shape,
+        network_config=shape,
         weights=build(shape).state_dict(),
         vocabulary=vocabulary,
         rules=rules.model_dump(mode="json"),
@@ -96,7 +96,7 @@ def make_model(root: Path) -> None:
         unknown="train",
         metrics={},
     )
-    Releases(str(root)).add(artifact)
+    ModelRegistry(str(root)).add(artifact)
 
 
 def run_stage(spark: SparkSession, folder: Path, stage: ModuleType, *overrides: str, root: str = "root") -> str:
@@ -266,19 +266,19 @@ def test_a_run_that_is_killed_while_it_publishes_is_finished_by_the_next(
 ) -> None:
     root = folder / "root"
     listed(folder, FIRST, "@boris_1984")
-    exchange, done = Folders.exchange, []
+    exchange, done = HadoopRoot.exchange, []
 
-    def die(self: Folders, one: str, other: str) -> bool:
+    def die(self: HadoopRoot, one: str, other: str) -> bool:
         if len(done) == 3:
             raise Killed
         done.append(one)
         return exchange(self, one, other)
 
-    monkeypatch.setattr(Folders, "exchange", die)
+    monkeypatch.setattr(HadoopRoot, "exchange", die)
     with pytest.raises(Killed):
         run(forget)
     assert traces(root, [FIRST]), "it was killed in the middle"
-    monkeypatch.setattr(Folders, "exchange", exchange)
+    monkeypatch.setattr(HadoopRoot, "exchange", exchange)
     assert "0 of tweets/" in run(forget)
     assert traces(root, [FIRST], ["boris_1984"]) == []
     check_accounts(root)
@@ -344,7 +344,7 @@ def test_forgetting_a_retweet_spares_what_it_repeats_and_other_retweets(folder: 
 
 
 def test_what_comes_after_the_list_stays_out_too(folder: Path, run: Stage) -> None:
-    """Marks hold for what was never in a table: another id of the author, another retweet of the text."""
+    """SaltedDigests hold for what was never in a table: another id of the author, another retweet of the text."""
     listed(folder, FIRST, "@boris_1984", FIRST + 70)
     run(forget)
     new = [status(70, "пусто", "eva", 10), status(71, "пусто", "Boris_1984", 10), retweet(72, said(0), "eva", 10)]
@@ -403,9 +403,9 @@ def test_what_is_listed_is_found_among_pseudonyms_by_their_key(folder: Path, run
 def test_pseudonyms_need_their_own_key(folder: Path, run: Stage, hashed: list[str]) -> None:
     listed(folder, FIRST)
     (folder / "other").write_bytes(b"o" * 32)
-    with pytest.raises(SettingsFault, match=r"privacy\.key is empty, and tweets/ holds pseudonyms"):
+    with pytest.raises(SettingsError, match=r"privacy\.key is empty, and tweets/ holds pseudonyms"):
         run(forget, root="hidden")
-    with pytest.raises(SettingsFault, match=r"privacy\.key is of another key, and tweets/ holds pseudonyms"):
+    with pytest.raises(SettingsError, match=r"privacy\.key is of another key, and tweets/ holds pseudonyms"):
         run(forget, f"privacy.key={folder / 'other'}", root="hidden")
 
 
@@ -473,10 +473,10 @@ def test_a_plan_says_what_a_run_would_do_and_changes_nothing(
 def test_lists_that_name_nothing_and_lists_that_are_broken_change_nothing(folder: Path, run: Stage) -> None:
     before = files(folder / "root")
     listed(folder, "привет", '{"user_undelete":{"id":5}}')
-    with pytest.raises(InputFault, match=r"no tweet or author to forget in the lists: 2 lines of no known form"):
+    with pytest.raises(InputError, match=r"no tweet or author to forget in the lists: 2 lines of no known form"):
         run(forget)
     (folder / "list").write_bytes(b"\x1f\x8b\x08\0broken")
-    with pytest.raises(InputFault, match="nothing was removed"):
+    with pytest.raises(InputError, match="nothing was removed"):
         run(forget)
     assert files(folder / "root") == before
 

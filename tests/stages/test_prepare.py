@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from tonality.model.dataset.metadata import DatasetNote, read_note
+from tonality.model.dataset.metadata import DatasetMetadata, read_metadata
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.stages import prepare
@@ -16,7 +16,7 @@ LABELS = ("positive", "negative")
 ROWS = [(text, LABELS[number % 2]) for number, text in enumerate(TEXTS)]
 
 
-def prepared(spark: SparkSession, folder: Path, rows: list[tuple[str, str]]) -> DatasetNote:
+def prepared(spark: SparkSession, folder: Path, rows: list[tuple[str, str]]) -> DatasetMetadata:
     """The note of a corpus of these texts and labels."""
     folder.mkdir()
     with (folder / "corpus.csv").open("w", newline="") as file:
@@ -25,7 +25,7 @@ def prepared(spark: SparkSession, folder: Path, rows: list[tuple[str, str]]) -> 
     settings = load(overrides=["corpus.format=table", "dataset.valid_fraction=0.4", *paths])
     with Run("prepare", settings) as record:
         prepare.run(settings, record, spark)
-    return read_note(f"{folder}/out")
+    return read_metadata(f"{folder}/out")
 
 
 def test_the_same_corpus_has_the_same_content_in_whatever_order_it_comes(spark: SparkSession, tmp_path: Path) -> None:

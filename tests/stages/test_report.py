@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.storage import schema
@@ -155,7 +155,7 @@ def test_only_the_days_that_are_asked_are_counted(survey: Callable[..., str], ro
 def test_a_question_that_no_tweet_answers_is_refused_with_what_to_change(
     survey: Callable[..., str], root: Path, overrides: list[str], message: str
 ) -> None:
-    with pytest.raises(InputFault, match=message):
+    with pytest.raises(InputError, match=message):
         survey([scored(1, 0.9, author=None, is_retweet=True)], *overrides)
     assert not (root / "report").exists()
 
@@ -252,5 +252,5 @@ def test_the_evaluation_of_a_model_that_was_measured_as_the_current_one_is_shown
 def test_an_evaluation_that_cannot_be_read_is_named(survey: Callable[..., str], root: Path, content: str) -> None:
     evaluate(root, "c0ffee")
     (root / "evaluation" / "evaluation.json").write_text(content)
-    with pytest.raises(InputFault, match=r"/evaluation cannot be read \(.*\)\. Run `evaluate` again"):
+    with pytest.raises(InputError, match=r"/evaluation cannot be read \(.*\)\. Run `evaluate` again"):
         survey([scored(1, 0.9)])

@@ -15,10 +15,10 @@ import pytest
 import torch
 from pyspark.sql import DataFrame, SparkSession
 
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.registry.artifact import Artifact
-from tonality.model.registry.registry import Releases
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.model.registry.registry import ModelRegistry
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.storage import schema
@@ -36,10 +36,10 @@ Score = Callable[..., str]
 def make_model(root: Path, seed: int = 1) -> str:
     """A model whose probabilities differ widely."""
     torch.manual_seed(seed)
-    shape = Shape(vocabulary=len(WORDS) + 2, embedding=16, hidden=12, learned_start=True)
+    shape = LSTMConfig(vocabulary=len(WORDS) + 2, embedding=16, hidden=12, learned_start=True)
     ids = range(2, len(WORDS) + 2)
     artifact = Artifact(
-        shape=shape,
+        network_config=shape,
         weights={name: 3 * weight for name, weight in build(shape).state_dict().items()},
         vocabulary=pa.table({"id": ids, "stem": WORDS, "count": [1] * len(WORDS)}).cast(schema.VOCABULARY),
         rules=RULES,
@@ -49,9 +49,9 @@ def make_model(root: Path, seed: int = 1) -> str:
         unknown="train",
         metrics={},
     )
-    releases = Releases(str(root))
-    releases.add(artifact)
-    releases.use(artifact.fingerprint)
+    registry = ModelRegistry(str(root))
+    registry.add(artifact)
+    registry.use(artifact.fingerprint)
     return artifact.fingerprint
 
 
@@ -207,7 +207,7 @@ def test_a_day_that_tweets_no_longer_has_is_taken_away(root: Path, run: Score) -
 
 
 def test_days_that_are_not_there_are_refused(root: Path, run: Score) -> None:
-    with pytest.raises(InputFault, match=r"has no day between 2016-01-01 and end; it has 2015-12-10 to 2015-12-12"):
+    with pytest.raises(InputError, match=r"has no day between 2016-01-01 and end; it has 2015-12-10 to 2015-12-12"):
         run("score.since=2016-01-01")
 
 
@@ -324,5 +324,5 @@ def test_the_record_says_in_which_numbers_and_where_was_scored(root: Path, run: 
 
 
 def test_a_gpu_is_refused_where_spark_gives_tasks_none(run: Score) -> None:
-    with pytest.raises(SettingsFault, match=r"score\.device is cuda, and Spark gives its tasks no GPU"):
+    with pytest.raises(SettingsError, match=r"score\.device is cuda, and Spark gives its tasks no GPU"):
         run("score.device=cuda")

@@ -2,7 +2,7 @@ import pytest
 
 from tonality.runtime.settings.load import conf_directory
 from tonality.text.language import load_language
-from tonality.text.preprocess import Cleaner
+from tonality.text.preprocess import TextPreprocessor
 from tonality.text.rules import Rules
 
 
@@ -23,7 +23,7 @@ def cleaner(rules):
 
     def get(*options):
         if options not in made:
-            made[options] = Cleaner(rules(*options))
+            made[options] = TextPreprocessor(rules(*options))
         return made[options]
 
     return get

@@ -2,7 +2,7 @@ import pytest
 
 from tonality.runtime.settings.load import conf_directory
 from tonality.text.language import load_language
-from tonality.text.preprocess import Cleaner
+from tonality.text.preprocess import TextPreprocessor
 from tonality.text.rules import Rules
 
 SHIPPED = sorted(path.stem for path in (conf_directory() / "languages").glob("*.toml"))
@@ -32,7 +32,10 @@ def test_russian_english_and_spanish_are_shipped():
 def test_every_shipped_language_loads_and_cleans(name):
     language = load_language(name, conf_directory() / "languages")
     first = language.letters[0]
-    assert Cleaner(Rules(name=name, language=language, links="drop", mentions="drop")).stems(f"{first} :)") == first
+    assert (
+        TextPreprocessor(Rules(name=name, language=language, links="drop", mentions="drop")).stems(f"{first} :)")
+        == first
+    )
 
 
 def test_a_language_is_found_by_name_or_by_path(tmp_path):
@@ -96,5 +99,5 @@ def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path, content):
 def test_letters_may_begin_or_end_with_a_hyphen(tmp_path):
     for letters in ("-a-z", "a-z-", "a-z'-"):
         language = load_language(written(tmp_path, ESPERANTO.replace("a-zĉĝĥĵŝŭ", letters)), tmp_path)
-        cleaner = Cleaner(Rules(name="eo", language=language, links="drop", mentions="drop"))
+        cleaner = TextPreprocessor(Rules(name="eo", language=language, links="drop", mentions="drop"))
         assert cleaner.stems("ab-12 (c)") == "ab-12 c"

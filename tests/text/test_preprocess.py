@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tonality.text import preprocess
-from tonality.text.preprocess import Cleaner
+from tonality.text.preprocess import TextPreprocessor
 
 LANGUAGES = ["ru", "en", "es"]
 
@@ -128,7 +128,7 @@ class CountingStemmer:
 
 @pytest.fixture
 def counted(rules):
-    cleaner = Cleaner(rules())
+    cleaner = TextPreprocessor(rules())
     cleaner._memo._stemmer = CountingStemmer(cleaner._stemmer)
     return cleaner
 
@@ -245,7 +245,7 @@ def test_a_dotted_capital_i_is_an_i(cleaner):
 
 def test_a_final_sigma_is_no_business_of_the_next_tweet(rules):
     greek = rules("en").language.model_copy(update={"letters": "α-ω"})
-    one = Cleaner(rules("en").model_copy(update={"language": greek}))
+    one = TextPreprocessor(rules("en").model_copy(update={"language": greek}))
     texts = ["ΟΔΟΣ", "ΑΣ", "Σ\u00ad", "Α"]
     assert batch_stems(one, texts) == [one.stems(text) for text in texts]
     assert one.stems("ΟΔΟΣ") == "οδος"

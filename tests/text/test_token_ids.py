@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tonality.text.token_ids import Numbering, vocabulary_fingerprint
+from tonality.text.token_ids import StemEncoder, vocabulary_fingerprint
 
 VOCABULARY = ["кот", "дом", "сон"]
 
 
 def numbered(texts, unknown="train", max_length=100):
-    flat, lengths = Numbering(VOCABULARY, unknown, max_length).encode(pa.array(texts, pa.string()))
+    flat, lengths = StemEncoder(VOCABULARY, unknown, max_length).encode(pa.array(texts, pa.string()))
     assert (flat.dtype, lengths.dtype) == (np.int32, np.int64)
     return [part.tolist() for part in np.split(flat, np.cumsum(lengths)[:-1])] if len(lengths) else []
 
@@ -45,13 +45,13 @@ def test_a_tweet_is_cut_only_after_its_unknown_stems_are_dropped():
 
 
 def test_a_vocabulary_may_come_as_an_arrow_array():
-    encoded = Numbering(pa.array(VOCABULARY), "train", 9).encode(pa.array(["сон кот"]))
+    encoded = StemEncoder(pa.array(VOCABULARY), "train", 9).encode(pa.array(["сон кот"]))
     assert encoded.flat.tolist() == [4, 2]
 
 
 def test_a_slice_has_the_numbers_of_its_tweets_alone():
     stems = pa.array(["кот", None, "дом сон", "сон"]).slice(1, 2)
-    flat, lengths = Numbering(VOCABULARY, "train", 9).encode(stems)
+    flat, lengths = StemEncoder(VOCABULARY, "train", 9).encode(stems)
     assert (flat.tolist(), lengths.tolist()) == ([3, 4], [0, 2])
 
 

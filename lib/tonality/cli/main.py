@@ -13,14 +13,14 @@ from typing import Final
 
 from tonality import __version__
 from tonality.ingest.formats.text_files import FORMS, TEXT
-from tonality.runtime.diagnostics.console import say, tell
-from tonality.runtime.diagnostics.errors import Fault, SettingsFault, ask_all
-from tonality.runtime.explain.system import explained
-from tonality.runtime.runs.query import Wanted
+from tonality.runtime.diagnostics.console import to_stderr, to_stdout
+from tonality.runtime.diagnostics.errors import SettingsError, UserError, run_checks
+from tonality.runtime.explain.system import translated_errors
+from tonality.runtime.runs.query import RunQuery
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.settings.sections import Settings
-from tonality.runtime.spark.retry import begun_again
+from tonality.runtime.spark.retry import with_retries
 from tonality.stages import STAGES, Stage
 
 __all__ = ["main", "run_job"]
@@ -214,15 +214,15 @@ def _count(text: str) -> int:
 def _show_runs(options: argparse.Namespace, settings: Settings) -> None:
     from tonality.cli import runs
 
-    wanted = Wanted(options.run, options.of_stage, options.day, options.part_of, options.failed, options.last)
-    say(runs.run(settings, wanted, options.form), end="")
+    wanted = RunQuery(options.run, options.of_stage, options.day, options.part_of, options.failed, options.last)
+    to_stdout(runs.run(settings, wanted, options.form), end="")
 
 
 def _score_text(options: argparse.Namespace, settings: Settings) -> None:
     from tonality.cli import score_text
 
     if summary := score_text.run(settings, options.file, options.format, options.text, options.model):
-        tell(summary)  # stdout has the texts
+        to_stderr(summary)  # stdout has the texts
 
 
 def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -238,17 +238,17 @@ def _models(options: argparse.Namespace, settings: Settings) -> None:
     wanted = _MODEL_ACTIONS.get(options.action)
     if bool(wanted) != bool(options.model):
         found = f"found {options.model!r}" if options.model else "found none"
-        raise SettingsFault(f"`models {options.action}` takes {wanted or 'no name'}: {found}")
+        raise SettingsError(f"`models {options.action}` takes {wanted or 'no name'}: {found}")
     acts = {"use": models.use, "add": models.add, "remove": models.remove}
     if options.action in acts:
-        say(acts[options.action](settings, options.model))
+        to_stdout(acts[options.action](settings, options.model))
     else:
-        say(models.roll_back(settings) if options.action == "rollback" else models.show(settings))
+        to_stdout(models.roll_back(settings) if options.action == "rollback" else models.show(settings))
 
 
 def _execute(stage: Stage, options: argparse.Namespace) -> int:
     def work(settings: Settings) -> None:
-        say(_plan(stage, settings) if options.plan else _run(stage, settings))
+        to_stdout(_plan(stage, settings) if options.plan else _run(stage, settings))
 
     return _obey(stage.name, options, stage.inputs, work)
 
@@ -257,16 +257,16 @@ def _obey(name: str, options: argparse.Namespace, inputs: Sequence[str], work: C
     """Load the settings and do the work: the exit status, faults said on stderr."""
     try:
         settings = load(options.config, options.set, inputs)
-        with explained(settings):
+        with translated_errors(settings):
             work(settings)
-    except Fault as fault:
-        tell(f"tonality {name}: {fault}")
+    except UserError as fault:
+        to_stderr(f"tonality {name}: {fault}")
         return fault.exit_status
     except KeyboardInterrupt as interruption:
-        tell(f"tonality {name}: interrupted{''.join(f': {why}' for why in interruption.args)}")
+        to_stderr(f"tonality {name}: interrupted{''.join(f': {why}' for why in interruption.args)}")
         return _INTERRUPTED
     except Exception:
-        tell(traceback.format_exc().rstrip("\n"))  # Python's own way would show what is secret in it
+        to_stderr(traceback.format_exc().rstrip("\n"))  # Python's own way would show what is secret in it
         return 1
     finally:
         _settle_stdout()
@@ -282,14 +282,14 @@ def _run(stage: Stage, settings: Settings) -> str:
     """Run the stage with its record, in a Spark session where it needs one."""
     implementation = _checked(stage, settings)
     with Run(stage.name, settings) as record:
-        tell(f"tonality {stage.name}: run {record.id}")
+        to_stderr(f"tonality {stage.name}: run {record.id}")
         if not stage.spark:
             return str(implementation.run(settings, record))
         from tonality.runtime.spark.session import in_run, spark_session
 
         with spark_session(stage.name, settings.spark) as spark, in_run(spark, record, settings.spark):
             work = partial(implementation.run, settings, record, spark)
-            return str(work() if stage.of_stages else begun_again(work))
+            return str(work() if stage.of_stages else with_retries(work))
 
 
 def _checked(stage: Stage, settings: Settings) -> ModuleType:
@@ -300,7 +300,7 @@ def _checked(stage: Stage, settings: Settings) -> ModuleType:
         from tonality.runtime.spark.session import check_session
 
         checks.append(partial(check_session, settings.spark))
-    ask_all(checks)
+    run_checks(checks)
     return implementation
 
 

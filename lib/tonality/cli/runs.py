@@ -4,20 +4,20 @@ import shutil
 import sys
 from typing import Literal
 
-from tonality.runtime.diagnostics.console import tell
+from tonality.runtime.diagnostics.console import to_stderr
 from tonality.runtime.runs.format import as_json, as_logfmt, as_story, as_table
-from tonality.runtime.runs.query import Wanted, find
+from tonality.runtime.runs.query import RunQuery, find
 from tonality.runtime.settings.sections import Settings
 
 
-def run(settings: Settings, wanted: Wanted, form: Literal["text", "json", "logfmt"]) -> str:
+def run(settings: Settings, wanted: RunQuery, form: Literal["text", "json", "logfmt"]) -> str:
     """The runs that are asked for, each line with its line break; nothing where none is of that kind.
 
-    Raises InputFault where there is no record at all, and SettingsFault where the id is no run's, or several's.
+    Raises InputError where there is no record at all, and SettingsError where the id is no run's, or several's.
     """
     found = find(settings.paths.root, wanted)
     if not found:
-        tell("no run is of that kind")
+        to_stderr("no run is of that kind")
     if form == "json":
         return as_json(found)
     if form == "logfmt":

@@ -24,11 +24,11 @@ from tonality.model.inference.text_scorer import TextScorer
 from tonality.model.inference.tone_arrow import tones
 from tonality.model.network.tiled_lstm import Precision
 from tonality.model.registry.artifact_store import read as read_model
-from tonality.model.registry.registry import Releases
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.model.registry.registry import ModelRegistry
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.settings.sections import Settings, SurveySettings
 from tonality.runtime.storage.schema import TONES
-from tonality.runtime.storage.urls import filesystem, what_is_missing
+from tonality.runtime.storage.urls import filesystem, missing_reason
 
 STDIN: Final = "-"
 
@@ -42,8 +42,8 @@ _PEEK_BYTES: Final = 512
 def run(settings: Settings, file: str, form: str | None, column: str | None, model: str | None) -> str:
     """Score every text of a file, or of stdin where it is `-`; write each to stdout in its form with what it was given.
 
-    The summary is empty where whoever read stdout has ended, which is no fault. Raises Fault where the input, the model
-    or stdout cannot be used, with what came before written, and KeyboardInterrupt with the summary.
+    The summary is empty where whoever read stdout has ended, which is no fault. Raises UserError where the input, the
+    model or stdout cannot be used, with what came before written, and KeyboardInterrupt with the summary.
     """
     form = form or form_by_name(file)
     _check(file, form, column, model)
@@ -55,19 +55,19 @@ def run(settings: Settings, file: str, form: str | None, column: str | None, mod
     except _ReaderGone:
         return ""
     except FileNotFoundError as error:
-        raise InputFault(f"{file}: no such file; one file is wanted, by its whole name") from error
-    except InputFault as fault:
-        raise InputFault(f"{'stdin' if file == STDIN else file}: {fault}") from fault
+        raise InputError(f"{file}: no such file; one file is wanted, by its whole name") from error
+    except InputError as fault:
+        raise InputError(f"{'stdin' if file == STDIN else file}: {fault}") from fault
     except KeyboardInterrupt:
         raise KeyboardInterrupt(scoring.summary) from None
     return scoring.summary
 
 
 def _check(file: str, form: str, column: str | None, model: str | None) -> None:
-    """Raise SettingsFault with all that the command line asks for and cannot have."""
+    """Raise SettingsError with all that the command line asks for and cannot have."""
     faults = [_fault_of_streams(file), _fault_of_column(form, column), _fault_of_model(model)]
     if said := "\n".join(filter(None, faults)):
-        raise SettingsFault(said)
+        raise SettingsError(said)
 
 
 def _fault_of_streams(file: str) -> str | None:
@@ -77,7 +77,7 @@ def _fault_of_streams(file: str) -> str | None:
         return "stdin is closed: name a file of texts" if sys.stdin is None else None
     if Path(file).is_dir():
         return f"{file} is a folder, a file of texts is wanted"
-    return what_is_missing(file)
+    return missing_reason(file)
 
 
 def _fault_of_column(form: str, column: str | None) -> str | None:
@@ -87,25 +87,25 @@ def _fault_of_column(form: str, column: str | None) -> str | None:
 
 
 def _fault_of_model(model: str | None) -> str | None:
-    missing = what_is_missing(model) if model is not None else None
+    missing = missing_reason(model) if model is not None else None
     return f"--model: {missing}" if missing else None
 
 
 def _current_model(root: str) -> str:
     """The folder of the model that scores tweets too."""
-    releases = Releases(root)
+    registry = ModelRegistry(root)
     try:
-        return releases.location(releases.current())
-    except InputFault as fault:
-        raise InputFault(f"{fault}; or name a model's folder with --model") from fault
+        return registry.location(registry.production())
+    except InputError as fault:
+        raise InputError(f"{fault}; or name a model's folder with --model") from fault
 
 
 def _text_scorer(model: str, precision: Precision) -> TextScorer:
     artifact = read_model(model)
     try:
         return TextScorer(artifact, precision)
-    except InputFault as fault:
-        raise InputFault(f"{model}: {fault}") from fault
+    except InputError as fault:
+        raise InputError(f"{model}: {fault}") from fault
 
 
 def _blocks(file: str, max_expansion: int, before_waiting: Callable[[], None]) -> Iterator[Block]:
@@ -134,7 +134,7 @@ def _arriving(pipe: FileIO, before_waiting: Callable[[], None]) -> Iterator[Bloc
         if not (content := pipe.read(READ_BYTES)):
             return
         if is_start and (compression := compression_of(content)):
-            raise InputFault(f"compressed by {compression}, which is unpacked in files alone: name the file")
+            raise InputError(f"compressed by {compression}, which is unpacked in files alone: name the file")
         yield Block(content)
         is_start = False
 
@@ -143,7 +143,7 @@ def _sound(blocks: Iterator[Block]) -> Iterator[Block]:
     """The blocks up to the first that is damaged, which is a fault here: no line may be missing in the output."""
     for block in blocks:
         if block.damage:
-            raise InputFault(block.damage)
+            raise InputError(block.damage)
         yield block
 
 
@@ -172,7 +172,7 @@ class _Scoring:
                 self._waiting_bytes += len(row.content)
                 if len(self._waiting) == _BATCH_TEXTS or self._waiting_bytes >= _BATCH_BYTES:
                     self.flush()
-        except InputFault:
+        except InputError:
             self.flush()
             raise
         self.flush()
@@ -202,4 +202,4 @@ def _write(content: bytes) -> None:
     except BrokenPipeError:
         raise _ReaderGone from None
     except OSError as error:
-        raise Fault(f"stdout cannot be written to: {error.strerror}") from error
+        raise UserError(f"stdout cannot be written to: {error.strerror}") from error

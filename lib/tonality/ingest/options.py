@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from tonality.privacy.policy import Policy
 from tonality.text.rules import Rules
 
-__all__ = ["ColumnNames", "ReadRequest"]
+__all__ = ["ColumnNames", "ReadOptions"]
 
 
 class ColumnNames(BaseModel):
@@ -28,7 +28,7 @@ class ColumnNames(BaseModel):
         return {role: name for role, name in self.model_dump().items() if name}
 
 
-class ReadRequest(BaseModel):
+class ReadOptions(BaseModel):
     """One pass over an archive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +64,7 @@ class ReadRequest(BaseModel):
     """What the rows may show."""
     key: str = ""
     """Where the key of pseudonyms lies, which the reader of the pass reads on the driver."""
-    forgotten_salt: str = ""
+    erasure_salt: str = ""
     """The salt of the marks of what was forgotten, in hex; empty where nothing was."""
     cores: int = 1
     """How many tasks are read at once: a small archive is cut so that each has some."""

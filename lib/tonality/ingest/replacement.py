@@ -8,17 +8,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.runtime.diagnostics.console import counted
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.diagnostics.redaction import redacted
 from tonality.runtime.settings.sections import ArchiveSettings
 from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY, TWEETS
 from tonality.text.html_entities import in_utf8
 
-__all__ = ["Window", "refuse_to_drop_days", "refuse_to_lose_tweets"]
+__all__ = ["DateRange", "refuse_to_drop_days", "refuse_to_lose_tweets"]
 
 
-class Window:
+class DateRange:
     """The days that the run was asked for: what it replaces."""
 
     def __init__(self, archive: ArchiveSettings) -> None:
@@ -42,12 +42,12 @@ class Window:
         return after and (self.until is None or (last != "end" and date.fromisoformat(last) <= self.until))
 
 
-def refuse_to_drop_days(published: list[str], found: Container[str], window: Window) -> None:
+def refuse_to_drop_days(published: list[str], found: Container[str], window: DateRange) -> None:
     """A run without both ends replaces every day that it covers; it must not lose those that it has not read."""
     if window.bounded:
         return
     if lost := [day for day in published if day not in found and window.holds(day, day)]:
-        raise SettingsFault(
+        raise SettingsError(
             f"tweets/ holds {len(lost)} day(s) that this archive has no tweet of, from {lost[0]} to {lost[-1]}. "
             "Nothing was published. To add to the table or replace some of its days, name them: archive.since and "
             "archive.until. To begin anew, take another paths.root or remove tweets/."
@@ -55,7 +55,7 @@ def refuse_to_drop_days(published: list[str], found: Container[str], window: Win
 
 
 def refuse_to_lose_tweets(
-    spark: SparkSession, root: str, tweets: DataFrame, files: Iterable[str], window: Window
+    spark: SparkSession, root: str, tweets: DataFrame, files: Iterable[str], window: DateRange
 ) -> None:
     """A run with both ends replaces days that may be old; one that shrinks since its files are gone must stay.
 
@@ -74,7 +74,7 @@ def refuse_to_lose_tweets(
     after = {str(row[DAY]): row["count"] for row in tweets.groupBy(DAY).count().collect()} if gone else {}
     if lost := sorted(day for day in gone if after.get(day, 0) < before[day]):
         day = lost[0]
-        raise InputFault(
+        raise InputError(
             f"{counted(len(lost), 'day')} would lose tweets: of {day}, tweets/ has {before[day]:,} and what was read "
             f"now {after.get(day, 0):,}, without {gone[day]}. Nothing was published. Is that file gone, or left out by "
             "{day} in paths.archive (see archive.lookahead, lookback)? To replace such a day all the same, remove "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Metrics", "accuracy", "auc", "f1", "log_loss", "macro_f1", "measure"]
+__all__ = ["Metrics", "accuracy", "auc", "compute_metrics", "f1", "log_loss", "macro_f1"]
 
 Probabilities = NDArray[np.floating]
 """Probabilities of being positive: (N,), finite, from 0 to 1."""
@@ -18,7 +18,7 @@ Labels = NDArray[np.floating | np.integer]
 
 @dataclass(frozen=True)
 class Metrics:
-    """What `measure` finds."""
+    """What `compute_metrics` finds."""
 
     rows: int
     log_loss: float
@@ -31,7 +31,7 @@ class Metrics:
     """The chance that a random positive tweet scores above a random negative one."""
 
 
-def measure(probabilities: Probabilities, labels: Labels) -> Metrics:
+def compute_metrics(probabilities: Probabilities, labels: Labels) -> Metrics:
     """All metrics at once."""
     return Metrics(
         rows=len(labels),

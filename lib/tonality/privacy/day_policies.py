@@ -9,23 +9,24 @@ from pyspark.sql import SparkSession
 from tonality.privacy.keys import read_key
 from tonality.privacy.policy import Policy
 from tonality.privacy.pseudonyms import Pseudonyms
-from tonality.runtime.diagnostics.errors import Fault, SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError, UserError
 from tonality.runtime.settings.sections import PrivacySettings
-from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY
+from tonality.runtime.storage.transaction import Transaction
 
 __all__ = [
-    "FORGOTTEN_TABLE",
-    "forgotten_salt",
+    "ERASED_TABLE",
+    "erasure_salt",
     "key_check",
-    "note_policy",
-    "note_salt",
     "policies",
     "policy_of",
+    "record_policy",
+    "record_salt",
     "refuse_other_policies",
 ]
 
-FORGOTTEN_TABLE: Final = "forgotten"
+ERASED_TABLE: Final = "forgotten"
 
 _POLICY: Final = "_privacy.json"
 _SALT: Final = "_salt.json"
@@ -41,34 +42,34 @@ def policy_of(privacy: PrivacySettings) -> Policy:
 def key_check(privacy: PrivacySettings) -> str:
     """The check of the key that pseudonyms are made by; empty where there are none.
 
-    Raises SettingsFault where the key cannot be read or is too short.
+    Raises SettingsError where the key cannot be read or is too short.
     """
     return Pseudonyms(read_key(privacy.key)).check if policy_of(privacy).needs_key else ""
 
 
-def note_policy(publication: transaction.Publication, days: Iterable[str], policy: Policy, key: str) -> None:
+def record_policy(transaction: Transaction, days: Iterable[str], policy: Policy, key: str) -> None:
     """Note in staged days of tweets/ by which policy they were cleaned, and the check of its key; nothing of one that
     keeps everything.
     """
     if policy.hides:
         for day in days:
-            publication.note_partition("tweets", DAY, day, _POLICY, _noted(policy, key))
+            transaction.write_partition_file("tweets", DAY, day, _POLICY, _noted(policy, key))
 
 
 def policies(spark: SparkSession, root: str, days: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What was noted of each of these days of tweets/; of one without a note, the policy that keeps everything."""
-    notes = tables.partition_notes(spark, root, "tweets", DAY, days, _POLICY)
+    notes = tables.partition_files(spark, root, "tweets", DAY, days, _POLICY)
     return {day: note or _noted(Policy(), "") for day, note in notes.items()}
 
 
 def refuse_other_policies(spark: SparkSession, root: str, days: Sequence[str], policy: Policy, key: str) -> None:
-    """Raise SettingsFault where one of these days of tweets/ was cleaned by another policy or with another key."""
+    """Raise SettingsError where one of these days of tweets/ was cleaned by another policy or with another key."""
     wanted = _noted(policy, key)
     others = {day: note for day, note in policies(spark, root, days).items() if note != wanted}
     if not others:
         return
     first, note = min(others.items())
-    raise SettingsFault(
+    raise SettingsError(
         f"tweets/ holds {len(others):,} day(s) that were cleaned by other settings of [privacy], from {first} to "
         f"{max(others)}: found {_in_words(note)}; wanted {_in_words(wanted)}. Nothing was published: one table shows "
         "all authors alike. Take those settings and that key, or clean all days anew in one run, or take another "
@@ -76,28 +77,28 @@ def refuse_other_policies(spark: SparkSession, root: str, days: Sequence[str], p
     )
 
 
-def forgotten_salt(spark: SparkSession, root: str) -> str:
+def erasure_salt(spark: SparkSession, root: str) -> str:
     """The salt of the marks in forgotten/, in hex; empty where nothing was forgotten.
 
-    Raises Fault where the table has lost it, so that nobody could tell what was forgotten.
+    Raises UserError where the table has lost it, so that nobody could tell what was forgotten.
     """
-    runs = tables.partitions(spark, root, FORGOTTEN_TABLE, _RUN)
+    runs = tables.partitions(spark, root, ERASED_TABLE, _RUN)
     if not runs:
         return ""
-    notes = tables.partition_notes(spark, root, FORGOTTEN_TABLE, _RUN, runs, _SALT)
+    notes = tables.partition_files(spark, root, ERASED_TABLE, _RUN, runs, _SALT)
     salts = {str(note["salt"]) for note in notes.values() if "salt" in note}
     if len(salts) != 1:
         found = "has lost its salt" if not salts else "has parts of several salts"
-        raise Fault(
-            f"{FORGOTTEN_TABLE}/ under {root} {found} ({_SALT} in its folders): without it nobody can tell what was "
+        raise UserError(
+            f"{ERASED_TABLE}/ under {root} {found} ({_SALT} in its folders): without it nobody can tell what was "
             "forgotten. Bring the table back from a backup, or remove it and run `forget` with all lists anew"
         )
     return salts.pop()
 
 
-def note_salt(publication: transaction.Publication, run: str, salt: str) -> None:
+def record_salt(transaction: Transaction, run: str, salt: str) -> None:
     """Note the salt in a staged part of forgotten/."""
-    publication.note_partition(FORGOTTEN_TABLE, _RUN, run, _SALT, {"salt": salt})
+    transaction.write_partition_file(ERASED_TABLE, _RUN, run, _SALT, {"salt": salt})
 
 
 def _noted(policy: Policy, key: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Marks: salted digests by which what was forgotten is known when it comes again, and by which it cannot be read.
+"""Salted digests: erased tweets are recognised by them when they return, and cannot be read from them.
 
 They are of what the archive says, before any pseudonym, so that they hold whatever a table's policy or key is.
 """
@@ -9,16 +9,16 @@ from typing import Final
 
 from tonality.privacy.mentions import without_names
 
-__all__ = ["MARK_BYTES", "SALT_BYTES", "Marks"]
+__all__ = ["DIGEST_BYTES", "SALT_BYTES", "SaltedDigests"]
 
-MARK_BYTES: Final = 16
+DIGEST_BYTES: Final = 16
 SALT_BYTES: Final = 32
 
 _RETWEET: Final = re.compile(r"(?:\s*RT\s+[@＠]\w*:?\s)+")
 
 
-class Marks:
-    """Marks by one salt."""
+class SaltedDigests:
+    """SaltedDigests by one salt."""
 
     def __init__(self, salt: bytes) -> None:
         self._salt = salt
@@ -39,4 +39,4 @@ class Marks:
 
     def _mark(self, kind: bytes, value: str) -> bytes:
         content = value.encode("utf-8", "surrogatepass")
-        return blake2b(content, key=self._salt, digest_size=MARK_BYTES, person=kind).digest()
+        return blake2b(content, key=self._salt, digest_size=DIGEST_BYTES, person=kind).digest()

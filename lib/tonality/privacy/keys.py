@@ -4,7 +4,7 @@ import secrets
 from typing import Final, NamedTuple
 
 from tonality.privacy.policy import Policy
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.storage.urls import filesystem
 
 __all__ = ["Keys", "keys_of_pass", "read_key"]
@@ -26,22 +26,22 @@ class Keys(NamedTuple):
 
 
 def read_key(location: str) -> bytes:
-    """The key in a file. Raises SettingsFault where there is none, or one that is too short."""
+    """The key in a file. Raises SettingsError where there is none, or one that is too short."""
     system, path = filesystem(location)
     try:
         size = system.size(path) if system.isfile(path) else None
         content: bytes = system.cat_file(path) if size is not None and size <= _TOO_MANY else b""
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise SettingsFault(f"privacy.key: {location} cannot be read: {why}") from None
+        raise SettingsError(f"privacy.key: {location} cannot be read: {why}") from None
     if size is None:
-        raise SettingsFault(
+        raise SettingsError(
             f"privacy.key: no file at {location}. Make a key, and keep it as long as the tables: "
             f"head -c 32 /dev/urandom > {location}; chmod 600 {location}"
         )
     if not _LEAST_BYTES <= size <= _TOO_MANY:
         wanted = f"a key of {_LEAST_BYTES} bytes or more is wanted, and of no more than {_TOO_MANY:,}"
-        raise SettingsFault(f"privacy.key: {location} has {size:,} bytes: {wanted}")
+        raise SettingsError(f"privacy.key: {location} has {size:,} bytes: {wanted}")
     return content
 
 

@@ -1,7 +1,7 @@
 """The stages, in the order of the pipeline. Each is a module that joins the rooms for one step.
 
 A stage's module has `run(settings, record)`, or `run(settings, record, spark)` where it needs a session; it returns
-the summary that people read. It may have `check(settings)`, which raises SettingsFault where the settings lack what the
+the summary that people read. It may have `check(settings)`, which raises SettingsError where the settings lack what the
 stage needs: the command asks before it starts anything. It may have `plan(settings)`, which returns what people read of
 a run that is yet to be; it leaves nothing behind, and is given no session.
 

@@ -14,37 +14,38 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality.ingest.options import ColumnNames, ReadRequest
+from tonality.ingest.options import ColumnNames, ReadOptions
 from tonality.ingest.planning.files import check_columns, find_files
 from tonality.ingest.planning.splits import plan_tasks
 from tonality.ingest.reading.estimate import estimate, in_words
 from tonality.ingest.reading.spark_source import TweetSource
-from tonality.ingest.replacement import Window, refuse_to_drop_days, refuse_to_lose_tweets
-from tonality.ingest.writing.day_files import DayFileJob, StoredGroup, plan_day_files, write_day_files
-from tonality.ingest.writing.reconcile import FORGOTTEN, counted, left_out, of_kind, placed
+from tonality.ingest.replacement import DateRange, refuse_to_drop_days, refuse_to_lose_tweets
+from tonality.ingest.writing.day_files import DayFileJob, StoredRowGroup, plan_day_files, write_day_files
+from tonality.ingest.writing.reconcile import FORGOTTEN, counted, dropped, of_kind, placed
 from tonality.privacy.day_policies import (
-    FORGOTTEN_TABLE,
-    forgotten_salt,
+    ERASED_TABLE,
+    erasure_salt,
     key_check,
-    note_policy,
     policy_of,
+    record_policy,
     refuse_other_policies,
 )
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault, ask_all
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError, run_checks
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.spark.session import local_cores
-from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage import tables
 from tonality.runtime.storage.day_paths import day_locations
 from tonality.runtime.storage.schema import ACCOUNTS, KEPT, REJECTS, TWEETS, WINDOW
 from tonality.runtime.storage.schema import FORGOTTEN as FORGOTTEN_ROWS
+from tonality.runtime.storage.transaction import Transaction, begin_transaction
 from tonality.runtime.storage.urls import join
-from tonality.runtime.storage.write_locks import Claim
+from tonality.runtime.storage.write_locks import WriteLock
 
 _OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
 _STORED: Final = "tweets"
-_LEFT_OUT: Final = "left_out"
+_DROPPED: Final = "dropped"
 _DAYS: Final = "days"
 """Intermediate results: the tweets as they were read, where those are that are left out, and the files of days."""
 _EPOCH: Final = date(1970, 1, 1)
@@ -57,12 +58,12 @@ _SHOWN_CHARACTERS: Final = 200
 
 def check(settings: Settings) -> None:
     """Refuse settings that name no archive, or would show what they are to hide."""
-    ask_all((partial(_check_archive, settings), partial(_check_ids, settings), partial(_check_key, settings)))
+    run_checks((partial(_check_archive, settings), partial(_check_ids, settings), partial(_check_key, settings)))
 
 
 def _check_archive(settings: Settings) -> None:
     if not settings.paths.archive:
-        raise SettingsFault("paths.archive is empty: name the raw archive, a file, a folder or a glob")
+        raise SettingsError("paths.archive is empty: name the raw archive, a file, a folder or a glob")
 
 
 def _check_ids(settings: Settings) -> None:
@@ -70,7 +71,7 @@ def _check_ids(settings: Settings) -> None:
     archive, privacy = settings.archive, settings.privacy
     derived = archive.format == "table" and not archive.columns.id
     if derived and privacy.authors != "keep" and privacy.ids == "keep":
-        raise SettingsFault(
+        raise SettingsError(
             "archive.columns.id is empty, so that ids are derived from author, time and text: they would tell authors "
             f"to whoever guesses, with privacy.authors = {privacy.authors}. Set privacy.ids to hash or drop"
         )
@@ -89,25 +90,25 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     request = request.model_copy(update={"privacy": policy, "key": settings.privacy.key})
     files = find_files(request.paths, request.besides)
     check_columns(files, request)
-    window = Window(archive)
+    window = DateRange(archive)
     spark.dataSource.register(TweetSource)
-    claim = Claim("tweets", archive.since, archive.until)
-    with transaction.publication(spark, root, record.id, [claim]) as publication:
+    claim = WriteLock("tweets", archive.since, archive.until)
+    with begin_transaction(spark, root, record.id, [claim]) as transaction:
         refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
         forgotten = _forgotten(spark, root)
-        request = request.model_copy(update={"forgotten_salt": forgotten_salt(spark, root)})
-        notes = _read_once(spark, request, publication)
+        request = request.model_copy(update={"erasure_salt": erasure_salt(spark, root)})
+        notes = _read_once(spark, request, transaction)
         groups = _groups(notes)
-        read = _stored(spark, groups, publication)
-        out = left_out(read, notes, archive.deduplicate, archive.honour_deletes, forgotten)
-        out = _written(out.sortWithinPartitions("path"), publication.scratch(_LEFT_OUT), _SMALL_GROUPS)
-        days = _write_days(spark, groups, request, record.id, publication)
+        read = _stored(spark, groups, transaction)
+        out = dropped(read, notes, archive.deduplicate, archive.honour_deletes, forgotten)
+        out = _written(out.sortWithinPartitions("path"), transaction.temporary_folder(_DROPPED), _SMALL_GROUPS)
+        days = _write_days(spark, groups, request, record.id, transaction)
         read_days = {str(_EPOCH + timedelta(days=day)) for group in groups for day in group.days}
         emptied = read_days.intersection(tables.days(spark, root, "tweets")).difference(days)
-        tweets = publication.adopt("tweets", _DAYS, days, TWEETS, {*window.days(), *emptied})
-        note_policy(publication, {*days, *window.days(), *emptied}, policy, key)
-        accounts = _stage_accounts(publication, counted(notes, tweets, out), record.id, window)
-        rejects = _stage_rejects(publication, of_kind(placed(notes), "reject"), record.id, window)
+        tweets = transaction.add_files("tweets", _DAYS, days, TWEETS, {*window.days(), *emptied})
+        record_policy(transaction, {*days, *window.days(), *emptied}, policy, key)
+        accounts = _stage_accounts(transaction, counted(notes, tweets, out), record.id, window)
+        rejects = _stage_rejects(transaction, of_kind(placed(notes), "reject"), record.id, window)
         reasons, counts = _count(notes, read, tweets, rejects)
         totals = _verify(counts, accounts)
         if forgotten is not None:
@@ -117,9 +118,9 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         refuse_to_drop_days(tables.days(spark, root, "tweets"), read_days, window)
         refuse_to_lose_tweets(spark, root, tweets, [file.url for file in files], window)
         refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)  # another run may have published
-        publication.commit()
+        transaction.commit()
     size = {"files": len(files), "bytes": sum(file.bytes for file in files)}
-    record.note(
+    record.add(
         **size,
         days=len(days),
         reads={"archive": {**size, "records": totals["lines"]}},
@@ -147,54 +148,54 @@ def plan(settings: Settings) -> str:
     return f"{said}\n{_IS_IT_A_TABLE}" if tables_perhaps else said
 
 
-def _request(settings: Settings, cores: int) -> ReadRequest:
+def _request(settings: Settings, cores: int) -> ReadOptions:
     archive = settings.archive
     paths, besides = day_locations(
         settings.paths.archive, archive.since, archive.until, archive.lookback, archive.lookahead
     )
-    return ReadRequest(
+    return ReadOptions(
         paths=paths,
         besides=besides,
         cores=cores,
         rules=text_rules(settings.text),
         columns=ColumnNames(**archive.columns.model_dump()) if archive.format == "table" else None,
-        **archive.model_dump(include=set(ReadRequest.model_fields) - {"columns"}),
+        **archive.model_dump(include=set(ReadOptions.model_fields) - {"columns"}),
     )
 
 
-def _staying(spark: SparkSession, root: str, window: Window) -> list[str]:
+def _staying(spark: SparkSession, root: str, window: DateRange) -> list[str]:
     """The days of the table that the run does not replace."""
     return [day for day in tables.days(spark, root, "tweets") if not window.holds(day, day)]
 
 
 def _forgotten(spark: SparkSession, root: str) -> DataFrame | None:
     """What must not come back, where there is anything."""
-    if not tables.holds(spark, root, FORGOTTEN_TABLE):
+    if not tables.holds(spark, root, ERASED_TABLE):
         return None
-    return tables.read(spark, root, FORGOTTEN_TABLE, FORGOTTEN_ROWS)
+    return tables.read(spark, root, ERASED_TABLE, FORGOTTEN_ROWS)
 
 
-def _read_once(spark: SparkSession, request: ReadRequest, publication: transaction.Publication) -> DataFrame:
+def _read_once(spark: SparkSession, request: ReadOptions, transaction: Transaction) -> DataFrame:
     """The notes of a pass over the archive, which opens and decompresses it once, and stores its tweets."""
-    folder = publication.make_scratch(_STORED)
+    folder = transaction.make_temporary_folder(_STORED)
     source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
-    return _written(source.load(), publication.scratch("notes"))
+    return _written(source.load(), transaction.temporary_folder("notes"))
 
 
-def _groups(notes: DataFrame) -> list[StoredGroup]:
+def _groups(notes: DataFrame) -> list[StoredRowGroup]:
     return [
-        StoredGroup(row.path, row.group, row.first, tuple(row.days), tuple(row.counts), row.bytes)
+        StoredRowGroup(row.path, row.group, row.first, tuple(row.days), tuple(row.counts), row.bytes)
         for row in of_kind(notes, "group").collect()
     ]
 
 
-def _stored(spark: SparkSession, groups: Sequence[StoredGroup], publication: transaction.Publication) -> DataFrame:
+def _stored(spark: SparkSession, groups: Sequence[StoredRowGroup], transaction: Transaction) -> DataFrame:
     """The tweets of a pass, with the places where they are stored.
 
     Only files that a note names are read: an attempt of a task that was given up may leave others.
     """
     schema = from_arrow_schema(KEPT)
-    files = sorted({join(publication.scratch(_STORED), group.path) for group in groups})
+    files = sorted({join(transaction.temporary_folder(_STORED), group.path) for group in groups})
     if not files:
         return spark.createDataFrame([], schema.add("path", "string").add("row", "long"))
     place = (F.col("_metadata.file_name").alias("path"), F.col("_metadata.row_index").alias("row"))
@@ -209,17 +210,17 @@ def _written(frame: DataFrame, scratch: str, options: Mapping[str, str] | None =
 
 def _write_days(
     spark: SparkSession,
-    groups: Sequence[StoredGroup],
-    request: ReadRequest,
+    groups: Sequence[StoredRowGroup],
+    request: ReadOptions,
     run: str,
-    publication: transaction.Publication,
+    transaction: Transaction,
 ) -> dict[str, list[str]]:
     """The files of each day, written without what is left out."""
     tasks = plan_day_files(groups, request.cores)
     job = DayFileJob(
-        stored=publication.scratch(_STORED),
-        left_out=publication.scratch(_LEFT_OUT),
-        folder=publication.make_scratch(_DAYS),
+        stored=transaction.temporary_folder(_STORED),
+        dropped=transaction.temporary_folder(_DROPPED),
+        folder=transaction.make_temporary_folder(_DAYS),
         constants={"rules": request.rules.fingerprint, "run": run},
         drop_ids=request.privacy.ids == "drop",
     )
@@ -231,22 +232,22 @@ def _write_days(
     return days
 
 
-def _stage_accounts(publication: transaction.Publication, counted: DataFrame, run: str, window: Window) -> DataFrame:
+def _stage_accounts(transaction: Transaction, counted: DataFrame, run: str, window: DateRange) -> DataFrame:
     accounts = counted.withColumn("run", F.lit(run)).withColumn(WINDOW, F.lit(window.name)).coalesce(1)
-    written = publication.stage("accounts", accounts, ACCOUNTS, WINDOW, [window.name])
-    publication.remove_others("accounts", WINDOW, lambda name: window.holds(*name.split("..")))
+    written = transaction.stage("accounts", accounts, ACCOUNTS, WINDOW, [window.name])
+    transaction.remove_partitions("accounts", WINDOW, lambda name: window.holds(*name.split("..")))
     return written
 
 
-def _stage_rejects(publication: transaction.Publication, rejects: DataFrame, run: str, window: Window) -> DataFrame:
+def _stage_rejects(transaction: Transaction, rejects: DataFrame, run: str, window: DateRange) -> DataFrame:
     rejects = (
         rejects.withColumn("run", F.lit(run))
         .withColumn(WINDOW, F.lit(window.name))
         .hint("rebalance")
         .sortWithinPartitions("source", "offset")
     )
-    written = publication.stage("rejects", rejects, REJECTS, WINDOW, [window.name])
-    publication.remove_others("rejects", WINDOW, lambda name: window.holds(*name.split("..")))
+    written = transaction.stage("rejects", rejects, REJECTS, WINDOW, [window.name])
+    transaction.remove_partitions("rejects", WINDOW, lambda name: window.holds(*name.split("..")))
     return written
 
 
@@ -276,7 +277,7 @@ def _verify(counts: Mapping[str, int], accounts: DataFrame) -> dict[str, int]:
     totals = tables.totals(accounts, wrong=F.count_if(F.col("lines") != outcomes), **sums, **noted)
     if totals.pop("wrong"):
         wrong = accounts.where(F.col("lines") != outcomes).limit(1).collect()[0]
-        raise Fault(f"nothing was published: the counts of {wrong.source} do not add up: {wrong.asDict()}")
+        raise UserError(f"nothing was published: the counts of {wrong.source} do not add up: {wrong.asDict()}")
     went = totals["tweets"] + totals["duplicates"] + totals["deleted"]
     for what, found, said in (
         ("tweets were written", counts["tweets"], totals["tweets"]),
@@ -285,7 +286,7 @@ def _verify(counts: Mapping[str, int], accounts: DataFrame) -> dict[str, int]:
         ("tweets were kept", counts["kept"], went),
     ):
         if found != said:
-            raise Fault(f"nothing was published: {found} {what}, the accounts say {said}")
+            raise UserError(f"nothing was published: {found} {what}, the accounts say {said}")
     return totals
 
 
@@ -295,7 +296,7 @@ def _first_damage(accounts: DataFrame) -> list[str]:
 
 
 def _refuse_nothing(
-    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], window: Window
+    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], window: DateRange
 ) -> None:
     """An archive without a tweet is a mistake, unless certain days were asked for, which may be empty."""
     if totals["tweets"] or (window.bounded and totals["lines"] > totals["rejects"]):
@@ -309,20 +310,20 @@ def _refuse_nothing(
     ]
     if "malformed-json" in reasons:
         said.append(_IS_IT_A_TABLE)
-    raise InputFault("\n".join(said))
+    raise InputError("\n".join(said))
 
 
 def _refuse_loss(totals: Mapping[str, int], summary: str) -> None:
     """What archive.strict asks for: that damage and rejects fail the run, whose tables are in place."""
     if totals["rejects"] or totals["damaged"]:
-        raise InputFault(
+        raise InputError(
             f"archive.strict: {totals['rejects']:,} rejects and {totals['damaged']:,} damaged files, as rejects/ and "
             f"accounts/ say. What could be read was published.\n{summary}"
         )
 
 
 def _summary(
-    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], files: int, window: Window
+    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], files: int, window: DateRange
 ) -> str:
     days = window.name if window.since or window.until else "all days"
     lines = [f"{totals['lines']:,} records of {files:,} file(s), {days}:"]

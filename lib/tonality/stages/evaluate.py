@@ -8,22 +8,23 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.model.dataset.metadata import DatasetNote, read_note
+from tonality.model.dataset.metadata import DatasetMetadata, read_metadata
 from tonality.model.evaluation.baselines import choose_strength, logistic_regression, naive_bayes
 from tonality.model.evaluation.features import Terms, with_features
 from tonality.model.evaluation.format_table import as_markdown, as_text
 from tonality.model.evaluation.paired_difference import Difference, differences
 from tonality.model.evaluation.plots import draw_png
-from tonality.model.evaluation.results import Measured, measured
-from tonality.model.inference.spark_udf import prepared_for, scoring_udf
+from tonality.model.evaluation.results import EvaluationResult, evaluate_predictions
+from tonality.model.inference.spark_udf import packed_model_for, scoring_udf
 from tonality.model.registry.artifact import Artifact
-from tonality.model.registry.registry import Releases
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.model.registry.registry import ModelRegistry
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings
-from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage import tables
 from tonality.runtime.storage.json_files import to_json
 from tonality.runtime.storage.schema import DATASET
+from tonality.runtime.storage.transaction import recover
 from tonality.runtime.storage.urls import join, write_files
 from tonality.text.token_ids import vocabulary_fingerprint
 
@@ -35,22 +36,22 @@ _NO_OPINION: Final = 0.5
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Measure the latest network and every rival on dataset/split=valid, and write evaluation/."""
-    root, releases = settings.paths.root, Releases(settings.paths.root)
-    artifact = releases.read(releases.latest())
-    transaction.recover(spark, root, record.id)
+    root, registry = settings.paths.root, ModelRegistry(settings.paths.root)
+    artifact = registry.read(registry.candidate())
+    recover(spark, root, record.id)
     train = tables.read(spark, root, "dataset/split=train", DATASET).select("stems", "label")
     valid = tables.read(spark, root, "dataset/split=valid", DATASET).select("stems", "label")
-    note = read_note(root)
+    note = read_metadata(root)
     _refuse_another_dataset(note, artifact)
-    networks = {NETWORK: artifact, **_current(releases, note, artifact)}
+    networks = {NETWORK: artifact, **_current(registry, note, artifact)}
     rows = _probabilities(valid, networks, settings)
     labels = rows["label"].to_numpy()
-    models = {name: measured(rows[name].to_numpy(), labels) for name in networks}
+    models = {name: evaluate_predictions(rows[name].to_numpy(), labels) for name in networks}
     models.update(_linear(train, valid, note.stems))
     rivals = _rivals(networks, rows, note)
     files = _files(models, networks, rivals)
     write_files(join(root, "evaluation"), files)
-    record.note(
+    record.add(
         model=artifact.fingerprint,
         rivals=rivals,
         models={name: model.content() for name, model in models.items()},
@@ -61,16 +62,16 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     return as_text(models)
 
 
-def _current(releases: Releases, note: DatasetNote, latest: Artifact) -> dict[str, Artifact]:
+def _current(registry: ModelRegistry, note: DatasetMetadata, latest: Artifact) -> dict[str, Artifact]:
     """The current network under its name, unless it is the latest, or reads tweets that were cut by other rules."""
-    current = releases.current_if_any()
+    current = registry.production_if_any()
     if current is None or current == latest.fingerprint:
         return {}
-    artifact = releases.read(current)
+    artifact = registry.read(current)
     return {CURRENT: artifact} if artifact.rules_fingerprint == note.rules_fingerprint else {}
 
 
-def _rivals(networks: Mapping[str, Artifact], rows: pd.DataFrame, note: DatasetNote) -> list[dict[str, Any]]:
+def _rivals(networks: Mapping[str, Artifact], rows: pd.DataFrame, note: DatasetMetadata) -> list[dict[str, Any]]:
     """How the latest network differs from each of the others, and whether that one learned from the same side."""
     latest, *others = networks
     return [
@@ -89,17 +90,17 @@ def _differences(rows: pd.DataFrame, one: str, other: str) -> dict[str, Differen
     return differences(rows[one].to_numpy(), rows[other].to_numpy(), rows["label"].to_numpy())
 
 
-def _refuse_another_dataset(note: DatasetNote, artifact: Artifact) -> None:
+def _refuse_another_dataset(note: DatasetMetadata, artifact: Artifact) -> None:
     """A model made from another dataset may have learned from what is held out here."""
     vocabulary = vocabulary_fingerprint(artifact.vocabulary["stem"].to_pylist())
     wanted = (vocabulary, artifact.unknown, artifact.max_length)
-    if note.numbering != wanted:
-        raise InputFault(
-            f"dataset/ was numbered by (vocabulary, unknown, max_length) {note.numbering}, the model "
+    if note.encoding != wanted:
+        raise InputError(
+            f"dataset/ was numbered by (vocabulary, unknown, max_length) {note.encoding}, the model "
             f"{artifact.fingerprint} by {wanted}: run `train` again, or `prepare` as it was when the model was trained"
         )
     if (learned := artifact.metrics.get("rows")) != note.counts:
-        raise InputFault(
+        raise InputError(
             f"dataset/ is split into {note.counts}, the model {artifact.fingerprint} was trained on {learned}: it may "
             "have learned from what is held out now. Run `train` again"
         )
@@ -110,12 +111,14 @@ def _probabilities(valid: DataFrame, networks: Mapping[str, Artifact], settings:
     score, spark = settings.score, valid.sparkSession
     columns = []
     for name, artifact in networks.items():
-        probability = scoring_udf(spark, prepared_for(spark, artifact, score.precision, score.device), score.batch_rows)
+        probability = scoring_udf(
+            spark, packed_model_for(spark, artifact, score.precision, score.device), score.batch_rows
+        )
         columns.append(F.coalesce(probability(F.col("stems")), F.lit(_NO_OPINION)).alias(name))
     return valid.select("label", *columns).toPandas()
 
 
-def _linear(train: DataFrame, valid: DataFrame, stems: int) -> Iterator[tuple[str, Measured]]:
+def _linear(train: DataFrame, valid: DataFrame, stems: int) -> Iterator[tuple[str, EvaluationResult]]:
     """The models of the 2016 study, and naive Bayes, each on features of its own making."""
     for name, terms in (("stems", Terms(stems)), ("stems + bigrams", Terms(stems, pairs=True))):
         fitted, held = with_features(train, valid, terms)
@@ -129,13 +132,13 @@ def _linear(train: DataFrame, valid: DataFrame, stems: int) -> Iterator[tuple[st
     yield "multinomial naive Bayes, stems", bayes
 
 
-def _measure(rows: DataFrame, chosen: Mapping[str, float] | None = None) -> Measured:
+def _measure(rows: DataFrame, chosen: Mapping[str, float] | None = None) -> EvaluationResult:
     collected = rows.toPandas()
-    return measured(collected["probability"].to_numpy(), collected["label"].to_numpy(), chosen)
+    return evaluate_predictions(collected["probability"].to_numpy(), collected["label"].to_numpy(), chosen)
 
 
 def _files(
-    models: Mapping[str, Measured], networks: Mapping[str, Artifact], rivals: list[dict[str, Any]]
+    models: Mapping[str, EvaluationResult], networks: Mapping[str, Artifact], rivals: list[dict[str, Any]]
 ) -> dict[str, bytes]:
     rows = models[NETWORK].metrics.rows
     positive = models[NETWORK].confusion.true_positive + models[NETWORK].confusion.false_negative

@@ -16,12 +16,12 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from tonality.ingest.compliance.lists import DeletionLists
 from tonality.model.dataset.encode import side_of
-from tonality.model.dataset.metadata import read_note
-from tonality.privacy.day_policies import FORGOTTEN_TABLE, forgotten_salt, note_salt, policies
-from tonality.privacy.digests import SALT_BYTES, Marks
+from tonality.model.dataset.metadata import read_metadata
+from tonality.privacy.day_policies import ERASED_TABLE, erasure_salt, policies, record_salt
+from tonality.privacy.digests import SALT_BYTES, SaltedDigests
 from tonality.privacy.erasure.adjust_accounts import moved
 from tonality.privacy.erasure.match_rows import PLACE, located, part_of
-from tonality.privacy.erasure.plan import Found, Lines, in_words
+from tonality.privacy.erasure.plan import ErasurePlan, Lines, in_words
 from tonality.privacy.erasure.report_examples import Example, among, examples_of, shows
 from tonality.privacy.erasure.requests import ENTRIES, write_entries
 from tonality.privacy.erasure.rewrite_files import NewFile, RewriteJob, TableFile, rewrite
@@ -30,29 +30,30 @@ from tonality.privacy.erasure.search import Search, unmatched
 from tonality.privacy.erasure.stale_tables import LOOKED_UP_BY, behind, not_looked_up
 from tonality.privacy.keys import read_key
 from tonality.privacy.pseudonyms import Pseudonyms
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.spark.session import spark_session
-from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import (
     ACCOUNTS,
     DATASET,
     DAY,
     FORGOTTEN,
     LABELLED,
-    ORIGIN_NOTE,
+    ORIGIN_FILE,
     REJECTS,
     SCORED,
     TWEETS,
     WINDOW,
 )
+from tonality.runtime.storage.transaction import Transaction, begin_transaction
 from tonality.runtime.storage.urls import filesystem, join
-from tonality.runtime.storage.write_locks import Claim
+from tonality.runtime.storage.write_locks import WriteLock
 
 _OF_TWEETS: Final = {"tweets": TWEETS, "scored": SCORED}
 _OF_DAYS: Final = {**_OF_TWEETS, "labelled": LABELLED}
-_EVERYTHING: Final = tuple(Claim(table) for table in ("tweets", "labelled", "dataset", "scored", "report"))
+_EVERYTHING: Final = tuple(WriteLock(table) for table in ("tweets", "labelled", "dataset", "scored", "report"))
 _REPORT: Final = ("index.html", "dynamics.csv", "dynamics.png", "examples.csv")
 _SMALL_GROUPS: Final = {"parquet.block.size": str(2**20)}
 """For a table that is read in parts, by many."""
@@ -66,7 +67,7 @@ _SHOWN_ALONE: Final = "report/ shows a tweet that is neither in tweets/ nor in s
 def check(settings: Settings) -> None:
     """Refuse settings that name no list, or a key that cannot be read."""
     if not settings.paths.deletions:
-        raise SettingsFault("paths.deletions is empty: name the lists of what must go, files, folders or globs")
+        raise SettingsError("paths.deletions is empty: name the lists of what must go, files, folders or globs")
     if settings.privacy.key:
         read_key(settings.privacy.key)
 
@@ -75,12 +76,12 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Remove what the lists name from every table, and remember it."""
     check(settings)
     root = settings.paths.root
-    with transaction.publication(spark, root, record.id, _EVERYTHING) as publication:
-        found = _found(spark, settings, publication)
+    with begin_transaction(spark, root, record.id, _EVERYTHING) as transaction:
+        found = _found(spark, settings, transaction)
         if found.has_work:
-            _stage(spark, root, publication, found, record.id)
-            publication.commit()
-    record.note(**found.facts())
+            _stage(spark, root, transaction, found, record.id)
+            transaction.commit()
+    record.add(**found.facts())
     return in_words(found, "Removed")
 
 
@@ -88,29 +89,29 @@ def plan(settings: Settings) -> str:
     """What a run would remove. Writes nothing that stays."""
     with (
         spark_session("forget", settings.spark) as spark,
-        transaction.publication(spark, settings.paths.root, Run("forget", settings).id, ()) as publication,
+        begin_transaction(spark, settings.paths.root, Run("forget", settings).id, ()) as transaction,
     ):
-        found = _found(spark, settings, publication)
+        found = _found(spark, settings, transaction)
     return f"{in_words(found, 'To be removed')}\nNothing was written."
 
 
-def _found(spark: SparkSession, settings: Settings, publication: transaction.Publication) -> Found:
-    """All that must go. Raises InputFault where the lists name nothing."""
+def _found(spark: SparkSession, settings: Settings, transaction: Transaction) -> ErasurePlan:
+    """All that must go. Raises InputError where the lists name nothing."""
     root, key = settings.paths.root, settings.privacy.key
     pseudonyms = Pseudonyms(read_key(key)) if key else None
     noted = policies(spark, root, tables.days(spark, root, "tweets")).values()
     _refuse_other_keys(noted, pseudonyms)
-    salt = forgotten_salt(spark, root) or secrets.token_hex(SALT_BYTES)
+    salt = erasure_salt(spark, root) or secrets.token_hex(SALT_BYTES)
     lists = DeletionLists(settings.paths.deletions, settings.forget.ids)
-    entries = _entries(spark, publication, lists, Marks(bytes.fromhex(salt)), pseudonyms)
-    search = Search(entries, salt, partial(_written, publication))
+    entries = _entries(spark, transaction, lists, SaltedDigests(bytes.fromhex(salt)), pseudonyms)
+    search = Search(entries, salt, partial(_written, transaction))
     tweets = search.tweets(_there(spark, root, _OF_TWEETS))
     removed = dict(tweets.removed)
     for table in _there(spark, root, {"labelled": LABELLED}).values():
         removed["labelled"] = search.labelled(table, tweets.removed.values())
     marks = _new(spark, root, search.marks(tweets.texts))
     lines = Lines(lists.events, lists.nothing_goes, lists.unknown)
-    found = Found(lines, salt, _written(publication, marks, "new_marks"), removed)
+    found = ErasurePlan(lines, salt, _written(transaction, marks, "new_digests"), removed)
     for table in _there(spark, root, {"rejects": REJECTS}).values():
         found.rejects = search.rejects(table, tweets.texts, removed.values())
     if "labelled" in removed and not removed["labelled"].isEmpty() and tables.holds(spark, root, "dataset"):
@@ -127,11 +128,11 @@ def _found(spark: SparkSession, settings: Settings, publication: transaction.Pub
 
 
 def _refuse_other_keys(noted: Iterable[Mapping[str, Any]], pseudonyms: Pseudonyms | None) -> None:
-    """Raise SettingsFault where the key of the pseudonyms in tweets/ is not the one given."""
+    """Raise SettingsError where the key of the pseudonyms in tweets/ is not the one given."""
     keys = {str(note.get("key")) for note in noted if note.get("key")}
     if keys and (pseudonyms is None or keys != {pseudonyms.check}):
         found = "is of another key" if pseudonyms else "is empty"
-        raise SettingsFault(
+        raise SettingsError(
             f"privacy.key {found}, and tweets/ holds pseudonyms: name the key that its days were cleaned with, or "
             "nothing of the lists is found"
         )
@@ -139,17 +140,17 @@ def _refuse_other_keys(noted: Iterable[Mapping[str, Any]], pseudonyms: Pseudonym
 
 def _entries(
     spark: SparkSession,
-    publication: transaction.Publication,
+    transaction: Transaction,
     lists: DeletionLists,
-    marks: Marks,
+    marks: SaltedDigests,
     pseudonyms: Pseudonyms | None,
 ) -> DataFrame:
-    """What the lists name, as a table. Raises InputFault where that is nothing."""
-    folder = publication.make_scratch("entries")
+    """What the lists name, as a table. Raises InputError where that is nothing."""
+    folder = transaction.make_temporary_folder("entries")
     write_entries(((one.tweet_id, one.author) for one in lists), folder, marks, pseudonyms)
     if not lists.events:
         others = ", ".join(f"{count:,} {event}" for event, count in lists.nothing_goes.most_common())
-        raise InputFault(
+        raise InputError(
             f"no tweet or author to forget in the lists: {lists.unknown:,} lines of no known form; nothing goes for "
             f"{others or 'any other'}. Wanted: a tweet's id or @name a line, CSV with a column tweet_id or id, or with "
             "columns of authors alone, or Twitter's compliance messages"
@@ -168,14 +169,14 @@ def _there(spark: SparkSession, root: str, wanted: dict[str, pa.Schema]) -> dict
 
 def _new(spark: SparkSession, root: str, marks: DataFrame) -> DataFrame:
     """The marks that are not remembered yet."""
-    for known in _there(spark, root, {FORGOTTEN_TABLE: FORGOTTEN}).values():
+    for known in _there(spark, root, {ERASED_TABLE: FORGOTTEN}).values():
         marks = marks.join(known, on=["kind", "mark"], how="left_anti")
     return marks
 
 
-def _find_in_dataset(spark: SparkSession, root: str, search: Search, found: Found) -> None:
+def _find_in_dataset(spark: SparkSession, root: str, search: Search, found: ErasurePlan) -> None:
     """The training rows that came from removed labelled tweets, as far as anybody knows."""
-    note = read_note(root)
+    note = read_metadata(root)
     if note.labelled is False:
         return
     if note.labelled is None:
@@ -186,7 +187,7 @@ def _find_in_dataset(spark: SparkSession, root: str, search: Search, found: Foun
 
 
 def _find_in_report(
-    spark: SparkSession, root: str, entries: DataFrame, noted: Collection[Mapping[str, Any]], found: Found
+    spark: SparkSession, root: str, entries: DataFrame, noted: Collection[Mapping[str, Any]], found: ErasurePlan
 ) -> None:
     """The files of the report, where an example on its page goes, or has gone from all tables, or nobody can tell."""
     there = tuple(f"report/{name}" for name in _REPORT if tables.holds(spark, root, f"report/{name}"))
@@ -199,7 +200,7 @@ def _find_in_report(
             found.remarks.append(_SHOWN_ALONE)
     else:  # a page that nobody can look through
         goes = bool(there) and any(not rows.isEmpty() for rows in removed)
-    if goes or (there and _is_new_and_hidden(noted, found.new_marks)):
+    if goes or (there and _is_new_and_hidden(noted, found.new_digests)):
         found.reports = there
 
 
@@ -212,61 +213,66 @@ def _is_in_no_table(spark: SparkSession, root: str, examples: Sequence[Example])
     return bool(left)
 
 
-def _is_new_and_hidden(noted: Collection[Mapping[str, Any]], new_marks: DataFrame) -> bool:
+def _is_new_and_hidden(noted: Collection[Mapping[str, Any]], new_digests: DataFrame) -> bool:
     """Whether the lists name, for the first time, what days of tweets/ do not tell of themselves."""
     hidden = [kind for kind, name in LOOKED_UP_BY.items() if any(note.get(name) == "drop" for note in noted)]
-    return bool(hidden) and not new_marks.where(_among("kind", hidden)).isEmpty()
+    return bool(hidden) and not new_digests.where(_among("kind", hidden)).isEmpty()
 
 
-def _written(publication: transaction.Publication, frame: DataFrame, name: str) -> DataFrame:
+def _written(transaction: Transaction, frame: DataFrame, name: str) -> DataFrame:
     """The frame, computed once and read from where it was written."""
-    place = publication.scratch(name)
+    place = transaction.temporary_folder(name)
     frame.write.parquet(place)
     return frame.sparkSession.read.schema(frame.schema).parquet(place)
 
 
-def _stage(spark: SparkSession, root: str, publication: transaction.Publication, found: Found, run: str) -> None:
+def _stage(spark: SparkSession, root: str, transaction: Transaction, found: ErasurePlan, run: str) -> None:
     """The tables without what goes, where no reader sees them yet."""
     for table, schema in _OF_DAYS.items():
         if found.counts.get(table):
-            _stage_days(spark, root, publication, table, schema, found)
+            _stage_days(spark, root, transaction, table, schema, found)
     if found.counts.get("tweets"):
-        _stage_accounts(spark, root, publication, found.removed["tweets"])
+        _stage_accounts(spark, root, transaction, found.removed["tweets"])
     if found.counts.get("scored"):
-        _stage_origins(spark, root, publication, found)
+        _stage_origins(spark, root, transaction, found)
     if found.counts.get("dataset"):
-        _stage_dataset(spark, root, publication, found)
+        _stage_dataset(spark, root, transaction, found)
     if found.rejects is not None and found.counts["rejects"]:
-        _stage_rejects(spark, root, publication, found.rejects)
+        _stage_rejects(spark, root, transaction, found.rejects)
     if found.remembered:
-        publication.stage(FORGOTTEN_TABLE, found.new_marks.withColumn("run", F.lit(run)), FORGOTTEN, "run", [run])
-        note_salt(publication, run, found.salt)
+        transaction.stage(ERASED_TABLE, found.new_digests.withColumn("run", F.lit(run)), FORGOTTEN, "run", [run])
+        record_salt(transaction, run, found.salt)
     for report in found.reports:
-        publication.take_away(report)
+        transaction.remove(report)
 
 
 def _stage_days(
-    spark: SparkSession, root: str, publication: transaction.Publication, table: str, schema: pa.Schema, found: Found
+    spark: SparkSession,
+    root: str,
+    transaction: Transaction,
+    table: str,
+    schema: pa.Schema,
+    found: ErasurePlan,
 ) -> None:
     """The days of a table that lose rows: the files that hold them anew, their others as they are."""
     rows = found.removed[table]
-    files = _without(spark, root, publication, table, _values(rows, "part"), rows, found.counts[table])
+    files = _without(spark, root, transaction, table, _values(rows, "part"), rows, found.counts[table])
     by_day = {part.removeprefix(f"{DAY}="): names for part, names in files.items()}
-    publication.adopt(table, f"files_{table}", by_day, schema)
-    publication.copy_notes(table, DAY, by_day, besides=ORIGIN_NOTE)
+    transaction.add_files(table, f"files_{table}", by_day, schema)
+    transaction.copy_partition_files(table, DAY, by_day, besides=ORIGIN_FILE)
 
 
 def _without(
     spark: SparkSession,
     root: str,
-    publication: transaction.Publication,
+    transaction: Transaction,
     table: str,
     parts: Sequence[str],
     places: DataFrame,
     count: int,
 ) -> dict[str, list[str]]:
     """New files of these parts, without the rows at the places, in the scratch folder `files_<table>`."""
-    gone, new = publication.scratch(f"gone_{table}"), publication.make_scratch(f"files_{table}")
+    gone, new = transaction.temporary_folder(f"gone_{table}"), transaction.make_temporary_folder(f"files_{table}")
     places.select(*PLACE).sort(*PLACE).write.options(**_SMALL_GROUPS).parquet(gone)
     losing = {(row["part"], row["name"]) for row in places.select("part", "name").distinct().collect()}
     there = tables.files(spark, root, table, parts)
@@ -275,46 +281,46 @@ def _without(
     written: list[NewFile] = tasks.flatMap(partial(rewrite, RewriteJob(join(root, table), gone, new))).collect()
     went = sum(file.before - file.after for file in written)
     if went != count:
-        raise Fault(f"nothing was removed: {went:,} rows of {table}/ went, {count:,} were to go")
+        raise UserError(f"nothing was removed: {went:,} rows of {table}/ went, {count:,} were to go")
     return {part: [file.name for file in written if file.part == part] for part in parts}
 
 
-def _stage_accounts(spark: SparkSession, root: str, publication: transaction.Publication, removed: DataFrame) -> None:
+def _stage_accounts(spark: SparkSession, root: str, transaction: Transaction, removed: DataFrame) -> None:
     for table in _there(spark, root, {"accounts": ACCOUNTS}).values():
         accounts = moved(table, removed)
         windows = _values(accounts.where(F.col("gone") > 0), WINDOW)
-        publication.stage("accounts", accounts.where(_among(WINDOW, windows)).coalesce(1), ACCOUNTS, WINDOW, windows)
+        transaction.stage("accounts", accounts.where(_among(WINDOW, windows)).coalesce(1), ACCOUNTS, WINDOW, windows)
 
 
-def _stage_origins(spark: SparkSession, root: str, publication: transaction.Publication, found: Found) -> None:
+def _stage_origins(spark: SparkSession, root: str, transaction: Transaction, found: ErasurePlan) -> None:
     """What the scored days follow from: of those that were up to date, the days of tweets as they are to be."""
     days = [part.removeprefix(f"{DAY}=") for part in _values(found.removed["scored"], "part")]
     of_tweets = _values(found.removed["tweets"], "part") if "tweets" in found.removed else []
     replaced = {part.removeprefix(f"{DAY}=") for part in of_tweets}.intersection(days)
     before = tables.versions(spark, root, "tweets", DAY, sorted(replaced))
-    after = publication.versions("tweets", DAY, sorted(replaced))
-    origins = tables.partition_notes(spark, root, "scored", DAY, days, ORIGIN_NOTE)
+    after = transaction.versions("tweets", DAY, sorted(replaced))
+    origins = tables.partition_files(spark, root, "scored", DAY, days, ORIGIN_FILE)
     for day, origin in origins.items():
         if origin:
             up_to_date = day in replaced and origin.get("tweets") == before[day]
             content = {**origin, "tweets": after[day]} if up_to_date else origin
-            publication.note_partition("scored", DAY, day, ORIGIN_NOTE, content)
+            transaction.write_partition_file("scored", DAY, day, ORIGIN_FILE, content)
 
 
-def _stage_dataset(spark: SparkSession, root: str, publication: transaction.Publication, found: Found) -> None:
-    note = read_note(root)
+def _stage_dataset(spark: SparkSession, root: str, transaction: Transaction, found: ErasurePlan) -> None:
+    note = read_metadata(root)
     places = reduce(DataFrame.union, found.dataset.values())
-    files = _without(spark, root, publication, "dataset", list(found.dataset), places, found.counts["dataset"])
-    sides = publication.adopt_whole("dataset", "files_dataset", files, DATASET)
+    files = _without(spark, root, transaction, "dataset", list(found.dataset), places, found.counts["dataset"])
+    sides = transaction.add_table("dataset", "files_dataset", files, DATASET)
     rows = {part.removeprefix("split="): side_of(side) for part, side in sides.items()}
-    publication.note("dataset", note.model_copy(update={"rows": rows}).model_dump(mode="json"))
+    transaction.write_metadata("dataset", note.model_copy(update={"rows": rows}).model_dump(mode="json"))
 
 
-def _stage_rejects(spark: SparkSession, root: str, publication: transaction.Publication, places: DataFrame) -> None:
+def _stage_rejects(spark: SparkSession, root: str, transaction: Transaction, places: DataFrame) -> None:
     windows = [part.removeprefix(f"{WINDOW}=") for part in _values(places, "part")]
     rejects = tables.read(spark, root, "rejects", REJECTS).where(_among(WINDOW, windows))
     rows = emptied(located(rejects, part_of(WINDOW), *REJECTS.names), places).sortWithinPartitions("source", "offset")
-    publication.stage("rejects", rows, REJECTS, WINDOW, windows)
+    transaction.stage("rejects", rows, REJECTS, WINDOW, windows)
 
 
 def _values(rows: DataFrame, column: str) -> list[str]:

@@ -6,14 +6,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.model.dataset.distant_labels import label_by_emoticon
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.runs.text_rules import refuse_other_rules
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import Settings
-from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY, LABELLED, TWEETS
-from tonality.runtime.storage.write_locks import Claim
+from tonality.runtime.storage.transaction import begin_transaction
+from tonality.runtime.storage.write_locks import WriteLock
 
 _OTHER_RULES: Final = "Run `clean` again with the present [text] settings, or set [text] to those found."
 
@@ -21,19 +22,19 @@ _OTHER_RULES: Final = "Run `clean` again with the present [text] settings, or se
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Label every day of tweets/ and publish labelled/."""
     root, rules = settings.paths.root, text_rules(settings.text)
-    with transaction.publication(spark, root, record.id, [Claim("labelled")]) as publication:
+    with begin_transaction(spark, root, record.id, [WriteLock("labelled")]) as transaction:
         tweets = tables.read(spark, root, "tweets", TWEETS)
         refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
         labelled = label_by_emoticon(tweets, rules.language.emoticons).withColumn("run", F.lit(record.id))
-        written = publication.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)
-        publication.remove_others("labelled", DAY, lambda _: True)
+        written = transaction.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)
+        transaction.remove_partitions("labelled", DAY, lambda _: True)
         counts = _count(written)
         if not sum(counts.values()):
-            raise InputFault("no tweet has emoticons of one tone alone: nothing was labelled")
+            raise InputError("no tweet has emoticons of one tone alone: nothing was labelled")
         reads = {"tweets": {"rows": tweets.count()}}
-        publication.commit()
+        transaction.commit()
     rows = {"rows": sum(counts.values())}
-    record.note(reads=reads, writes={"labelled": rows}, counts=counts)
+    record.add(reads=reads, writes={"labelled": rows}, counts=counts)
     return f"{sum(counts.values()):,} tweets labelled by emoticon: " + ", ".join(
         f"{count:,} {name}" for name, count in counts.items()
     )

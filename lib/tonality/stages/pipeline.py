@@ -4,11 +4,11 @@ from functools import partial
 
 from pyspark.sql import SparkSession
 
-from tonality.runtime.diagnostics.console import say, tell
-from tonality.runtime.diagnostics.errors import ask_all
+from tonality.runtime.diagnostics.console import to_stderr, to_stdout
+from tonality.runtime.diagnostics.errors import run_checks
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings
-from tonality.runtime.spark.retry import begun_again
+from tonality.runtime.spark.retry import with_retries
 from tonality.runtime.spark.session import in_run
 from tonality.stages import STAGES, clean, evaluate, label, prepare, promote, report, score, train
 
@@ -26,7 +26,7 @@ _MODULES = {
 
 def check(settings: Settings) -> None:
     """Refuse now what a later stage would refuse after hours."""
-    ask_all(partial(module.check, settings) for module in (clean, prepare, train))
+    run_checks(partial(module.check, settings) for module in (clean, prepare, train))
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
@@ -38,11 +38,11 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         if name == "label" and not settings.corpus.labelled:
             continue
         if summary:
-            say(summary, end="\n\n")
+            to_stdout(summary, end="\n\n")
         with Run(name, settings, part_of=record.id) as stage, in_run(spark, stage, settings.spark):
-            tell(f"{name}: {STAGES[name].summary} Run {stage.id}.")
+            to_stderr(f"{name}: {STAGES[name].summary} Run {stage.id}.")
             needed = (spark,) if STAGES[name].spark else ()
-            summary = begun_again(partial(module.run, settings, stage, *needed))
+            summary = with_retries(partial(module.run, settings, stage, *needed))
         seconds[name] = round(stage.seconds, 1)
-    record.note(seconds_by_stage=seconds)
+    record.add(seconds_by_stage=seconds)
     return summary

@@ -8,18 +8,19 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.ingest.formats.corpora import TableFormat, read_corpus
-from tonality.model.dataset.encode import numbered, side_of, with_stems
-from tonality.model.dataset.metadata import DatasetNote, Side
+from tonality.model.dataset.encode import encoded, side_of, with_stems
+from tonality.model.dataset.metadata import DatasetMetadata, SplitStats
 from tonality.model.dataset.split import TRAIN, VALID, shuffled, with_split
 from tonality.model.dataset.vocabulary import count_stems
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.runs.text_rules import refuse_other_rules
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import CorpusSettings, Settings
-from tonality.runtime.storage import tables, transaction
+from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DATASET, LABELLED, VOCABULARY
-from tonality.runtime.storage.write_locks import Claim
+from tonality.runtime.storage.transaction import Transaction, begin_transaction
+from tonality.runtime.storage.write_locks import WriteLock
 from tonality.text.rules import Rules
 from tonality.text.token_ids import vocabulary_fingerprint
 
@@ -29,7 +30,7 @@ _OTHER_RULES: Final = "Run `clean` and `label` again with the present [text] set
 def check(settings: Settings) -> None:
     """Refuse settings that name nothing to learn from."""
     if not settings.paths.corpus and not settings.corpus.labelled:
-        raise SettingsFault(
+        raise SettingsError(
             "paths.corpus is empty and corpus.labelled is false: name a labelled corpus, or learn from labelled/"
         )
 
@@ -38,20 +39,20 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Prepare the dataset and publish it together with its vocabulary."""
     check(settings)
     rules, root = text_rules(settings.text), settings.paths.root
-    with transaction.publication(spark, root, record.id, [Claim("vocabulary"), Claim("dataset")]) as publication:
+    with begin_transaction(spark, root, record.id, [WriteLock("vocabulary"), WriteLock("dataset")]) as transaction:
         labelled, dropped = _labelled(settings, rules, spark)
-        rows = _split_once(labelled, settings, publication.scratch("split"))
+        rows = _split_once(labelled, settings, transaction.temporary_folder("split"))
         dropped["no stems"] += rows.where(F.col("stems") == "").count()
         sides = {side: rows.where((F.col("split") == side) & (F.col("stems") != "")) for side in (TRAIN, VALID)}
-        stems = _stage_vocabulary(publication, sides[TRAIN], settings)
+        stems = _stage_vocabulary(transaction, sides[TRAIN], settings)
         read = {side: rows.count() for side, rows in sides.items()}
-        counts = _stage_dataset(publication, sides, read, stems, settings)
+        counts = _stage_dataset(transaction, sides, read, stems, settings)
         dropped["no known stem"] += sum(read.values()) - sum(count.rows for count in counts.values())
         note = _note(stems, counts, dropped, settings, rules)
-        publication.note("dataset", note.model_dump(mode="json"))
-        publication.commit()
+        transaction.write_metadata("dataset", note.model_dump(mode="json"))
+        transaction.commit()
     written = {side: count.rows for side, count in counts.items()}
-    record.note(
+    record.add(
         **note.model_dump(include={"vocabulary", "stems", "rows", "dropped"}),
         reads={"labelled tweets": {"rows": sum(written.values()) + sum(dropped.values())}},
         writes={"vocabulary": {"rows": len(stems)}, "dataset": {"rows": sum(written.values())}},
@@ -90,13 +91,13 @@ def _split_once(labelled: DataFrame, settings: Settings, scratch: str) -> DataFr
     return labelled.sparkSession.read.schema(split.schema).parquet(scratch)
 
 
-def _stage_vocabulary(publication: transaction.Publication, train: DataFrame, settings: Settings) -> list[str]:
+def _stage_vocabulary(transaction: Transaction, train: DataFrame, settings: Settings) -> list[str]:
     """The stems in the order of their numbers."""
     counted = count_stems(train, settings.vocabulary.size, settings.vocabulary.min_count)
-    written = publication.replace("vocabulary", {"": counted.coalesce(1)}, VOCABULARY)[""]
+    written = transaction.replace("vocabulary", {"": counted.coalesce(1)}, VOCABULARY)[""]
     stems = [row.stem for row in written.orderBy("id").select("stem").collect()]
     if not stems:
-        raise InputFault(
+        raise InputError(
             f"the vocabulary is empty: no stem of the training side occurs {settings.vocabulary.min_count} times. "
             "Lower vocabulary.min_count, or check that text.language fits the corpus."
         )
@@ -104,39 +105,39 @@ def _stage_vocabulary(publication: transaction.Publication, train: DataFrame, se
 
 
 def _stage_dataset(
-    publication: transaction.Publication,
+    transaction: Transaction,
     sides: dict[str, DataFrame],
     read: dict[str, int],
     stems: list[str],
     settings: Settings,
-) -> dict[str, Side]:
+) -> dict[str, SplitStats]:
     """Each side as it was written; `read` is how many rows there were to write."""
     dataset = settings.dataset
     parts = {}
     for side, rows in sides.items():
         files = max(1, round(read[side] / dataset.shard_rows))
         mixed = shuffled(rows, dataset.seed, files)
-        parts[f"split={side}"] = numbered(mixed, stems, settings.vocabulary.unknown, dataset.max_length)
-    written = publication.replace("dataset", parts, DATASET)
+        parts[f"split={side}"] = encoded(mixed, stems, settings.vocabulary.unknown, dataset.max_length)
+    written = transaction.replace("dataset", parts, DATASET)
     counts = {side: side_of(written[f"split={side}"]) for side in sides}
     for side, count in counts.items():
         _refuse_one_class(side, count)
     return counts
 
 
-def _refuse_one_class(side: str, count: Side) -> None:
+def _refuse_one_class(side: str, count: SplitStats) -> None:
     negative = count.rows - count.positive
     if not count.positive or not negative:
-        raise InputFault(
+        raise InputError(
             f"the {side} side has {count.positive:,} positive and {negative:,} negative rows, and needs both. "
             "Do corpus.positive and corpus.negative name the labels of this corpus?"
         )
 
 
 def _note(
-    stems: list[str], counts: dict[str, Side], dropped: Counter[str], settings: Settings, rules: Rules
-) -> DatasetNote:
-    return DatasetNote(
+    stems: list[str], counts: dict[str, SplitStats], dropped: Counter[str], settings: Settings, rules: Rules
+) -> DatasetMetadata:
+    return DatasetMetadata(
         vocabulary=vocabulary_fingerprint(stems),
         stems=len(stems),
         rows=counts,
@@ -151,7 +152,7 @@ def _note(
     )
 
 
-def _summary(counts: dict[str, Side], dropped: Counter[str], stems: int) -> str:
+def _summary(counts: dict[str, SplitStats], dropped: Counter[str], stems: int) -> str:
     lines = [
         f"{side:>8}: {count.rows:>10,} rows, {count.positive / count.rows:.1%} positive"
         for side, count in counts.items()

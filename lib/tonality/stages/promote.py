@@ -5,12 +5,12 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 
 from tonality.model.evaluation.paired_difference import Difference
-from tonality.model.registry.registry import Releases
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.model.registry.registry import ModelRegistry
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import PromoteSettings, Settings
-from tonality.runtime.storage.json_files import first_fault
+from tonality.runtime.storage.json_files import first_error
 from tonality.runtime.storage.urls import filesystem, join
 
 _BETTER_WHEN_LOWER: Final = frozenset({"log_loss"})
@@ -32,13 +32,13 @@ class _Evaluation(BaseModel):
 
 def run(settings: Settings, record: Run) -> str:
     """Compare the latest model with the current one, as `evaluate` measured them, and let the better one score."""
-    releases = Releases(settings.paths.root)
-    with releases.alone():
-        latest, current = releases.latest(), releases.current_if_any()
-        promoted, why = _verdict(settings, releases, latest, current)
+    registry = ModelRegistry(settings.paths.root)
+    with registry.alone():
+        latest, current = registry.candidate(), registry.production_if_any()
+        promoted, why = _verdict(settings, registry, latest, current)
         if promoted:
-            releases.use(latest)
-    record.note(
+            registry.use(latest)
+    record.add(
         latest=latest,
         former=current,
         current=latest if promoted else current,
@@ -50,25 +50,25 @@ def run(settings: Settings, record: Run) -> str:
     return why
 
 
-def _verdict(settings: Settings, releases: Releases, latest: str, current: str | None) -> tuple[bool, str]:
+def _verdict(settings: Settings, registry: ModelRegistry, latest: str, current: str | None) -> tuple[bool, str]:
     """Whether the latest model is to become the current one, and why in a sentence."""
     if current == latest:
         return False, f"model {latest} is the current one already"
     if current is None:
         return True, f"model {latest} scores from now on: there was no current one"
-    if latest in releases.rejected():
+    if latest in registry.rejected():
         return False, (
             f"model {current} goes on scoring: {latest} was rolled back from; `tonality models use {latest}` lets it "
             "score again"
         )
     wanted = text_rules(settings.text).fingerprint
-    if releases.read(current).rules_fingerprint != wanted == releases.read(latest).rules_fingerprint:
+    if registry.read(current).rules_fingerprint != wanted == registry.read(latest).rules_fingerprint:
         return True, f"model {latest} scores from now on: model {current} reads texts cut by other rules than [text]"
     evaluation = _evaluation(settings.paths.root)
     for rival in evaluation.rivals:
         if (evaluation.model, rival.model) == (latest, current):
             return _compared(settings.promote, evaluation, rival)
-    raise InputFault(
+    raise InputError(
         f"evaluation/ compares model {evaluation.model} with {', '.join(rival.model for rival in evaluation.rivals)}"
         f"{'' if evaluation.rivals else 'none'}; wanted {latest}, the latest, with {current}, the current one. Run "
         "`evaluate` again"
@@ -103,6 +103,6 @@ def _evaluation(root: str) -> _Evaluation:
     try:
         return _Evaluation.model_validate_json(system.cat_file(path))
     except FileNotFoundError:
-        raise InputFault(f"no evaluation: {location} is not there. Run `evaluate` first.") from None
+        raise InputError(f"no evaluation: {location} is not there. Run `evaluate` first.") from None
     except ValidationError as error:
-        raise InputFault(f"{location} cannot be used ({first_fault(error)}). Run `evaluate` again.") from None
+        raise InputError(f"{location} cannot be used ({first_error(error)}). Run `evaluate` again.") from None

@@ -11,15 +11,16 @@ from pyspark.sql import functions as F  # noqa: N812
 import tonality
 from tonality.model.inference.tone_spark import tone
 from tonality.runtime.diagnostics.console import counted
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings, SurveySettings
-from tonality.runtime.storage import tables, transaction
-from tonality.runtime.storage.hadoop_fs import Folders
-from tonality.runtime.storage.json_files import first_fault
+from tonality.runtime.storage import tables
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
+from tonality.runtime.storage.json_files import first_error
 from tonality.runtime.storage.schema import ACCOUNTS, DAY, REJECTS, SCORED, TONES, TWEETS
+from tonality.runtime.storage.transaction import recover
 from tonality.runtime.storage.urls import filesystem, join, write_files
-from tonality.runtime.storage.write_locks import Claim, claimed
+from tonality.runtime.storage.write_locks import WriteLock, hold_write_locks
 from tonality.survey import daily_shares as dynamics_of
 from tonality.survey import examples as examples_of
 from tonality.survey.filter import on_topic
@@ -35,13 +36,15 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Count the scored tweets of the survey's question and draw them."""
     root, asked = settings.paths.root, settings.survey
     folder = join(root, "report")
-    with claimed(Folders(spark, root), record.id, [Claim("report")]):  # of several the last has seen all days
-        transaction.recover(spark, root, record.id)
+    with hold_write_locks(
+        HadoopRoot(spark, root), record.id, [WriteLock("report")]
+    ):  # of several the last has seen all days
+        recover(spark, root, record.id)
         survey, models = _survey(settings, spark)
         files = _files(survey)
         write_files(folder, files)
     days = len(survey.dynamics)
-    record.note(
+    record.add(
         days=days,
         models=models,
         examples=len(survey.examples),
@@ -53,7 +56,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
 
 
 def _survey(settings: Settings, spark: SparkSession) -> tuple[Survey, list[str]]:
-    """What the page shows, and the models that scored it. Raises InputFault where nobody voted."""
+    """What the page shows, and the models that scored it. Raises InputError where nobody voted."""
     root, asked = settings.paths.root, settings.survey
     days = tables.read(spark, root, "scored", SCORED, asked.since, asked.until)
     scored = _asked(days, asked)
@@ -94,19 +97,19 @@ def _refuse_nothing(asked: SurveySettings, days: DataFrame, dynamics: pd.DataFra
         return
     period = f"between {asked.since or 'start'} and {asked.until or 'end'}"
     if days.isEmpty():
-        raise InputFault(
+        raise InputError(
             f"no scored tweet {period}: widen survey.since and survey.until, or run `score` for those days"
         )
     if not dynamics.empty:
         found = int(dynamics["tweets"].sum())
-        raise InputFault(
+        raise InputError(
             f"survey.voting is author, but none of the {found:,} tweets asked for, {period}, names its author: "
             "count tweets with survey.voting=tweet, or clean the archive with the column of its authors"
         )
     words = [*(f"#{tag.lstrip('#＃')}" for tag in asked.hashtags), *(f"«{phrase}»" for phrase in asked.keywords)]
     topic = f" with {' or '.join(words)}" if words else ""
     only = ", retweets left out" if asked.retweets == "drop" else ""
-    raise InputFault(
+    raise InputError(
         f"none of the {days.count():,} scored tweets {period} is one{topic}{only}. Words are matched whole: in "
         "survey.keywords and survey.hashtags write * for their endings (войн*), or add spellings"
     )
@@ -193,8 +196,8 @@ def _comparison(root: str, models: list[str]) -> Comparison | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        raise InputFault(
-            f"{join(root, 'evaluation')} cannot be read ({first_fault(error)}). Run `evaluate` again."
+        raise InputError(
+            f"{join(root, 'evaluation')} cannot be read ({first_error(error)}). Run `evaluate` again."
         ) from error
 
 

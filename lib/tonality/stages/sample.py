@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from tonality.ingest.synthetic.write import SampleSummary, write_sample
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.storage.day_paths import has_day
@@ -12,9 +12,9 @@ from tonality.runtime.storage.day_paths import has_day
 def check(settings: Settings) -> None:
     """Refuse settings that do not say where to write."""
     if len(settings.paths.archive) != 1 or len(settings.paths.corpus) != 1:
-        raise SettingsFault("sample writes one folder each: set paths.archive and paths.corpus to one folder")
+        raise SettingsError("sample writes one folder each: set paths.archive and paths.corpus to one folder")
     if has_day(settings.paths.archive[0]):
-        raise SettingsFault("sample writes one folder for all days: paths.archive must not have {day}")
+        raise SettingsError("sample writes one folder for all days: paths.archive must not have {day}")
 
 
 def run(settings: Settings, record: Run) -> str:
@@ -23,7 +23,7 @@ def run(settings: Settings, record: Run) -> str:
     (archive,), (corpus,) = settings.paths.archive, settings.paths.corpus
     summary = write_sample(archive, corpus, **settings.sample.model_dump())
     records = {"files": summary.files, "records": summary.lines}
-    record.note(
+    record.add(
         archive=archive,
         corpus=corpus,
         writes={"archive": records, "corpus": {"rows": summary.labelled}},

@@ -11,20 +11,21 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.model.inference.packed_model import PreparedModel
-from tonality.model.inference.spark_udf import prepared_for, scoring_udf
+from tonality.model.inference.packed_model import PackedModel
+from tonality.model.inference.spark_udf import packed_model_for, scoring_udf
 from tonality.model.inference.tone_spark import tone
 from tonality.model.registry.artifact import Artifact
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.diagnostics.console import counted
-from tonality.runtime.diagnostics.errors import Fault, InputFault
+from tonality.runtime.diagnostics.errors import InputError, UserError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.runs.text_rules import refuse_other_rules
 from tonality.runtime.settings.sections import ScoreSettings, Settings
 from tonality.runtime.spark.session import tasks_per_core
-from tonality.runtime.storage import tables, transaction
-from tonality.runtime.storage.schema import DAY, ORIGIN_NOTE, SCORED, TONES, TWEETS
-from tonality.runtime.storage.write_locks import Claim
+from tonality.runtime.storage import tables
+from tonality.runtime.storage.schema import DAY, ORIGIN_FILE, SCORED, TONES, TWEETS
+from tonality.runtime.storage.transaction import begin_transaction
+from tonality.runtime.storage.write_locks import WriteLock
 
 _OTHER_RULES: Final = (
     "The model's rules are wanted: run `clean` again with them in [text], or `prepare` and `train` with those found."
@@ -42,25 +43,25 @@ smallest and largest text, which nobody looks for."""
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Score the asked days, but those that are as this model would score them, and publish them."""
     root, asked = settings.paths.root, settings.score
-    artifact = Releases(root).read_current()
-    model = prepared_for(spark, artifact, asked.precision, asked.device)
-    claim = Claim("scored", asked.since, asked.until)
+    artifact = ModelRegistry(root).read_production()
+    model = packed_model_for(spark, artifact, asked.precision, asked.device)
+    claim = WriteLock("scored", asked.since, asked.until)
     with (
-        transaction.publication(spark, root, record.id, [claim]) as publication,
+        begin_transaction(spark, root, record.id, [claim]) as transaction,
         tasks_per_core(spark, _TASKS_PER_CORE),
     ):
         origins = _origins(spark, settings, artifact, model)
         days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
         tweets = _tweets(spark, root, days, artifact)
         scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
-        written = publication.stage("scored", scored, SCORED, DAY, days, _WRITING)
+        written = transaction.stage("scored", scored, SCORED, DAY, days, _WRITING)
         for day in days:
-            publication.note_partition("scored", DAY, day, ORIGIN_NOTE, {**origins[day], "run": record.id})
-        publication.remove_others("scored", DAY, _without_tweets(spark, settings))
+            transaction.write_partition_file("scored", DAY, day, ORIGIN_FILE, {**origins[day], "run": record.id})
+        transaction.remove_partitions("scored", DAY, _without_tweets(spark, settings))
         counts = _count(written)
         _verify(sum(counts.values()), tweets.count())
-        publication.commit()
-    record.note(
+        transaction.commit()
+    record.add(
         model=artifact.fingerprint,
         precision=model.precision,
         device=model.device,
@@ -74,11 +75,11 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
 
 
 def _origins(
-    spark: SparkSession, settings: Settings, artifact: Artifact, model: PreparedModel
+    spark: SparkSession, settings: Settings, artifact: Artifact, model: PackedModel
 ) -> dict[str, dict[str, Any]]:
     """What the scores of each asked day follow from: the model and how it computes, the day's tweets, the thresholds.
 
-    Raises InputFault where there is no such day.
+    Raises InputError where there is no such day.
     """
     root, asked, survey = settings.paths.root, settings.score, settings.survey
     there = tables.days(spark, root, "tweets")
@@ -86,7 +87,7 @@ def _origins(
     if not days:
         range_there = f"it has {there[0]} to {there[-1]}" if there else "it has none: run `clean` first"
         asked_range = f"between {asked.since or 'start'} and {asked.until or 'end'}"
-        raise InputFault(f"tweets/ under {root} has no day {asked_range}; {range_there}")
+        raise InputError(f"tweets/ under {root} has no day {asked_range}; {range_there}")
     versions = tables.versions(spark, root, "tweets", DAY, days)
     made_by = {
         "model": artifact.fingerprint,
@@ -111,7 +112,7 @@ def _not_scored(spark: SparkSession, settings: Settings, origins: Mapping[str, M
     """
     asked = settings.score
     either = {name for name in ("precision", "device") if getattr(asked, name) == "auto"}
-    notes = tables.partition_notes(spark, settings.paths.root, "scored", DAY, list(origins), ORIGIN_NOTE)
+    notes = tables.partition_files(spark, settings.paths.root, "scored", DAY, list(origins), ORIGIN_FILE)
 
     def is_new(day: str, origin: Mapping[str, Any]) -> bool:
         return any(notes[day].get(name) != origin[name] for name in origin.keys() - either)
@@ -130,13 +131,13 @@ def _without_tweets(spark: SparkSession, settings: Settings) -> Callable[[str], 
 
 
 def _tweets(spark: SparkSession, root: str, days: Collection[str], artifact: Artifact) -> DataFrame:
-    """The tweets of the days. Raises InputFault where they were cut by other rules than the model's."""
+    """The tweets of the days. Raises InputError where they were cut by other rules than the model's."""
     tweets = tables.read(spark, root, "tweets", TWEETS).where(F.col(DAY).cast("string").isin(*days))
     refuse_other_rules(tweets, root, "tweets", artifact.rules, artifact.rules_fingerprint, _OTHER_RULES)
     return tweets
 
 
-def _score(tweets: DataFrame, model: PreparedModel, fingerprint: str, settings: Settings, run: str) -> DataFrame:
+def _score(tweets: DataFrame, model: PackedModel, fingerprint: str, settings: Settings, run: str) -> DataFrame:
     probability = scoring_udf(tweets.sparkSession, model, settings.score.batch_rows)
     survey = settings.survey
     return (
@@ -157,7 +158,7 @@ def _count(scored: DataFrame) -> dict[str, int]:
 
 def _verify(scored: int, tweets: int) -> None:
     if scored != tweets:
-        raise Fault(f"nothing was published: {scored:,} rows were scored of {tweets:,} tweets")
+        raise UserError(f"nothing was published: {scored:,} rows were scored of {tweets:,} tweets")
 
 
 def _summary(counts: dict[str, int], days: int, as_they_were: int, model: str) -> str:

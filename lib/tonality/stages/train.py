@@ -11,21 +11,21 @@ import pyarrow.parquet as pq
 import torch
 from fsspec.implementations.local import LocalFileSystem
 
-from tonality.model.dataset.metadata import DatasetNote, read_note
+from tonality.model.dataset.metadata import DatasetMetadata, read_metadata
 from tonality.model.loading.row_groups import RowGroups
-from tonality.model.network.lstm import Shape
+from tonality.model.network.lstm import LSTMConfig
 from tonality.model.registry.artifact import Artifact
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 from tonality.model.training.checkpoint import Checkpoint
-from tonality.model.training.distributed import ALONE, Group, joined
-from tonality.model.training.hyperparameters import Recipe, choose_device
+from tonality.model.training.distributed import ALONE, ProcessGroup, joined
+from tonality.model.training.hyperparameters import Hyperparameters, choose_device
 from tonality.model.training.loop import train
 from tonality.model.training.model_card import card
 from tonality.model.training.progress import Progress
 from tonality.model.training.signals import Interrupted
-from tonality.model.training.state import Trained
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
-from tonality.runtime.explain.system import explained
+from tonality.model.training.state import TrainingResult
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
+from tonality.runtime.explain.system import translated_errors
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.settings.types import in_bytes
@@ -36,10 +36,10 @@ from tonality.text.token_ids import vocabulary_fingerprint
 
 
 def check(settings: Settings) -> None:
-    """Refuse what no training can begin with. Raises SettingsFault."""
+    """Refuse what no training can begin with. Raises SettingsError."""
     asked = settings.train
     if asked.batch_size % asked.processes:
-        raise SettingsFault(
+        raise SettingsError(
             f"train.batch_size is {asked.batch_size} and train.processes {asked.processes}: "
             f"the batch is shared by all, so the one must be a multiple of the other"
         )
@@ -52,15 +52,15 @@ def check(settings: Settings) -> None:
 def run(settings: Settings, record: Run) -> str:
     """Train on dataset/split=train, validate on dataset/split=valid, and write a release into models/."""
     check(settings)
-    releases = Releases(settings.paths.root)
-    releases.check_place()
+    registry = ModelRegistry(settings.paths.root)
+    registry.check_place()
     data = _Data.read(settings.paths.root)
     if settings.train.processes == 1:
         _train(settings, data, choose_device(settings.train.device), Progress())
     else:
         _train_in_processes(settings, data, record)
-    artifact, current = releases.read(releases.latest()), releases.current()
-    record.note(
+    artifact, current = registry.read(registry.candidate()), registry.production()
+    record.add(
         model=artifact.fingerprint,
         current=current,
         dataset=data.note.vocabulary,
@@ -80,16 +80,16 @@ class _Data:
     """What `prepare` made."""
 
     root: str
-    note: DatasetNote
+    note: DatasetMetadata
     vocabulary: pa.Table
 
     @classmethod
     def read(cls, root: str) -> Self:
-        """Raises InputFault where a part is missing, or the parts do not belong together."""
-        data = cls(root, read_note(root), _read_vocabulary(root))
+        """Raises InputError where a part is missing, or the parts do not belong together."""
+        data = cls(root, read_metadata(root), _read_vocabulary(root))
         found = vocabulary_fingerprint(data.vocabulary["stem"].to_pylist())
         if found != data.note.vocabulary:
-            raise InputFault(
+            raise InputError(
                 f"vocabulary/ is {found}, dataset/ was numbered by {data.note.vocabulary}: run `prepare` again"
             )
         return data
@@ -109,16 +109,16 @@ def _read_vocabulary(root: str) -> pa.Table:
     try:
         return pq.read_table(path, filesystem=system, schema=VOCABULARY).sort_by("id")
     except FileNotFoundError:
-        raise InputFault(f"no vocabulary: {join(root, 'vocabulary')} is not there. Run `prepare` first.") from None
+        raise InputError(f"no vocabulary: {join(root, 'vocabulary')} is not there. Run `prepare` first.") from None
     except (OSError, pa.ArrowInvalid) as error:
-        raise InputFault(f"the vocabulary under {root} cannot be read: {error}. Run `prepare` again.") from None
+        raise InputError(f"the vocabulary under {root} cannot be read: {error}. Run `prepare` again.") from None
 
 
 def _train(
-    settings: Settings, data: _Data, device: torch.device, progress: Progress | None, group: Group = ALONE
+    settings: Settings, data: _Data, device: torch.device, progress: Progress | None, group: ProcessGroup = ALONE
 ) -> None:
     """Train in this process, alone or as one of a group, whose first writes the model."""
-    shape = Shape(vocabulary=data.stems, **settings.network.model_dump())
+    shape = LSTMConfig(vocabulary=data.stems, **settings.network.model_dump())
     recipe = _recipe(settings)
     checkpoint = _checkpoint(settings, data, shape, recipe)
     trained = train(
@@ -132,16 +132,16 @@ def _train(
         group=group,
     )
     if group.rank == 0:
-        Releases(data.root).add(_artifact(shape, recipe, trained, data, group.size))
+        ModelRegistry(data.root).add(_artifact(shape, recipe, trained, data, group.size))
         checkpoint.remove()
 
 
-def _recipe(settings: Settings) -> Recipe:
+def _recipe(settings: Settings) -> Hyperparameters:
     asked = settings.train.model_dump(exclude={"device", "processes", "resume", "memory"})
-    return Recipe(**asked, memory=in_bytes(settings.train.memory))
+    return Hyperparameters(**asked, memory=in_bytes(settings.train.memory))
 
 
-def _checkpoint(settings: Settings, data: _Data, shape: Shape, recipe: Recipe) -> Checkpoint:
+def _checkpoint(settings: Settings, data: _Data, shape: LSTMConfig, recipe: Hyperparameters) -> Checkpoint:
     """The checkpoint of this training: with another shape, recipe, dataset or number of processes it is another."""
     sides = [RowGroups(data.side(name), data.stems).fingerprint for name in ("train", "valid")]
     decisive = [asdict(shape), recipe.identity(), settings.train.processes, sides, data.note.model_dump(mode="json")]
@@ -154,7 +154,7 @@ def _checkpoint_place(root: str) -> str:
 
 
 def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
-    """Train in several processes. Raises the Fault that one of them has met, and Interrupted on Ctrl-C."""
+    """Train in several processes. Raises the UserError that one of them has met, and Interrupted on Ctrl-C."""
     from tonality.runtime.spark.torch_launcher import run_in_processes
 
     asked = settings.train.processes
@@ -175,17 +175,19 @@ def _train_in_processes(settings: Settings, data: _Data, record: Run) -> None:
 def _train_in_group(settings_json: str) -> None:
     """What each of several processes does."""
     settings = Settings.model_validate_json(settings_json)
-    with explained(settings):
+    with translated_errors(settings):
         device = choose_device(settings.train.device, int(os.environ["LOCAL_RANK"]))
         with joined(device) as group:
             progress = Progress(announcer()) if group.rank == 0 else None
             _train(settings, _Data.read(settings.paths.root), device, progress, group)
 
 
-def _artifact(shape: Shape, recipe: Recipe, trained: Trained, data: _Data, processes: int) -> Artifact:
+def _artifact(
+    shape: LSTMConfig, recipe: Hyperparameters, trained: TrainingResult, data: _Data, processes: int
+) -> Artifact:
     note = data.note
     return Artifact(
-        shape=shape,
+        network_config=shape,
         weights=trained.weights,
         vocabulary=data.vocabulary,
         rules=note.rules,

@@ -13,13 +13,13 @@ from tonality.text.language import Language
 from tonality.text.links_mentions import LINK, MENTION
 from tonality.text.rules import Rules
 
-__all__ = ["Cleaner"]
+__all__ = ["TextPreprocessor"]
 
 _MEMO_WORDS: Final = 1_000_000
 """Distinct words whose stems a worker remembers: some 200 MB, and more than most archives' days hold."""
 
 
-class Cleaner:
+class TextPreprocessor:
     """Cuts texts into stems by the rules of one language.
 
     A text is brought to NFC; links and mentions go, where the rules drop them, and emoticons; it is lower-cased; runs

@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Numbering", "Numbers", "vocabulary_fingerprint"]
+__all__ = ["StemEncoder", "TokenIds", "vocabulary_fingerprint"]
 
 _UNKNOWN: Final = 1
 _FIRST: Final = 2
 
 
-class Numbers(NamedTuple):
+class TokenIds(NamedTuple):
     """The numbers of a batch's tweets, end to end."""
 
     flat: npt.NDArray[np.int32]
@@ -34,8 +34,8 @@ class Numbers(NamedTuple):
         return np.arange(len(self.flat)) - np.repeat(self.starts, self.lengths)
 
 
-class Numbering:
-    """Numbers stems by a vocabulary: the first stem is 2; 0 is padding, 1 stands for every unknown stem."""
+class StemEncoder:
+    """TokenIds stems by a vocabulary: the first stem is 2; 0 is padding, 1 stands for every unknown stem."""
 
     def __init__(self, stems: Sequence[str] | pa.StringArray, unknown: Literal["train", "drop"], max_length: int):
         """The vocabulary in the order of its numbers, what becomes of unknown stems, and the most numbers a tweet."""
@@ -43,13 +43,13 @@ class Numbering:
         self._unknown = unknown
         self._max_length = max_length
 
-    def encode(self, stems: pa.StringArray) -> Numbers:
+    def encode(self, stems: pa.StringArray) -> TokenIds:
         """The numbers of each tweet's space-joined stems, the first max_length of them; none for null or empty."""
         lists = pc.split_pattern(stems, " ")
         lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
         flat = lists.flatten()
         found = pc.index_in(flat, value_set=self._vocabulary).fill_null(_UNKNOWN - _FIRST)
-        numbers = Numbers(found.to_numpy() + np.int32(_FIRST), lengths)
+        numbers = TokenIds(found.to_numpy() + np.int32(_FIRST), lengths)
         wanted = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
         if self._unknown == "drop":
             wanted &= numbers.flat != _UNKNOWN
@@ -60,11 +60,11 @@ class Numbering:
         return numbers
 
 
-def _kept(numbers: Numbers, wanted: npt.NDArray[np.bool_]) -> Numbers:
+def _kept(numbers: TokenIds, wanted: npt.NDArray[np.bool_]) -> TokenIds:
     """The wanted ones of the numbers."""
     before = np.concatenate([[0], np.cumsum(wanted)])
     starts = numbers.starts
-    return Numbers(numbers.flat[wanted], before[starts + numbers.lengths] - before[starts])
+    return TokenIds(numbers.flat[wanted], before[starts + numbers.lengths] - before[starts])
 
 
 def vocabulary_fingerprint(stems: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from tonality.ingest.compliance.lists import DeletionLists
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_of_several_columns_of_authors_their_names_are_taken(lists):
     ],
 )
 def test_whole_authors_do_not_go_where_another_column_may_name_their_tweets(lists, header, columns):
-    with pytest.raises(InputFault, match=rf"list has columns of authors beside others \({columns}\).*tweet_id"):
+    with pytest.raises(InputError, match=rf"list has columns of authors beside others \({columns}\).*tweet_id"):
         lists(f"{header}\n5,anna\n")
 
 
@@ -200,15 +200,15 @@ def tar_of(content: bytes) -> bytes:
 
 def test_a_list_that_breaks_off_is_refused_since_more_may_stand_in_it(lists):
     whole = gzip.compress(b"".join(b"%d\n" % number for number in range(1, 50_000)))
-    with pytest.raises(InputFault, match=r"list cannot be read to its end \(gzip stream cut off .*nothing was removed"):
+    with pytest.raises(InputError, match=r"list cannot be read to its end \(gzip stream cut off .*nothing was removed"):
         lists(whole[:-500])
 
 
 def test_a_table_whose_header_is_broken_is_refused(lists):
-    with pytest.raises(InputFault, match="its header is no row of CSV"):
+    with pytest.raises(InputError, match="its header is no row of CSV"):
         lists('id,"note\n1,x\n')
 
 
 def test_a_folder_without_a_list_is_no_input(tmp_path):
-    with pytest.raises(InputFault, match="no file found"):
+    with pytest.raises(InputError, match="no file found"):
         DeletionLists([str(tmp_path)], "tweets")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tonality.ingest.containers import compression
 from tonality.ingest.containers.compression import Expansion, compression_of, unpack
 from tonality.ingest.containers.streams import Block, FileStream, UnpackedStream
-from tonality.ingest.containers.walk import find_sources
+from tonality.ingest.containers.walk import find_members_in
 
 # Text that compresses badly, so that a break in the compressed file falls anywhere in it.
 NUMBERS = random.Random(7)
@@ -238,7 +238,7 @@ def test_members_inside_a_compressed_tar_are_unpacked_once(inner):
             given_by_outer.append(len(block.content))
             yield block
 
-    lines = [content(source.stream.blocks()) for source in find_sources("x", UnpackedStream(outer), Expansion(250))]
+    lines = [content(source.stream.blocks()) for source in find_members_in("x", UnpackedStream(outer), Expansion(250))]
     assert lines == [b"".join(b"%d\n" % n for n in range(2000))] * 2
     assert sum(given_by_outer) == len(file.getvalue())
 
@@ -280,7 +280,7 @@ def test_an_unpacked_stream_reads_as_a_file_does(parts, calls):
 
 def nested(packing, content):
     """The bytes of a file that is packed twice, as a source."""
-    (source,) = find_sources("x", FileStream(io.BytesIO(pack("gzip", pack(packing, content)))), Expansion(100))
+    (source,) = find_members_in("x", FileStream(io.BytesIO(pack("gzip", pack(packing, content)))), Expansion(100))
     return list(source.stream.blocks())
 
 
@@ -292,7 +292,7 @@ def test_the_bound_of_expansion_is_the_files_not_each_layers(packing, monkeypatc
     many = b"".join(pack(packing, noise + bytes(10**6)) for _ in range(50))
     found = nested(packing, b"one\n")
     assert (content(found), damage(found)) == (b"one\n", [])
-    (source,) = find_sources("x", FileStream(io.BytesIO(pack("zstd", many))), Expansion(100))
+    (source,) = find_members_in("x", FileStream(io.BytesIO(pack("zstd", many))), Expansion(100))
     found = list(source.stream.blocks())
     assert len(content(found)) < len(many) + 50 * 10**6
     assert "expands more than 100 times" in damage(found)[0]
@@ -308,7 +308,7 @@ def test_what_is_free_of_the_bound_is_free_once_for_all_members_of_a_tar(monkeyp
             entry.size = len(bomb)
             tar.addfile(entry, io.BytesIO(bomb))
     file.seek(0)
-    found = [list(source.stream.blocks()) for source in find_sources("x", FileStream(file), Expansion(10))]
+    found = [list(source.stream.blocks()) for source in find_members_in("x", FileStream(file), Expansion(10))]
     assert content(found[0]) == bytes(900_000)
     assert sum(len(content(blocks)) for blocks in found) < 2 * 2**20
     assert all("expands more than 10 times" in damage(blocks)[0] for blocks in found[2:])

@@ -8,7 +8,7 @@ import pytest
 from tonality.ingest.containers.compression import Expansion
 from tonality.ingest.containers.streams import FileStream
 from tonality.ingest.containers.tar import _extension, is_tar, read_members
-from tonality.ingest.containers.walk import find_sources
+from tonality.ingest.containers.walk import find_members_in
 
 FORMATS = [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT]
 
@@ -107,7 +107,7 @@ def test_a_member_cut_off_says_so_behind_what_is_there():
 def sources(content):
     return [
         (source.name, source.stream.read(10**6) if source.stream else None, source.skipped or source.damage)
-        for source in find_sources("x.tar", FileStream(io.BytesIO(content)), Expansion(250))
+        for source in find_members_in("x.tar", FileStream(io.BytesIO(content)), Expansion(250))
     ]
 
 
@@ -182,7 +182,7 @@ def test_a_link_to_what_is_not_utf_8_is_named_in_utf_8_in_its_account(read):
 
 def test_the_damage_of_an_outer_stream_is_told_where_the_inner_one_is_whole():
     packed_twice = gzip.compress(gzip.compress(b"one\n"))
-    (source,) = find_sources("x", FileStream(io.BytesIO(packed_twice[:-3])), Expansion(250))
+    (source,) = find_members_in("x", FileStream(io.BytesIO(packed_twice[:-3])), Expansion(250))
     found = list(source.stream.blocks())
     assert b"".join(block.content for block in found) == b"one\n"
     assert found[-1].damage == f"gzip stream cut off at compressed byte {len(packed_twice) - 3}"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tonality.ingest.planning.files import check_columns, find_files
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 
 COLUMNS = {"created_at": "when", "text": "text"}
 EVERY = COLUMNS | {"id": "id", "author": "who", "lang": "lang", "retweet": "rt"}
@@ -226,43 +226,43 @@ def test_a_table_without_the_columns_says_which_and_what_it_has(read, content, d
     assert (got.counts["lines"], got.damage) == (0, damage)
 
 
-def test_a_first_table_without_the_columns_is_refused_with_those_it_has(request_for, tmp_path):
+def test_a_first_table_without_the_columns_is_refused_with_those_it_has(read_options, tmp_path):
     (tmp_path / "a.csv").write_bytes(b"when,content\n")
-    request = request_for(tmp_path, columns=COLUMNS)
+    request = read_options(tmp_path, columns=COLUMNS)
     with pytest.raises(
-        InputFault, match=r"a\.csv has no such column: archive\.columns\.text = 'text'; it has when, content"
+        InputError, match=r"a\.csv has no such column: archive\.columns\.text = 'text'; it has when, content"
     ):
         check_columns(find_files(request.paths), request)
 
 
 @pytest.mark.parametrize(("header", "delimiter"), [(b"when\ttext\n", "tab"), (b"when;text\n", ";")])
-def test_a_table_with_another_delimiter_is_told_which(request_for, tmp_path, header, delimiter):
+def test_a_table_with_another_delimiter_is_told_which(read_options, tmp_path, header, delimiter):
     (tmp_path / "a.csv").write_bytes(header)
-    request = request_for(tmp_path, columns=COLUMNS)
-    with pytest.raises(InputFault, match=rf'it has one column: set archive\.delimiter = "{delimiter}"\?'):
+    request = read_options(tmp_path, columns=COLUMNS)
+    with pytest.raises(InputError, match=rf'it has one column: set archive\.delimiter = "{delimiter}"\?'):
         check_columns(find_files(request.paths), request)
 
 
-def test_of_tables_the_first_that_is_not_empty_is_checked(request_for, tmp_path):
+def test_of_tables_the_first_that_is_not_empty_is_checked(read_options, tmp_path):
     (tmp_path / "a.csv").write_bytes(b"")
     (tmp_path / "b.csv").write_bytes(b"when,content\n")
-    request = request_for(tmp_path, columns=COLUMNS)
-    with pytest.raises(InputFault, match=r"b\.csv has no such column: archive\.columns\.text = 'text'"):
+    request = read_options(tmp_path, columns=COLUMNS)
+    with pytest.raises(InputError, match=r"b\.csv has no such column: archive\.columns\.text = 'text'"):
         check_columns(find_files(request.paths), request)
 
 
-def test_a_table_without_a_header_that_can_be_read_is_refused(request_for, tmp_path):
+def test_a_table_without_a_header_that_can_be_read_is_refused(read_options, tmp_path):
     (tmp_path / "a.csv").write_bytes(b'"when,text\n')
-    request = request_for(tmp_path, columns=COLUMNS)
-    with pytest.raises(InputFault, match="it has no header"):
+    request = read_options(tmp_path, columns=COLUMNS)
+    with pytest.raises(InputError, match="it has no header"):
         check_columns(find_files(request.paths), request)
 
 
-def test_tables_with_the_columns_and_archives_of_json_pass_the_check(request_for, tmp_path):
+def test_tables_with_the_columns_and_archives_of_json_pass_the_check(read_options, tmp_path):
     (tmp_path / "a.csv").write_bytes(b"text,when,more\n")
-    for request in (request_for(tmp_path, columns=COLUMNS), request_for(tmp_path)):
+    for request in (read_options(tmp_path, columns=COLUMNS), read_options(tmp_path)):
         check_columns(find_files(request.paths), request)
-    check_columns([], request_for(tmp_path, columns=COLUMNS))
+    check_columns([], read_options(tmp_path, columns=COLUMNS))
 
 
 def parquet(columns):
@@ -297,19 +297,19 @@ def test_text_that_a_parquet_writer_left_as_bytes_is_read(read):
     assert ([tweet["text"] for tweet in got.tweets], got.reasons) == (["дом"], ["invalid-utf8"])
 
 
-def test_a_parquet_table_without_the_column_says_what_it_has(read, request_for, tmp_path):
+def test_a_parquet_table_without_the_column_says_what_it_has(read, read_options, tmp_path):
     content = parquet({"when": [DAY], "content": ["кот"]})
     assert read(content, columns=COLUMNS).damage == "no column text; there are when, content"
     (tmp_path / "a.parquet").write_bytes(content)
-    request = request_for(tmp_path, columns=COLUMNS)
-    with pytest.raises(InputFault, match="it has when, content"):
+    request = read_options(tmp_path, columns=COLUMNS)
+    with pytest.raises(InputError, match="it has when, content"):
         check_columns(find_files(request.paths), request)
 
 
-def test_a_broken_parquet_table_is_damage(read, request_for, tmp_path):
+def test_a_broken_parquet_table_is_damage(read, read_options, tmp_path):
     content = parquet({"when": [DAY], "text": ["кот"]})[:-20]
     assert read(content, columns=COLUMNS).damage.startswith("Parquet file broken: ")
     (tmp_path / "a.parquet").write_bytes(content)
-    request = request_for(tmp_path, columns=COLUMNS)
-    with pytest.raises(InputFault, match="it has no header"):
+    request = read_options(tmp_path, columns=COLUMNS)
+    with pytest.raises(InputError, match="it has no header"):
         check_columns(find_files(request.paths), request)

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tonality.ingest.formats.corpora import TableFormat, read_corpus
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 
 NUMBERS = ";0;0;0;7569;62;61;0"
 LABELS = TableFormat("text", "label", positive=("positive", "1"), negative=("negative", "-1"))
@@ -159,25 +159,25 @@ def test_a_missing_column_is_named_beside_those_that_are_there(tmp_path, name):
         (tmp_path / name).write_text("id,tweet,label\n")
     else:
         pq.write_table(pa.table({"id": [1], "tweet": [""], "label": [""]}), tmp_path / name)
-    with pytest.raises(InputFault, match=rf"{name} has no such column: corpus.text = 'text'; it has id, tweet, label$"):
+    with pytest.raises(InputError, match=rf"{name} has no such column: corpus.text = 'text'; it has id, tweet, label$"):
         read_corpus([str(tmp_path)], LABELS)
 
 
 def test_an_empty_table_has_no_header(tmp_path):
-    with pytest.raises(InputFault, match=r"corpus\.text = 'text', corpus.label = 'label'; it has no header$"):
+    with pytest.raises(InputError, match=r"corpus\.text = 'text', corpus.label = 'label'; it has no header$"):
         read(tmp_path, "", LABELS)
 
 
-# Faults
+# ErrorChannel
 
 
 def test_a_corpus_without_one_labelled_tweet_says_why(tmp_path):
-    with pytest.raises(InputFault) as raised:
+    with pytest.raises(InputError) as raised:
         read(tmp_path, "text,label\n" + "x,\n" * 1200, "rutweetcorp")
     assert "corpus.csv: 1 malformed row. Does corpus.format fit these files?" in str(raised.value)
-    with pytest.raises(InputFault, match="1 malformed row"):
+    with pytest.raises(InputError, match="1 malformed row"):
         read(tmp_path, 'label,text\n1,"' + "x" * 200_000, LABELS)
-    with pytest.raises(InputFault, match="1,200 other label"):
+    with pytest.raises(InputError, match="1,200 other label"):
         read(tmp_path, "text,label\n" + "x,\n" * 1200, LABELS)
 
 
@@ -191,12 +191,12 @@ def test_a_corpus_without_one_labelled_tweet_says_why(tmp_path):
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputFault, match=rf"{name} cannot be read: .*\. Does corpus\.format fit it\?$"):
+    with pytest.raises(InputError, match=rf"{name} cannot be read: .*\. Does corpus\.format fit it\?$"):
         read_corpus([str(tmp_path)], LABELS)
 
 
 def test_a_corpus_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputFault, match=f"no file found at {tmp_path}/missing"):
+    with pytest.raises(InputError, match=f"no file found at {tmp_path}/missing"):
         read_corpus([f"{tmp_path}/missing"], "rutweetcorp")
 
 
@@ -208,5 +208,5 @@ def test_a_stray_quote_in_a_table_costs_lines_that_are_counted(tmp_path):
 @pytest.mark.parametrize("form", ["rutweetcorp", LABELS])
 def test_a_file_that_expands_as_no_text_does_is_left_there(tmp_path, form):
     bomb = gzip.compress(b"text,label\n" + b"a" * 2**27)
-    with pytest.raises(InputFault, match=r"corpus\.csv\.gz cannot be read: it expands more than 250 times"):
+    with pytest.raises(InputError, match=r"corpus\.csv\.gz cannot be read: it expands more than 250 times"):
         read(tmp_path, bomb, form, "corpus.csv.gz")

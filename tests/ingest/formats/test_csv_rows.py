@@ -6,7 +6,7 @@ import pytest
 from tonality.ingest.containers.streams import Block, FileStream
 from tonality.ingest.formats.csv_rows import CsvRecords, Layout, csv_columns
 from tonality.ingest.formats.lines import Lines
-from tonality.ingest.formats.record import Notice, Rejected, Tweet
+from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
 from tonality.ingest.options import ColumnNames
 
 DAY = "2015-12-10"
@@ -33,7 +33,7 @@ def texts(content, layout=PLAIN, **options):
 
 def reasons(content, layout=PLAIN, **options):
     found = outcomes(content, layout, **options)
-    return [outcome.reason for outcome in found if isinstance(outcome, Rejected)]
+    return [outcome.reason for outcome in found if isinstance(outcome, RejectedRecord)]
 
 
 # Headers
@@ -60,20 +60,20 @@ def test_a_layout_that_lacks_a_named_column_says_so():
 
 def test_blank_lines_before_the_header_are_notices():
     found = outcomes(b"\n\r\n" + HEAD + b"7,2015-12-10,hello\n")
-    assert found[:2] == [Notice("blank"), Notice("blank")]
+    assert found[:2] == [ControlMessage("blank"), ControlMessage("blank")]
     assert [outcome.text for outcome in found[2:]] == ["hello"]
 
 
 def test_the_header_again_is_a_notice_as_files_put_one_behind_the_other_have_it():
     content = HEAD + b"7,2015-12-10,a\n\xef\xbb\xbf" + HEAD + b"8,2015-12-10,b\n"
-    assert outcomes(content)[1] == Notice("header")
+    assert outcomes(content)[1] == ControlMessage("header")
     assert texts(content) == ["a", "b"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\n\n", HEAD, HEAD[:-1]])
 def test_a_file_without_a_row_is_empty_and_not_damaged(content):
     records, damage = read(content)
-    assert all(record.outcome == Notice("blank") for record in records)
+    assert all(record.outcome == ControlMessage("blank") for record in records)
     assert damage == ""
 
 
@@ -122,7 +122,7 @@ def test_a_field_that_is_longer_than_a_record_over_many_lines_costs_no_neighbour
     content = HEAD + b"6,2015-12-10,a\n" + long + b"8,2015-12-10,c\n"
     records, _ = read(content, max_record=1000)
     assert texts(content, max_record=1000) == ["a", "c"]
-    (reject,) = (record for record in records if isinstance(record.outcome, Rejected))
+    (reject,) = (record for record in records if isinstance(record.outcome, RejectedRecord))
     assert (reject.outcome.reason, reject.outcome.detail) == ("too-long", f"{len(long) - 1} bytes, at most 1000")
     assert reject.raw == long[:1000]
 
@@ -174,4 +174,4 @@ def test_what_follows_a_break_is_read():
     blocks = [Block(HEAD + b'7,2015-12-10,a\n8,2015-12-10,"b'), Block(b"", "broken"), Block(b"x\n9,2015-12-10,c\n")]
     found = [record.outcome for record in CsvRecords(Lines(iter(blocks), 2**20), PLAIN)]
     assert [outcome.text for outcome in found if isinstance(outcome, Tweet)] == ["a", "c"]
-    assert [outcome.reason for outcome in found if isinstance(outcome, Rejected)] == ["cut-off"]
+    assert [outcome.reason for outcome in found if isinstance(outcome, RejectedRecord)] == ["cut-off"]

@@ -6,7 +6,7 @@ import pytest
 from tonality.ingest.containers.streams import Block, FileStream
 from tonality.ingest.formats.json_rows import JsonTableRecords
 from tonality.ingest.formats.lines import Lines
-from tonality.ingest.formats.record import Notice, Rejected, Tweet
+from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
 from tonality.ingest.options import ColumnNames
 
 COLUMNS = ColumnNames(id="id", created_at="when", text="text", author="user.screen_name", lang="lang", retweet="of")
@@ -63,7 +63,7 @@ def test_a_dotted_name_may_lead_to_a_dotted_key_far_inside():
 
 @pytest.mark.parametrize("line", [b"\n", b"\r\n", b"  \n"])
 def test_a_blank_line_is_a_notice(line):
-    assert [record.outcome for record in read(line)[0]] == [Notice("blank")]
+    assert [record.outcome for record in read(line)[0]] == [ControlMessage("blank")]
 
 
 def test_a_byte_order_mark_changes_nothing():
@@ -104,14 +104,14 @@ def test_the_line_in_which_a_file_breaks_off_is_a_reject_and_the_break_is_its_da
     records = JsonTableRecords(Lines(blocks, 2**20), COLUMNS)
     first, second = (record.outcome for record in records)
     assert (first.text, second.reason, second.detail, records.damage) == ("hello", "cut-off", "cut off", "cut off")
-    assert isinstance(second, Rejected)
+    assert isinstance(second, RejectedRecord)
 
 
 @pytest.mark.parametrize("key", ["id", "when"])
 def test_a_field_nested_deeper_than_python_can_say_is_rejected_alone(key):
     deep = f'{{"id": 7, "text": "x", "{key}": {"[" * 1010}{"]" * 1010}}}\n'.encode()
     records, _ = read(deep + GOOD)
-    assert [type(record.outcome) for record in records] == [Rejected, Tweet]
+    assert [type(record.outcome) for record in records] == [RejectedRecord, Tweet]
 
 
 @pytest.mark.parametrize(("escaped", "shown"), [(r"a\ud83d", "a\ufffd"), (r"\\ud83d \udc00.", "\\ud83d \ufffd.")])

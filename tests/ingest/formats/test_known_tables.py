@@ -7,7 +7,7 @@ import pytest
 from tonality.ingest.containers.streams import Block, FileStream
 from tonality.ingest.formats.known_tables import known_table
 from tonality.ingest.formats.lines import Lines
-from tonality.ingest.formats.record import Notice, Rejected, Tweet
+from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
 from tonality.ingest.formats.rutweetcorp import RuTweetCorpRecords
 
 TWARC_CSV = (
@@ -224,7 +224,7 @@ def test_a_broken_row_of_rutweetcorp_costs_no_neighbour(broken, reasons):
     content = "\n".join([RUSSIAN.format(1, "до"), broken, RUSSIAN.format(3, "после\nвсего")])
     records = read(content.encode("utf-8", "surrogateescape"))
     assert [record.outcome.tweet_id for record in (records[0], records[-1])] == [1, 3]
-    found = [record.outcome.reason for record in records if isinstance(record.outcome, Rejected)]
+    found = [record.outcome.reason for record in records if isinstance(record.outcome, RejectedRecord)]
     assert found == reasons
     spans = [record.number + n for record in records for n in range(record.raw.count(b"\n") + 1)]
     assert spans == list(range(1, content.count("\n") + 2))
@@ -232,7 +232,7 @@ def test_a_broken_row_of_rutweetcorp_costs_no_neighbour(broken, reasons):
 
 def test_blank_lines_between_rows_of_rutweetcorp_are_notices():
     content = "\n".join([RUSSIAN.format(1, "до"), "", "\r", RUSSIAN.format(3, "после")])
-    assert [record.outcome for record in read(content.encode())][1:3] == [Notice("blank")] * 2
+    assert [record.outcome for record in read(content.encode())][1:3] == [ControlMessage("blank")] * 2
 
 
 def test_a_row_of_rutweetcorp_that_does_not_end_is_given_up_line_by_line():
@@ -240,7 +240,7 @@ def test_a_row_of_rutweetcorp_that_does_not_end_is_given_up_line_by_line():
     records = read(content.encode())
     assert [tweet.tweet_id for tweet in tweets(content.encode())] == [1, 3]
     assert [record.number for record in records] == list(range(1, 504))
-    assert {record.outcome.reason for record in records[1:-1] if isinstance(record.outcome, Rejected)} == {
+    assert {record.outcome.reason for record in records[1:-1] if isinstance(record.outcome, RejectedRecord)} == {
         "malformed-csv"
     }
 

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tonality.ingest.formats.parquet_rows import ParquetRecords, parquet_columns
-from tonality.ingest.formats.record import Rejected, Tweet
+from tonality.ingest.formats.record import RejectedRecord, Tweet
 from tonality.ingest.options import ColumnNames
 
 COLUMNS = ColumnNames(id="id", created_at="when", text="text")
@@ -268,5 +268,5 @@ def test_a_reject_shows_its_row_and_where_it_stands():
     good, reject = read(content)[0]
     assert isinstance(good.outcome, Tweet)
     assert good.raw == b""
-    assert isinstance(reject.outcome, Rejected)
+    assert isinstance(reject.outcome, RejectedRecord)
     assert (reject.offset, reject.number, reject.raw.decode()) == (1, 2, '{"id": 2, "when": null, "text": "дом"}')

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from tonality.ingest.formats.record import Rejected
+from tonality.ingest.formats.record import RejectedRecord
 from tonality.ingest.formats.row_mapping import RowReader, column_order, missing_columns
 from tonality.ingest.options import ColumnNames
 
@@ -14,7 +14,7 @@ def tweet(number="7", when="2015-12-10", author=None, text="hello", lang=None, r
 
 
 def refusal(**fields):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedRecord) as caught:
         tweet(**fields)
     return caught.value.reason, caught.value.detail
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from tonality.ingest.formats import timestamps
-from tonality.ingest.formats.record import Rejected
+from tonality.ingest.formats.record import RejectedRecord
 from tonality.ingest.formats.timestamps import microseconds
 
 MOMENT = datetime(2015, 12, 10, 8, 1, 2, tzinfo=UTC)
@@ -49,7 +49,7 @@ def test_a_day_alone_is_its_midnight(value):
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_no_time_is_no_date(value):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedRecord) as caught:
         microseconds(value)
     assert caught.value.reason == "no-date"
 
@@ -64,7 +64,7 @@ def test_no_time_is_no_date(value):
     ],
 )
 def test_what_is_no_time_that_twitter_has_seen_is_rejected(value):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedRecord) as caught:
         microseconds(value)
     assert caught.value.reason == "bad-date"
     assert len(caught.value.detail) < 200
@@ -80,13 +80,13 @@ def test_a_zone_is_read_by_its_name_or_by_its_distance(text, hours):
 
 @pytest.mark.parametrize("text", ["MSK", "XYZ", "pdt", "PDTX", "PD"])
 def test_a_zone_that_is_not_known_is_rejected_rather_than_guessed(text):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedRecord) as caught:
         microseconds(f"Mon Apr 06 22:19:45 {text} 2009")
     assert caught.value.reason == "bad-date"
 
 
 def test_a_rejected_zone_is_named():
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedRecord) as caught:
         microseconds("Mon Apr 06 22:19:45 MSK 2009")
     assert caught.value.detail == "Mon Apr 06 22:19:45 MSK 2009: zone MSK is not known"
 
@@ -99,7 +99,7 @@ def test_the_seconds_of_a_minute_are_told_apart(form):
     assert [microseconds(form.format(second)) for second in ("00", "07", "59")] == [
         (minute + second) * 1_000_000 for second in (0, 7, 59)
     ]
-    with pytest.raises(Rejected):
+    with pytest.raises(RejectedRecord):
         microseconds(form.format("60"))
 
 
@@ -110,7 +110,7 @@ def test_the_minutes_of_an_offset_are_no_seconds():
 def test_no_text_longer_than_any_date_is_remembered():
     before = timestamps._since_text.cache_info().currsize
     for text in ("2015-12-10" + " " * 1000, "x" * 65, "Thu Dec 10 08:01:02 +0000 2015".ljust(65)):
-        with pytest.raises(Rejected) as caught:
+        with pytest.raises(RejectedRecord) as caught:
             microseconds(text)
         assert caught.value.reason == "bad-date"
         assert len(caught.value.detail) < 200

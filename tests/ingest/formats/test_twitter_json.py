@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from tonality.ingest.formats.record import Notice, Rejected
+from tonality.ingest.formats.record import ControlMessage, RejectedRecord
 from tonality.ingest.formats.twitter_json import parse_line
 
 WHEN = "Thu Dec 10 08:01:02 +0000 2015"
@@ -26,7 +26,7 @@ def parsed(record):
 
 
 def rejected(line):
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedRecord) as caught:
         parse_line(line)
     return caught.value.reason
 
@@ -178,7 +178,7 @@ def test_a_tweet_that_warns_is_a_tweet():
 
 @pytest.mark.parametrize("line", [b"", b"\r", b" \t"])
 def test_a_blank_line_keeps_the_stream_alive(line):
-    assert parse_line(line) == Notice("keep-alive")
+    assert parse_line(line) == ControlMessage("keep-alive")
 
 
 def test_a_byte_order_mark_loses_no_tweet():
@@ -237,7 +237,7 @@ def test_a_status_without_what_a_tweet_needs_is_rejected(record, reason):
 
 
 def test_a_reject_says_what_was_wrong():
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedRecord) as caught:
         parsed(status(created_at="Thu Feb 30 08:01:02 +0000 2015"))
     assert caught.value.detail == "Thu Feb 30 08:01:02 +0000 2015: day is out of range for month"
 
@@ -245,7 +245,7 @@ def test_a_reject_says_what_was_wrong():
 @pytest.mark.parametrize("marks", [1, 2, 1000])
 def test_byte_order_marks_of_empty_files_before_lose_no_record(marks):
     assert parse_line(b"\xef\xbb\xbf" * marks + orjson.dumps(status())).tweet_id == 7
-    assert parse_line(b"\xef\xbb\xbf" * marks + b'{"limit": {"track": 7}}') == Notice("limit")
+    assert parse_line(b"\xef\xbb\xbf" * marks + b'{"limit": {"track": 7}}') == ControlMessage("limit")
 
 
 @pytest.mark.parametrize("key", ["zz", "delete", "extended_tweet", "created_at", "author_id", "id"])
@@ -257,7 +257,7 @@ def test_whatever_the_depth_to_which_a_record_is_nested_it_is_a_tweet_a_notice_o
         for rest in ("", f',"text":"x","created_at":"{WHEN}"'):
             try:
                 parse_line(f'{{"{key}":{inside}{rest}}}'.encode())
-            except Rejected as reject:
+            except RejectedRecord as reject:
                 assert reject.reason in {"malformed-json", "no-text", "no-id", "wrong-type", "bad-date"}
 
 
@@ -289,5 +289,5 @@ def test_half_of_a_character_in_what_is_skipped_loses_no_tweet(escaped, shown):
 
 
 def test_half_of_a_character_in_a_notice_leaves_it_a_notice():
-    assert parse_line(rb'{"delete": {"status": {"id": 7}, "zz": "\ud83d"}}') == Notice("delete", 7)
-    assert parse_line(b"\xef\xbb\xbf" + rb'{"limit": {"\ud83d": 7}}') == Notice("limit")
+    assert parse_line(rb'{"delete": {"status": {"id": 7}, "zz": "\ud83d"}}') == ControlMessage("delete", 7)
+    assert parse_line(b"\xef\xbb\xbf" + rb'{"limit": {"\ud83d": 7}}') == ControlMessage("limit")

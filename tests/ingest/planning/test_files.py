@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tonality.ingest.planning.files import ArchiveFile, find_files
 from tonality.ingest.planning.splits import plan_tasks
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_file_that_several_locations_name_is_found_once(folder):
 
 
 def test_all_locations_that_find_nothing_are_told_together(folder):
-    with pytest.raises(InputFault) as fault:
+    with pytest.raises(InputError) as fault:
         find_files([f"{folder}/2015", f"{folder}/2017", f"{folder}/*.bz2"])
     assert str(fault.value).splitlines() == [
         f"no file found at {folder}/2017",
@@ -60,7 +60,7 @@ def test_all_locations_that_find_nothing_are_told_together(folder):
 
 
 def test_of_many_locations_that_find_nothing_the_first_are_named(folder):
-    with pytest.raises(InputFault) as fault:
+    with pytest.raises(InputError) as fault:
         find_files([f"{folder}/2015/{day}.gz" for day in range(17)])
     assert len(str(fault.value).splitlines()) == 4
     assert str(fault.value).endswith("and so on, 17 in all")
@@ -75,14 +75,14 @@ def planned(sizes, request):
     return plan_tasks([ArchiveFile(f"f{n:03}", size) for n, size in enumerate(sizes)], request)
 
 
-def test_no_files_are_no_tasks_and_empty_files_are_packed_too(request_for):
-    assert planned([], request_for("a")) == []
-    assert [len(task) for task in planned([0, 0], request_for("a"))] == [2]
+def test_no_files_are_no_tasks_and_empty_files_are_packed_too(read_options):
+    assert planned([], read_options("a")) == []
+    assert [len(task) for task in planned([0, 0], read_options("a"))] == [2]
 
 
 @given(st.lists(st.integers(0, 30)), st.integers(16, 40))
-def test_packing_keeps_every_file_once_and_fills_no_task_with_two_too_many(request_for, sizes, task_bytes):
-    tasks = planned(sizes, request_for("a", task_bytes=task_bytes))
+def test_packing_keeps_every_file_once_and_fills_no_task_with_two_too_many(read_options, sizes, task_bytes):
+    tasks = planned(sizes, read_options("a", task_bytes=task_bytes))
     assert sorted(piece.url for task in tasks for piece in task) == [f"f{n:03}" for n in range(len(sizes))]
     assert all(task for task in tasks)
     assert all(len(task) == 1 or sum(piece.bytes for piece in task) <= task_bytes for task in tasks)

@@ -48,10 +48,10 @@ def parquet():
 
 
 @pytest.fixture
-def tasks(tmp_path, request_for):
+def tasks(tmp_path, read_options):
     def plan(content, name="a", **fields):
         (tmp_path / name).write_bytes(content)
-        request = request_for(tmp_path, **fields)
+        request = read_options(tmp_path, **fields)
         return plan_tasks(find_files(request.paths), request)
 
     return plan
@@ -80,10 +80,10 @@ def test_a_table_in_csv_is_never_cut_and_one_in_json_is(tasks):
     assert len(tasks(CONTENT, columns=COLUMNS, task_bytes=4096)) > 1
 
 
-def test_neighbours_are_packed_into_tasks_the_largest_first(tmp_path, request_for):
+def test_neighbours_are_packed_into_tasks_the_largest_first(tmp_path, read_options):
     for name, size in {"a": 10, "b": 700, "c": 200, "d": 90, "e": 650, "f": 300}.items():
         (tmp_path / name).write_bytes(b"x" * size)
-    request = request_for(tmp_path, task_bytes=1000)
+    request = read_options(tmp_path, task_bytes=1000)
     planned = plan_tasks(find_files(request.paths), request)
     assert [[piece.url[-1] for piece in task] for task in planned] == [["a", "b", "c"], ["d", "e"], ["f"]]
 
@@ -135,14 +135,14 @@ def test_a_broken_header_in_a_tar_that_is_cut_is_told_once(read):
     assert sorted(got.ids) == [n for n in IDS if not 750 < n <= 1000]
 
 
-def test_small_files_count_what_it_takes_to_open_them(request_for):
+def test_small_files_count_what_it_takes_to_open_them(read_options):
     files = [ArchiveFile(f"f{n}", 0) for n in range(1000)]
-    assert max(len(task) for task in plan_tasks(files, request_for("a"))) <= 64
+    assert max(len(task) for task in plan_tasks(files, read_options("a"))) <= 64
     tiny = [ArchiveFile(f"f{n}", 100_000) for n in range(1000)]
-    assert max(len(task) for task in plan_tasks(tiny, request_for("a", task_bytes=2**30))) <= 4096
+    assert max(len(task) for task in plan_tasks(tiny, read_options("a", task_bytes=2**30))) <= 4096
 
 
-def test_little_of_a_file_is_fetched_to_cut_it(tmp_path, request_for):
+def test_little_of_a_file_is_fetched_to_cut_it(tmp_path, read_options):
     file = tmp_path / "a"
     file.write_bytes(tar(**minutes()))
     asked = []
@@ -152,7 +152,7 @@ def test_little_of_a_file_is_fetched_to_cut_it(tmp_path, request_for):
             asked.append(block_size)
             return open(path, mode)  # noqa: PTH123
 
-    request = request_for(file, task_bytes=4096)
+    request = read_options(file, task_bytes=4096)
     with mock.patch.object(splits, "filesystem", lambda url: (System(), url.removeprefix("file://"))):
         assert len(plan_tasks(find_files(request.paths), request)) > 1
     assert asked == [2**16]
@@ -166,14 +166,14 @@ def table(rows, **options):
     return file.getvalue()
 
 
-def estimated(tmp_path, request_for, content, **fields):
+def estimated(tmp_path, read_options, content, **fields):
     (tmp_path / "a").write_bytes(content)
-    request = request_for(tmp_path / "a", **fields)
+    request = read_options(tmp_path / "a", **fields)
     (group,) = estimate(find_files(request.paths), request)
     return group
 
 
-def test_a_parquet_table_is_estimated_by_one_of_its_row_groups(tmp_path, request_for):
+def test_a_parquet_table_is_estimated_by_one_of_its_row_groups(tmp_path, read_options):
     opened = []
 
     def watched(piece, file, request):
@@ -181,21 +181,21 @@ def test_a_parquet_table_is_estimated_by_one_of_its_row_groups(tmp_path, request
         return read_opened(piece, file, request)
 
     with mock.patch.object(estimating, "read_opened", watched):
-        group = estimated(tmp_path, request_for, table(20_000, row_group_size=1000), columns=COLUMNS)
+        group = estimated(tmp_path, read_options, table(20_000, row_group_size=1000), columns=COLUMNS)
     assert (group.form, group.tweets) == ("Parquet", pytest.approx(20_000, rel=0.01))
     assert [(piece.part, piece.start, piece.end) for piece in opened] == [("row groups", 10, 11)]
 
 
 @pytest.mark.parametrize("content", [table(0), table(10)[:-9], b"PAR1"])
-def test_a_parquet_table_without_rows_or_broken_is_estimated_at_nothing(tmp_path, request_for, content):
-    assert estimated(tmp_path, request_for, content, columns=COLUMNS).tweets == 0
+def test_a_parquet_table_without_rows_or_broken_is_estimated_at_nothing(tmp_path, read_options, content):
+    assert estimated(tmp_path, read_options, content, columns=COLUMNS).tweets == 0
 
 
-def test_a_parquet_table_that_is_not_to_be_read_is_estimated_at_nothing(tmp_path, request_for):
-    group = estimated(tmp_path, request_for, table(10))
+def test_a_parquet_table_that_is_not_to_be_read_is_estimated_at_nothing(tmp_path, read_options):
+    group = estimated(tmp_path, read_options, table(10))
     assert (group.form, group.tweets, group.core_seconds) == ("Parquet", 0, 0)
 
 
-def test_an_archive_of_lines_is_estimated_by_its_beginning(tmp_path, request_for):
-    group = estimated(tmp_path, request_for, CONTENT)
+def test_an_archive_of_lines_is_estimated_by_its_beginning(tmp_path, read_options):
+    group = estimated(tmp_path, read_options, CONTENT)
     assert (group.form, group.files, group.bytes, group.tweets) == ("JSON lines", 1, len(CONTENT), 2000)

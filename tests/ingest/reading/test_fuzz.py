@@ -132,14 +132,14 @@ class Found:
 
 
 @pytest.fixture(scope="module")
-def check_case(request_for, tmp_path_factory):
+def check_case(read_options, tmp_path_factory):
     file = tmp_path_factory.mktemp("fuzz") / "file"
     print(f"{len(SEEDS):,} archives, TONALITY_FUZZ_START={SEEDS[0]}")
 
     def check(seed: int) -> None:
         case = Case(seed)
         file.write_bytes(case.archive.content)
-        request = request_for(file, **case.fields())
+        request = read_options(file, **case.fields())
         with case.patched(), given_up_after(LONGEST):
             tasks = plan_tasks(find_files(request.paths), request)
             batches = [batch for task in tasks for batch in read_staged(task, request)]

@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from tonality.ingest.planning.splits import Piece
+from tonality.ingest.planning.splits import Split
 from tonality.ingest.reading.task import read_staged
-from tonality.privacy.digests import Marks
+from tonality.privacy.digests import SaltedDigests
 from tonality.privacy.keys import Keys
 from tonality.privacy.policy import Policy
 from tonality.privacy.pseudonyms import Pseudonyms
@@ -23,13 +23,13 @@ DELETE = b'{"delete":{"status":{"id":1,"user_id":2}}}'
 
 
 @pytest.fixture
-def rows(request_for, tmp_path):
+def rows(read_options, tmp_path):
     """The rows of these lines by kind, without the columns that are null in all of them."""
 
     def read(*lines, keys=KEYS, **fields):
         (tmp_path / "a.json").write_bytes(b"\n".join(lines) + b"\n")
-        request = request_for(tmp_path / "a.json", honour_deletes=True, **fields)
-        batches = read_staged([Piece((tmp_path / "a.json").as_uri(), 0)], request, keys)
+        request = read_options(tmp_path / "a.json", honour_deletes=True, **fields)
+        batches = read_staged([Split((tmp_path / "a.json").as_uri(), 0)], request, keys)
         found = {}
         for row in (row for batch in batches for row in batch.to_pylist()):
             found.setdefault(row["kind"], []).append(row)
@@ -74,13 +74,13 @@ def test_rejects_say_no_more_than_why_and_where(rows, policy):
     assert [(row["reason"], row["line"]) for row in found["reject"]] == [("wrong-type", 2), ("malformed-json", 3)]
 
 
-def test_a_table_without_a_header_shows_no_row_in_its_damage(request_for, tmp_path):
+def test_a_table_without_a_header_shows_no_row_in_its_damage(read_options, tmp_path):
     (tmp_path / "a.csv").write_text("1,Anna,2015-12-10,тайна\n2,Boris,2015-12-10,нет\n")
     columns = {"text": "text", "created_at": "time"}
     damages = []
     for policy in (Policy(), Policy(mentions="drop")):
-        request = request_for(tmp_path / "a.csv", columns=columns, privacy=policy)
-        (batch,) = read_staged([Piece((tmp_path / "a.csv").as_uri(), 0)], request, KEYS)
+        request = read_options(tmp_path / "a.csv", columns=columns, privacy=policy)
+        (batch,) = read_staged([Split((tmp_path / "a.csv").as_uri(), 0)], request, KEYS)
         damages.append(batch["damage"][0].as_py())
     assert damages == [
         "no column time, text; there are 1, Anna, 2015-12-10, тайна",
@@ -90,9 +90,9 @@ def test_a_table_without_a_header_shows_no_row_in_its_damage(request_for, tmp_pa
 
 def test_marks_are_of_what_the_archive_says_whatever_the_policy(rows):
     retweet = status(2, "RT @x: @boris, кино", retweeted_status={"text": "@boris, кино"})
-    marks = Marks(bytes.fromhex(SALT))
+    marks = SaltedDigests(bytes.fromhex(SALT))
     for policy in (Policy(), Policy(authors="hash", ids="drop", mentions="drop")):
-        first, second = rows(status(1), retweet, privacy=policy, forgotten_salt=SALT)["tweet"]
+        first, second = rows(status(1), retweet, privacy=policy, erasure_salt=SALT)["tweet"]
         assert first["marks"] == [marks.tweet(1), marks.author("anna")]
         assert second["marks"] == [
             marks.tweet(2),

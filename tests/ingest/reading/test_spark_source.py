@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality.ingest.options import ReadRequest
+from tonality.ingest.options import ReadOptions
 from tonality.ingest.reading.spark_source import TweetSource
-from tonality.runtime.storage.schema import KEPT, NOTES
+from tonality.runtime.storage.schema import KEPT, TASK_MANIFEST
 
 
 def status(number, text="Кошки и дома"):
@@ -22,14 +22,14 @@ class Loaded(NamedTuple):
 
 
 @pytest.fixture
-def load(spark, request_for, tmp_path):
+def load(spark, read_options, tmp_path):
     """What Spark reads of the archive below the test's folder: notes, and the tweets that the tasks stored."""
     stored = tmp_path / "stored"
     stored.mkdir()
 
     def loaded():
         spark.dataSource.register(TweetSource)
-        request = request_for(tmp_path / "archive").model_dump_json()
+        request = read_options(tmp_path / "archive").model_dump_json()
         source = spark.read.format("tweets").option("request", request).option("folder", str(stored))
         notes = source.load().localCheckpoint()
         return Loaded(notes, spark.read.schema(from_arrow_schema(KEPT)).parquet(str(stored)))
@@ -47,7 +47,7 @@ def loaded(load, tmp_path):
 
 
 def test_spark_reads_an_archive_as_notes_and_stored_tweets(loaded):
-    assert loaded.notes.schema == from_arrow_schema(NOTES)
+    assert loaded.notes.schema == from_arrow_schema(TASK_MANIFEST)
     rows = loaded.tweets.orderBy("tweet_id").collect()
     assert [(row.tweet_id, row.text, row.stems) for row in rows] == [
         (1, "Кошки и дома", "кошк и дом"),
@@ -80,13 +80,13 @@ def test_an_archive_of_empty_files_has_accounts_alone(load, tmp_path):
     assert loaded.tweets.count() == 0
 
 
-def test_a_request_survives_the_way_to_the_workers(request_for):
-    request = request_for(
+def test_a_request_survives_the_way_to_the_workers(read_options):
+    request = read_options(
         "a", "b", columns={"created_at": "when", "text": "text"}, languages=("ru",), since="2015-12-10"
     )
-    assert ReadRequest.model_validate_json(request.model_dump_json()) == request
+    assert ReadOptions.model_validate_json(request.model_dump_json()) == request
 
 
-def test_a_request_with_an_unknown_field_is_refused(request_for):
+def test_a_request_with_an_unknown_field_is_refused(read_options):
     with pytest.raises(ValidationError, match="language"):
-        request_for("a", language="ru")
+        read_options("a", language="ru")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tonality.ingest.planning.splits import Piece
+from tonality.ingest.planning.splits import Split
 from tonality.ingest.reading import task
 
 WHEN = "Thu Dec 10 08:01:02 +0000 2015"
@@ -153,10 +153,10 @@ def test_rows_come_in_batches_that_lose_none(read, monkeypatch):
     assert [tweet["stems"] for tweet in got.tweets] == ["кошк и дом"] * 10
 
 
-def test_a_batch_of_long_texts_ends_early(request_for, tmp_path, monkeypatch):
+def test_a_batch_of_long_texts_ends_early(read_options, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "_BATCH_CHARACTERS", 100)
     (tmp_path / "a").write_bytes(archive(*(status(n, text="кот " * 20) for n in range(1, 6))))
-    batches = task.read_staged([Piece((tmp_path / "a").as_uri(), 0)], request_for())
+    batches = task.read_staged([Split((tmp_path / "a").as_uri(), 0)], read_options())
     assert [batch.num_rows for batch in batches] == [2, 2, 1, 1]  # five tweets, then the account
 
 
@@ -201,9 +201,9 @@ def test_every_record_is_counted_where_it_was_planted(read, planted, pack, ends_
     ]
 
 
-def test_a_source_is_named_without_what_is_secret_in_its_url(request_for):
+def test_a_source_is_named_without_what_is_secret_in_its_url(read_options):
     url = "https://anna:geheim@host/a.json?part=1&token=geheim"
     file = io.BytesIO(b'{"id":1}\n')
-    rows = [row for batch in task.read_opened(Piece(url, 9), file, request_for()) for row in batch.to_pylist()]
+    rows = [row for batch in task.read_opened(Split(url, 9), file, read_options()) for row in batch.to_pylist()]
     assert {row["source"] for row in rows} == {"https://***@host/a.json?part=1&token=***"}
     assert {row["kind"] for row in rows} == {"account", "reject"}

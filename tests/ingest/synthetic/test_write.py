@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from tonality.ingest.synthetic import write_sample
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 
 _DIGEST = """
 import sys, hashlib, pathlib
@@ -54,20 +54,20 @@ def test_a_folder_with_foreign_files_is_refused_untouched(write, tmp_path, folde
     before = write(tmp_path, seed=1, lines=1_000)
     (tmp_path / folder / file).write_text("mine")
     kept = before.bytes()
-    with pytest.raises(SettingsFault, match=f"{folder}: holds {file}"):
+    with pytest.raises(SettingsError, match=f"{folder}: holds {file}"):
         write(tmp_path, seed=2, lines=1_000)
     assert before.bytes() == kept
 
 
 def test_a_file_in_the_place_of_a_folder_is_refused(write, tmp_path):
     (tmp_path / "corpus").write_text("mine")
-    with pytest.raises(SettingsFault, match="wanted a folder"):
+    with pytest.raises(SettingsError, match="wanted a folder"):
         write(tmp_path, seed=1)
     assert not (tmp_path / "archive").exists()
 
 
 def test_archive_and_corpus_cannot_be_one_folder(tmp_path):
-    with pytest.raises(SettingsFault, match="same folder"):
+    with pytest.raises(SettingsError, match="same folder"):
         write_sample(str(tmp_path / "one"), str(tmp_path / "one"), 1, 1_000, 100, 0.1)
 
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tonality.ingest.writing import day_files, tweet_files
-from tonality.ingest.writing.day_files import DayFileJob, StoredGroup, plan_day_files, write_day_files
+from tonality.ingest.writing.day_files import DayFileJob, StoredRowGroup, plan_day_files, write_day_files
 from tonality.ingest.writing.tweet_files import stored
 from tonality.runtime.storage.schema import STAGED
 
@@ -21,13 +21,13 @@ class Folder:
     def __init__(self, place):
         self.job = DayFileJob(
             stored=str(place / "stored"),
-            left_out=str(place / "left_out"),
+            dropped=str(place / "dropped"),
             folder=str(place / "days"),
             constants={"rules": "r1", "run": "clean-1"},
         )
         self.place = place
-        self.groups: list[StoredGroup] = []
-        for name in ("stored", "left_out", "days"):
+        self.groups: list[StoredRowGroup] = []
+        for name in ("stored", "dropped", "days"):
             (place / name).mkdir()
         self.leave_out()
 
@@ -43,7 +43,9 @@ class Folder:
         for notes in stored([batch], self.job.stored):
             for note in notes.to_pylist():
                 days, counts = tuple(note["days"]), tuple(note["counts"])
-                self.groups.append(StoredGroup(note["path"], note["group"], note["first"], days, counts, note["bytes"]))
+                self.groups.append(
+                    StoredRowGroup(note["path"], note["group"], note["first"], days, counts, note["bytes"])
+                )
 
     def leave_out(self, *places):
         """Leave out rows, each a file's name and a number."""
@@ -51,7 +53,7 @@ class Folder:
             [{"path": path, "row": row} for path, row in places],
             schema=pa.schema([("path", pa.string()), ("row", pa.int64())]),
         )
-        pq.write_table(table, self.place / "left_out" / "part.parquet")
+        pq.write_table(table, self.place / "dropped" / "part.parquet")
 
     def rows_of(self, path):
         """The ids in a stored file, in their order."""
@@ -138,7 +140,7 @@ def test_a_row_group_of_several_days_is_read_once_by_a_task(folder, monkeypatch)
 
 
 def group(day, size, path="a", number=0, days=1):
-    return StoredGroup(path, number, day * DAY, tuple(range(day, day + days)), (10,) * days, size)
+    return StoredRowGroup(path, number, day * DAY, tuple(range(day, day + days)), (10,) * days, size)
 
 
 def mib(size):
@@ -166,7 +168,7 @@ def test_a_group_counts_in_each_of_its_days():
 
 
 def test_a_day_weighs_what_it_has_of_a_group():
-    hot = [StoredGroup("a", number, 0, (0, 299), (1, 9_999), mib(48)) for number in range(16)]
+    hot = [StoredRowGroup("a", number, 0, (0, 299), (1, 9_999), mib(48)) for number in range(16)]
     tasks = plan_day_files(hot, cores=1)
     assert [[file.day for file in task] for task in tasks] == [[0], [299], [299], [299], [299]]
 

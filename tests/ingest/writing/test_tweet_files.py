@@ -6,7 +6,7 @@ import pytest
 
 from tonality.ingest.writing import tweet_files
 from tonality.ingest.writing.tweet_files import stored
-from tonality.runtime.storage.schema import KEPT, NOTES, STAGED
+from tonality.runtime.storage.schema import KEPT, STAGED, TASK_MANIFEST
 
 
 def rows(kind, *numbers, day=10):
@@ -53,7 +53,7 @@ def test_tweets_go_to_a_file_that_the_last_notes_name(store, tmp_path):
 
 def test_notes_are_of_one_schema(tmp_path):
     batches = stored([rows("reject", 1), rows("tweet", 3)], str(tmp_path))
-    assert all(batch.schema.equals(NOTES) for batch in batches)
+    assert all(batch.schema.equals(TASK_MANIFEST) for batch in batches)
 
 
 def test_without_tweets_there_is_no_file(tmp_path):

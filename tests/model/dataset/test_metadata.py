@@ -2,13 +2,16 @@ import json
 
 import pytest
 
-from tonality.model.dataset.metadata import DatasetNote, Side, read_note
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.model.dataset.metadata import DatasetMetadata, SplitStats, read_metadata
+from tonality.runtime.diagnostics.errors import InputError
 
-NOTE = DatasetNote(
+NOTE = DatasetMetadata(
     vocabulary="c0ffee",
     stems=2,
-    rows={"train": Side(rows=3, positive=1, content="ab12"), "valid": Side(rows=2, positive=1, content="cd34")},
+    rows={
+        "train": SplitStats(rows=3, positive=1, content="ab12"),
+        "valid": SplitStats(rows=2, positive=1, content="cd34"),
+    },
     dropped={"no stems": 1},
     max_length=100,
     unknown="drop",
@@ -26,8 +29,8 @@ def write(root, text):
 
 def test_what_was_noted_is_read_back(tmp_path):
     write(tmp_path, json.dumps(NOTE.model_dump(mode="json")))
-    assert read_note(str(tmp_path)) == NOTE
-    assert NOTE.numbering == ("c0ffee", "drop", 100)
+    assert read_metadata(str(tmp_path)) == NOTE
+    assert NOTE.encoding == ("c0ffee", "drop", 100)
     assert NOTE.counts == {"train": {"rows": 3, "positive": 1}, "valid": {"rows": 2, "positive": 1}}
 
 
@@ -36,14 +39,14 @@ def test_a_note_of_a_version_that_wrote_no_content_is_read(tmp_path):
     for side in note["rows"].values():
         del side["content"]
     write(tmp_path, json.dumps(note))
-    assert {side.content for side in read_note(str(tmp_path)).rows.values()} == {""}
+    assert {side.content for side in read_metadata(str(tmp_path)).rows.values()} == {""}
 
 
 def test_a_dataset_that_was_never_made_says_what_to_run(tmp_path):
     with pytest.raises(
-        InputFault, match=rf"^no dataset: {tmp_path}/dataset/dataset.json is not there. Run `prepare` first"
+        InputError, match=rf"^no dataset: {tmp_path}/dataset/dataset.json is not there. Run `prepare` first"
     ):
-        read_note(str(tmp_path))
+        read_metadata(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -52,5 +55,5 @@ def test_a_dataset_that_was_never_made_says_what_to_run(tmp_path):
 )
 def test_a_note_that_is_not_whole_is_named_with_what_is_wrong(tmp_path, text, where):
     write(tmp_path, text)
-    with pytest.raises(InputFault, match=rf"dataset.json is broken \({where}.*\). Run `prepare` again"):
-        read_note(str(tmp_path))
+    with pytest.raises(InputError, match=rf"dataset.json is broken \({where}.*\). Run `prepare` again"):
+        read_metadata(str(tmp_path))

@@ -6,15 +6,15 @@ from matplotlib.image import imread
 
 from tonality.model.evaluation.format_table import as_markdown, as_text
 from tonality.model.evaluation.plots import draw_png
-from tonality.model.evaluation.results import measured
+from tonality.model.evaluation.results import evaluate_predictions
 
 
 @pytest.fixture(scope="module")
 def models():
     labels = np.array([1, 1, 0, 0])
     return {
-        "network": measured(np.array([0.9, 0.8, 0.4, 0.1]), labels),
-        "a longer name, stems": measured(np.array([0.9, 0.2, 0.4, 0.1]), labels, {"C": 4.0}),
+        "network": evaluate_predictions(np.array([0.9, 0.8, 0.4, 0.1]), labels),
+        "a longer name, stems": evaluate_predictions(np.array([0.9, 0.2, 0.4, 0.1]), labels, {"C": 4.0}),
     }
 
 

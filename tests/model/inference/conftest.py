@@ -1,30 +1,11 @@
-"""A small model whose probabilities differ widely."""
+"""The small model as a fixture."""
 
-import pyarrow as pa
 import pytest
-import torch
+from small_model import make_artifact
 
-from tonality.model.network.lstm import Shape, build
 from tonality.model.registry.artifact import Artifact
-from tonality.runtime.storage import schema
-
-WORDS = [f"w{n}" for n in range(50)]
 
 
 @pytest.fixture(scope="module")
 def artifact() -> Artifact:
-    torch.manual_seed(1)
-    shape = Shape(vocabulary=len(WORDS) + 2, embedding=8, hidden=6)
-    weights = {name: 3 * weight for name, weight in build(shape).state_dict().items()}
-    ids = range(2, len(WORDS) + 2)
-    return Artifact(
-        shape=shape,
-        weights=weights,
-        vocabulary=pa.table({"id": ids, "stem": WORDS, "count": [1] * len(WORDS)}).cast(schema.VOCABULARY),
-        rules={},
-        rules_fingerprint="c0ffee",
-        language="en",
-        max_length=10,
-        unknown="train",
-        metrics={},
-    )
+    return make_artifact()

@@ -3,7 +3,7 @@
 import pytest
 
 from tonality.model.inference.device import choose_kind, choose_precision, gpu_of_task
-from tonality.runtime.diagnostics.errors import Fault, SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError, UserError
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_a_gpu_is_used_where_spark_gives_tasks_one():
     assert choose_kind("auto", 0.25) == "cuda"
     assert choose_kind("cuda", 1) == "cuda"
     assert choose_kind("cpu", 1) == "cpu"
-    with pytest.raises(SettingsFault, match=r"score\.device is cuda, and Spark gives its tasks no GPU"):
+    with pytest.raises(SettingsError, match=r"score\.device is cuda, and Spark gives its tasks no GPU"):
         choose_kind("cuda", 0)
 
 
@@ -38,12 +38,12 @@ def test_a_task_computes_on_the_gpu_of_its_address(two_gpus):
 
 
 def test_a_gpu_that_torch_does_not_find_is_told(two_gpus):
-    with pytest.raises(Fault, match=r"Spark gave this task GPU 2, and torch .* finds 2 on this machine"):
+    with pytest.raises(UserError, match=r"Spark gave this task GPU 2, and torch .* finds 2 on this machine"):
         gpu_of_task({"gpu": ["2"]})
-    with pytest.raises(Fault, match=r"Spark gave this task GPU mig-1"):
+    with pytest.raises(UserError, match=r"Spark gave this task GPU mig-1"):
         gpu_of_task({"gpu": ["mig-1"]})
 
 
 def test_a_task_without_a_gpu_is_told(two_gpus):
-    with pytest.raises(Fault, match=r"this task was given no GPU"):
+    with pytest.raises(UserError, match=r"this task was given no GPU"):
         gpu_of_task({})

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 
 TWEETS = pa.array(["w1 w2 w3", "w4", "strange w5 w5"])
@@ -11,23 +11,23 @@ TWEETS = pa.array(["w1 w2 w3", "w4", "strange w5 w5"])
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_mapped_file_scores_as_the_model_that_it_was_made_from(artifact, tmp_path, precision):
-    model = PreparedModel.of(artifact, precision)
+    model = PackedModel.of(artifact, precision)
     file = tmp_path / "model.safetensors"
     file.write_bytes(model.to_bytes())
-    mapped = PreparedModel.map(file)
+    mapped = PackedModel.map(file)
     assert (mapped.name, mapped.precision, mapped.unknown, mapped.max_length, mapped.shape) == (
         model.name,
         precision,
         artifact.unknown,
         artifact.max_length,
-        artifact.shape,
+        artifact.network_config,
     )
     assert mapped.vocabulary.equals(model.vocabulary)
     assert Scorer(mapped).probabilities(TWEETS).equals(Scorer(model).probabilities(TWEETS))
 
 
 def test_models_precisions_and_devices_have_names_of_their_own(artifact):
-    names = {PreparedModel.of(artifact, precision).name for precision in ("float32", "bfloat16")}
-    names.add(PreparedModel.of(artifact, device="cuda").name)
+    names = {PackedModel.of(artifact, precision).name for precision in ("float32", "bfloat16")}
+    names.add(PackedModel.of(artifact, device="cuda").name)
     assert len(names) == 3
     assert all(artifact.fingerprint in name for name in names)

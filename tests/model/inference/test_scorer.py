@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 
 WORDS = [f"w{n}" for n in range(50)]
@@ -17,7 +17,7 @@ PRECISIONS = ["float32", "bfloat16"]
 
 
 def scorer(artifact, precision="float32"):
-    return Scorer(PreparedModel.of(artifact, precision))
+    return Scorer(PackedModel.of(artifact, precision))
 
 
 def score(artifact, tweets, precision="float32"):
@@ -76,7 +76,7 @@ def test_bfloat16_is_near_float32_and_not_the_same(artifact):
 
 def test_the_network_as_a_gpu_reads_it_gives_the_same_but_for_rounding(artifact):
     """On a processor here: the way is the same, the device is torch's affair."""
-    as_on_a_gpu = Scorer(PreparedModel.of(artifact, device="cuda"), "cpu").probabilities(pa.array(TWEETS))
+    as_on_a_gpu = Scorer(PackedModel.of(artifact, device="cuda"), "cpu").probabilities(pa.array(TWEETS))
     np.testing.assert_allclose(as_on_a_gpu.to_pylist(), score(artifact, TWEETS), rtol=0, atol=1e-6)
 
 

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 from tonality.model.inference.spark_udf import in_batches, scoring_udf
 from tonality.model.inference.tone_spark import tone
@@ -18,12 +18,10 @@ def test_spark_gives_every_tweet_the_probability_that_the_scorer_gives(spark, ar
     frame = spark.createDataFrame(ROWS, "n long, stems string").repartition(3)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 64)
     try:
-        scored = frame.select(
-            "n", scoring_udf(spark, PreparedModel.of(artifact), 2)(F.col("stems")).alias("p")
-        ).collect()
+        scored = frame.select("n", scoring_udf(spark, PackedModel.of(artifact), 2)(F.col("stems")).alias("p")).collect()
     finally:
         spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
-    expected = Scorer(PreparedModel.of(artifact)).probabilities(pa.array([stems for _, stems in ROWS])).to_pylist()
+    expected = Scorer(PackedModel.of(artifact)).probabilities(pa.array([stems for _, stems in ROWS])).to_pylist()
     assert {row.n: row.p for row in scored} == dict(zip([n for n, _ in ROWS], expected, strict=True))
     assert expected[-2:] == [None, None]
 
@@ -32,7 +30,7 @@ def test_a_partition_of_nulls_alone_is_scored_too(spark, artifact):
     frame = spark.createDataFrame([(None,), (None,)], "stems string").coalesce(1)
     assert [
         row.p
-        for row in frame.select(scoring_udf(spark, PreparedModel.of(artifact), 2)(F.col("stems")).alias("p")).collect()
+        for row in frame.select(scoring_udf(spark, PackedModel.of(artifact), 2)(F.col("stems")).alias("p")).collect()
     ] == [None] * 2
 
 

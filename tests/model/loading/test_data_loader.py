@@ -14,7 +14,7 @@ from small_datasets import GROUP_ROWS, GROUPS, VOCABULARY, as_pyarrow_reads
 from tonality.model.loading import petastorm_compat
 from tonality.model.loading.data_loader import Loader
 from tonality.model.loading.row_groups import RowGroups
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 
 IN_MEMORY = 2**30
 WAYS = pytest.mark.parametrize("memory", [0, IN_MEMORY], ids=["streamed", "in memory"])
@@ -204,7 +204,7 @@ def test_no_thread_is_left_where_the_reading_fails(dataset):
     loader, before = loader_of(dataset), set(threading.enumerate())
     broken = dataset / "part-00001.snappy.parquet"
     broken.write_bytes(b"PAR1" + bytes(2000) + broken.read_bytes()[2004:])
-    with pytest.raises(InputFault, match="cannot be read") as caught:
+    with pytest.raises(InputError, match="cannot be read") as caught:
         read(loader)
     assert caught.value
     assert not set(threading.enumerate()) - before
@@ -214,7 +214,7 @@ def test_no_thread_is_left_where_the_reading_fails(dataset):
 def test_a_dataset_that_changes_before_it_is_read_is_refused_in_the_loop(dataset, memory):
     loader = loader_of(dataset, memory=memory)
     (dataset / "part-00001.snappy.parquet").unlink()
-    with pytest.raises(InputFault, match="667 rows came, 1000 were there at the start: something else writes"):
+    with pytest.raises(InputError, match="667 rows came, 1000 were there at the start: something else writes"):
         read(loader)
 
 

@@ -17,12 +17,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 from small_datasets import VOCABULARY, make_rows, write_files
 
-from tonality.model.dataset.metadata import DatasetNote
+from tonality.model.dataset.metadata import DatasetMetadata
 from tonality.model.loading.data_loader import Loader
 from tonality.model.loading.row_groups import RowGroups
-from tonality.model.registry.registry import Releases
+from tonality.model.registry.registry import ModelRegistry
 from tonality.model.training.progress import Progress
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.storage import schema
@@ -90,7 +90,7 @@ def test_what_another_process_has_written_since_is_seen(dataset, bucket, rows, e
 
 def test_a_missing_folder_or_bucket_is_refused_by_its_url(bucket):
     for nowhere in (f"s3://{bucket}/nowhere", "s3a://nosuch/x"):
-        with pytest.raises(InputFault, match=f"^{nowhere}: no Parquet files found, .* run `prepare` first"):
+        with pytest.raises(InputError, match=f"^{nowhere}: no Parquet files found, .* run `prepare` first"):
             RowGroups(nowhere, VOCABULARY)
 
 
@@ -104,7 +104,7 @@ def prepared(folder):
     counts = {"train": 400, "valid": 100}
     for side, count in counts.items():
         write_files(folder / "dataset" / f"split={side}", make_rows(count), files=1)
-    note = DatasetNote(
+    note = DatasetMetadata(
         vocabulary=vocabulary_fingerprint(stems),
         stems=len(stems),
         rows={side: {"rows": count, "positive": count // 2} for side, count in counts.items()},
@@ -145,8 +145,8 @@ def test_train_reads_its_dataset_and_leaves_its_model_in_the_bucket(root, scheme
         settings = load(overrides=[f"paths.root={place}", *SMALL])
         with Run("train", settings) as record:
             assert train.run(settings, record).startswith("model ")
-    model = Releases(f"{scheme}://{root}").read_current()
-    assert model.fingerprint == Releases(locally).current()
+    model = ModelRegistry(f"{scheme}://{root}").read_production()
+    assert model.fingerprint == ModelRegistry(locally).production()
     left = {file.removeprefix(f"{root}/").partition("/")[0] for file in fsspec.filesystem("s3").find(root)}
     assert left == {"dataset", "vocabulary", "models", "runs"}, "and no checkpoint"
 
@@ -158,7 +158,7 @@ def test_a_checkpoint_in_the_bucket_is_gone_on_from(root, monkeypatch):
         raise OSError("no model can be written")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no model"), Run("train", settings) as record:
-        patch.setattr(Releases, "add", fail)
+        patch.setattr(ModelRegistry, "add", fail)
         train.run(settings, record)
     assert fsspec.filesystem("s3").ls(f"{root}/checkpoint", detail=False) == [f"{root}/checkpoint/train.safetensors"]
     told = io.StringIO()

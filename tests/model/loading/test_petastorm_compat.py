@@ -13,12 +13,14 @@ from small_datasets import VOCABULARY
 from tonality.model.loading import petastorm_compat
 from tonality.model.loading.data_loader import Loader
 from tonality.model.loading.row_groups import RowGroups
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.runtime.diagnostics.errors import UserError
 
 
 def test_another_release_of_petastorm_is_refused_with_found_wanted_and_remedy(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.12.1")
-    with pytest.raises(Fault, match=r"petastorm 0\.12\.1 is installed, petastorm 0\.13\.1 is wanted: run `make setup`"):
+    with pytest.raises(
+        UserError, match=r"petastorm 0\.12\.1 is installed, petastorm 0\.13\.1 is wanted: run `make setup`"
+    ):
         petastorm_compat.adapt.__wrapped__()
 
 
@@ -27,7 +29,7 @@ def test_without_petastorm_the_message_says_how_to_get_it(monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", not_found)
-    with pytest.raises(Fault, match=r"no petastorm is installed.*pip install --no-deps petastorm==0\.13\.1"):
+    with pytest.raises(UserError, match=r"no petastorm is installed.*pip install --no-deps petastorm==0\.13\.1"):
         petastorm_compat.adapt.__wrapped__()
 
 

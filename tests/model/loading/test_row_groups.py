@@ -13,7 +13,7 @@ from small_datasets import GROUPS, MAX_LENGTH, VOCABULARY, as_pyarrow_reads, mak
 
 from tonality.model.loading import petastorm_compat
 from tonality.model.loading.row_groups import RowGroups
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 
 
 def as_tuples(rows):
@@ -101,7 +101,7 @@ def test_rows_are_counted_by_shard_and_over_all(dataset):
 
 def test_more_shards_than_row_groups_are_refused_with_both_numbers(dataset):
     assert of(dataset, shards=GROUPS).rows > 0
-    with pytest.raises(InputFault, match=f"{GROUPS} row groups with rows for 28 processes.*dataset.shard_rows"):
+    with pytest.raises(InputError, match=f"{GROUPS} row groups with rows for 28 processes.*dataset.shard_rows"):
         of(dataset, shards=GROUPS + 1)
 
 
@@ -112,13 +112,13 @@ def test_a_shard_outside_the_shards_is_refused(dataset, shard):
 
 
 def test_a_missing_dataset_is_refused(tmp_path):
-    with pytest.raises(InputFault, match=r"nowhere: no Parquet files found, .* run `prepare` first"):
+    with pytest.raises(InputError, match=r"nowhere: no Parquet files found, .* run `prepare` first"):
         of(tmp_path / "nowhere")
 
 
 def test_a_dataset_without_rows_is_refused(tmp_path, rows):
     pq.write_table(rows[:0], tmp_path / "part-0.parquet")
-    with pytest.raises(InputFault, match="1 Parquet files without a row found"):
+    with pytest.raises(InputError, match="1 Parquet files without a row found"):
         of(tmp_path)
 
 
@@ -131,19 +131,19 @@ def test_a_file_without_rows_beside_others_changes_nothing(dataset, rows, name):
 
 def test_a_dataset_of_other_columns_is_refused_with_found_and_wanted(dataset, rows):
     pq.write_table(rows.set_column(1, "length", pa.array(["3"] * 1_000)), dataset / "part-x.parquet")
-    with pytest.raises(InputFault, match=r"part-x\.parquet: column length: found string, wanted int32"):
+    with pytest.raises(InputError, match=r"part-x\.parquet: column length: found string, wanted int32"):
         of(dataset)
 
 
 def test_a_dataset_without_a_column_is_refused(dataset, rows):
     pq.write_table(rows.drop_columns("label"), dataset / "part-x.parquet")
-    with pytest.raises(InputFault, match=r"part-x\.parquet: column label: found no such column, wanted float"):
+    with pytest.raises(InputError, match=r"part-x\.parquet: column label: found no such column, wanted float"):
         of(dataset)
 
 
 def test_a_file_that_is_no_parquet_is_named(dataset):
     (dataset / "part-x.parquet").write_text("half a copy")
-    with pytest.raises(InputFault, match=r"part-x\.parquet: no Parquet file"):
+    with pytest.raises(InputError, match=r"part-x\.parquet: no Parquet file"):
         of(dataset)
 
 
@@ -152,7 +152,7 @@ def test_a_row_group_that_cannot_be_read_is_named_with_its_file_and_nothing_else
     content = bytearray(broken.read_bytes())
     content[100:2000] = bytes(1900)
     broken.write_bytes(content)
-    with pytest.raises(InputFault, match=rf"^{broken} cannot be read: .*; run `prepare` again$"):
+    with pytest.raises(InputError, match=rf"^{broken} cannot be read: .*; run `prepare` again$"):
         read(of(dataset))
     assert capfd.readouterr() == ("", "")
 
@@ -160,7 +160,7 @@ def test_a_row_group_that_cannot_be_read_is_named_with_its_file_and_nothing_else
 def test_a_file_that_was_overwritten_since_the_start_is_named(dataset):
     groups = of(dataset)
     (overwritten := dataset / "part-00001.snappy.parquet").write_text("half a copy")
-    with pytest.raises(InputFault, match=rf"^{overwritten} cannot be read: .*; run `prepare` again$"):
+    with pytest.raises(InputError, match=rf"^{overwritten} cannot be read: .*; run `prepare` again$"):
         read(groups)
 
 
@@ -182,7 +182,7 @@ def test_a_file_that_was_overwritten_since_the_start_is_named(dataset):
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 def test_a_row_that_no_network_can_learn_from_is_refused_by_its_column(tmp_path, rows, column, value, wanted):
     folder = write_files(tmp_path / "odd", with_column(rows, column, value))
-    with pytest.raises(InputFault, match=f"{folder}: {wanted}; run `prepare` again"):
+    with pytest.raises(InputError, match=f"{folder}: {wanted}; run `prepare` again"):
         read(of(folder))
 
 
@@ -192,7 +192,7 @@ def test_a_row_whose_tokens_are_not_as_many_as_the_others_is_refused_by_its_file
     said = (
         r"part-00002\.snappy\.parquet cannot be read: its column tokens holds lists of several lengths, or none at all"
     )
-    with pytest.raises(InputFault, match=rf"{said}; run `prepare` again"):
+    with pytest.raises(InputError, match=rf"{said}; run `prepare` again"):
         read(of(folder))
 
 
@@ -209,14 +209,14 @@ def test_what_stands_in_the_padding_is_of_no_account(tmp_path, rows):
 def test_a_dataset_that_shrinks_while_it_is_read_is_refused(dataset):
     groups = of(dataset)
     (dataset / "part-00001.snappy.parquet").unlink()
-    with pytest.raises(InputFault, match="667 rows came, 1000 were there at the start: something else writes"):
+    with pytest.raises(InputError, match="667 rows came, 1000 were there at the start: something else writes"):
         read(groups)
 
 
 def test_a_dataset_that_grows_while_it_is_read_is_refused(dataset, rows):
     groups = of(dataset)
     pq.write_table(rows[:10], dataset / "part-00009.snappy.parquet")
-    with pytest.raises(InputFault, match="1010 rows came, 1000 were there at the start: something else writes"):
+    with pytest.raises(InputError, match="1010 rows came, 1000 were there at the start: something else writes"):
         read(groups)
 
 
@@ -321,7 +321,7 @@ def test_a_file_whose_footer_is_broken_is_named(dataset):
     content = bytearray(broken.read_bytes())
     content[-60:-40] = b"\xff" * 20
     broken.write_bytes(content)
-    with pytest.raises(InputFault, match=rf"^{broken}: no Parquet file: "):
+    with pytest.raises(InputError, match=rf"^{broken}: no Parquet file: "):
         of(dataset)
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from tonality.model.network.lstm import LSTM, Shape, build
+from tonality.model.network.lstm import LSTM, LSTMConfig, build
 from tonality.runtime.settings.sections import Settings
 
-SHAPE = Shape(vocabulary=50, embedding=12, hidden=7, layers=2)
+SHAPE = LSTMConfig(vocabulary=50, embedding=12, hidden=7, layers=2)
 
 
 def sigmoid(x):
@@ -116,7 +116,7 @@ def test_dropout_is_for_training_only():
 
 def test_initial_weights_are_those_of_keras():
     torch.manual_seed(1)
-    network = build(Shape(vocabulary=2_000))
+    network = build(LSTMConfig(vocabulary=2_000))
     weights = network.state_dict()
     assert weights["embedding.weight"][0].abs().max() == 0
     assert_uniform(weights["embedding.weight"][1:], 0.05)
@@ -161,7 +161,7 @@ def test_the_padding_read_before_a_tweet_is_learned():
 
 
 def test_the_network_of_2016_is_the_default():
-    network = build(Shape(vocabulary=100, **Settings().network.model_dump()))
+    network = build(LSTMConfig(vocabulary=100, **Settings().network.model_dump()))
     assert isinstance(network, LSTM)
     assert network.embedding.weight.shape == (100, 128)
     assert (network.lstm.num_layers, network.lstm.hidden_size, network.dropout.p) == (2, 64, 0.5)
@@ -181,4 +181,4 @@ def test_the_network_of_2016_is_the_default():
 )
 def test_an_impossible_shape_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
-        Shape(**{"vocabulary": 10, **wrong})
+        LSTMConfig(**{"vocabulary": 10, **wrong})

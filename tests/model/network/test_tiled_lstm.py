@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.network.tiled_lstm import TiledLSTM, tile_weights
 
 SHAPES = [
-    Shape(vocabulary=50, embedding=10, hidden=12),
-    Shape(vocabulary=50, embedding=10, hidden=12, learned_start=True),
-    Shape(vocabulary=50, embedding=10, hidden=12, learned_start=True, lead_in=3),
-    Shape(vocabulary=50, embedding=7, hidden=5, layers=1, learned_start=True),
-    Shape(vocabulary=50, embedding=7, hidden=5, layers=4, lead_in=2),
+    LSTMConfig(vocabulary=50, embedding=10, hidden=12),
+    LSTMConfig(vocabulary=50, embedding=10, hidden=12, learned_start=True),
+    LSTMConfig(vocabulary=50, embedding=10, hidden=12, learned_start=True, lead_in=3),
+    LSTMConfig(vocabulary=50, embedding=7, hidden=5, layers=1, learned_start=True),
+    LSTMConfig(vocabulary=50, embedding=7, hidden=5, layers=4, lead_in=2),
 ]
 LENGTHS = np.array([*range(1, 31), *[3] * 700, 40, 1, 17] * 2)
 FLAT = np.random.default_rng(1).integers(0, 50, LENGTHS.sum()).astype(np.int32)

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.registry.artifact import Artifact
 from tonality.runtime.storage import schema
 
@@ -12,10 +12,10 @@ from tonality.runtime.storage import schema
 @pytest.fixture
 def artifact() -> Artifact:
     torch.manual_seed(1)
-    shape = Shape(vocabulary=6, embedding=4, hidden=3)
+    shape = LSTMConfig(vocabulary=6, embedding=4, hidden=3)
     stems = ["хорош", "плох", "снег"]
     return Artifact(
-        shape=shape,
+        network_config=shape,
         weights=build(shape).state_dict(),
         vocabulary=pa.table({"id": [2, 3, 4], "stem": stems, "count": [9, 9, 5]}).cast(schema.VOCABULARY),
         rules={"language": "ru", "links": "drop", "letters": "а-яё"},

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tonality.model.registry.artifact import CARD, CONFIG, FILES, FORMAT, METRICS, NEEDED, VOCABULARY, WEIGHTS, Artifact
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage import schema
 
 
@@ -22,7 +22,7 @@ def changed(files, config=None, **contents):
 
 def test_a_model_comes_back_as_it_was(artifact):
     back = Artifact.from_files(artifact.files())
-    assert back.shape == artifact.shape
+    assert back.shape == artifact.network_config
     assert back.weights.keys() == artifact.weights.keys()
     assert all(torch.equal(back.weights[name], weight) for name, weight in artifact.weights.items())
     assert back.vocabulary.equals(artifact.vocabulary)
@@ -75,7 +75,7 @@ def test_the_fingerprint_stands_for_weights_vocabulary_and_settings_but_not_for_
 def test_a_model_without_one_of_its_files_is_no_model(artifact, name):
     files = artifact.files()
     del files[name]
-    with pytest.raises(InputFault, match=f"no whole model: {name} missing"):
+    with pytest.raises(InputError, match=f"no whole model: {name} missing"):
         Artifact.from_files(files)
 
 
@@ -92,7 +92,7 @@ def test_the_card_travels_with_the_model_and_nothing_depends_on_it(artifact):
 def test_one_flipped_bit_is_noticed(artifact, name):
     files = artifact.files()
     files[name] = files[name][:-9] + bytes([files[name][-9] ^ 1]) + files[name][-8:]
-    with pytest.raises(InputFault, match=f"{name}: sha256 .* found, {CONFIG} wants"):
+    with pytest.raises(InputError, match=f"{name}: sha256 .* found, {CONFIG} wants"):
         Artifact.from_files(files)
 
 
@@ -106,13 +106,13 @@ def test_a_pickle_is_refused_and_never_run(artifact, name, capsys):
     files = {**artifact.files(), name: pickle.dumps(Hostile())}
     if name in (WEIGHTS, VOCABULARY):
         files = changed(files)
-    with pytest.raises(InputFault, match=rf"{name}: no (safetensors|Parquet|JSON)"):
+    with pytest.raises(InputError, match=rf"{name}: no (safetensors|Parquet|JSON)"):
         Artifact.from_files(files)
     assert capsys.readouterr().out == ""
 
 
 def test_a_newer_format_is_refused_with_found_and_wanted(artifact):
-    with pytest.raises(InputFault, match=rf"config\.json: format {FORMAT + 1} found, {FORMAT} wanted; install the"):
+    with pytest.raises(InputError, match=rf"config\.json: format {FORMAT + 1} found, {FORMAT} wanted; install the"):
         Artifact.from_files(changed(artifact.files(), {"format": FORMAT + 1, "unheard_of": 1}))
 
 
@@ -131,19 +131,19 @@ def test_a_newer_format_is_refused_with_found_and_wanted(artifact):
     ],
 )
 def test_a_foreign_config_is_refused(artifact, config, message):
-    with pytest.raises(InputFault, match=rf"config\.json: {message}"):
+    with pytest.raises(InputError, match=rf"config\.json: {message}"):
         Artifact.from_files(changed(artifact.files(), config))
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{", b"\xff"])
 def test_a_config_that_is_no_json_object_is_refused(artifact, content):
-    with pytest.raises(InputFault, match=r"config\.json: "):
+    with pytest.raises(InputError, match=r"config\.json: "):
         Artifact.from_files({**artifact.files(), CONFIG: content})
 
 
 def test_a_model_from_before_there_was_a_start_to_learn_begins_at_zero(artifact):
     later = ("learned_start", "lead_in")
-    network = {name: value for name, value in dataclasses.asdict(artifact.shape).items() if name not in later}
+    network = {name: value for name, value in dataclasses.asdict(artifact.network_config).items() if name not in later}
     read = Artifact.from_files(changed(artifact.files(), {"network": network}))
     assert not read.shape.learned_start
     assert read.shape.lead_in == 0
@@ -151,14 +151,14 @@ def test_a_model_from_before_there_was_a_start_to_learn_begins_at_zero(artifact)
 
 
 def test_weights_of_another_network_are_refused(artifact):
-    network = {**dataclasses.asdict(artifact.shape), "hidden": 5}
-    with pytest.raises(InputFault, match=r"model\.safetensors: dense\.weight: .*\(1, 3\)\) found, .*\(1, 5\)\)"):
+    network = {**dataclasses.asdict(artifact.network_config), "hidden": 5}
+    with pytest.raises(InputError, match=r"model\.safetensors: dense\.weight: .*\(1, 3\)\) found, .*\(1, 5\)\)"):
         Artifact.from_files(changed(artifact.files(), {"network": network}))
 
 
 def test_weights_of_another_precision_are_refused(artifact):
     halves = {name: weight.half() for name, weight in artifact.weights.items()}
-    with pytest.raises(InputFault, match="float16"):
+    with pytest.raises(InputError, match="float16"):
         dataclasses.replace(artifact, weights=halves)
 
 
@@ -173,10 +173,10 @@ def test_weights_of_another_precision_are_refused(artifact):
 )
 def test_a_vocabulary_that_does_not_fit_is_refused(artifact, rows, message):
     table = pa.table({**rows, "count": [1] * len(rows["id"])}).cast(schema.VOCABULARY)
-    with pytest.raises(InputFault, match=rf"vocabulary\.parquet: {message}"):
+    with pytest.raises(InputError, match=rf"vocabulary\.parquet: {message}"):
         dataclasses.replace(artifact, vocabulary=table)
 
 
 def test_a_vocabulary_of_other_columns_is_refused(artifact):
-    with pytest.raises(InputFault, match=r"columns stem string found, wanted id int32, stem string, count int64"):
+    with pytest.raises(InputError, match=r"columns stem string found, wanted id int32, stem string, count int64"):
         dataclasses.replace(artifact, vocabulary=artifact.vocabulary.select(["stem"]))

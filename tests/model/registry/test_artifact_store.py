@@ -6,7 +6,7 @@ import pytest
 
 from tonality.model.registry import artifact_store
 from tonality.model.registry.artifact import CONFIG, FILES, WEIGHTS
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage import urls
 
 
@@ -69,7 +69,7 @@ def test_a_crash_between_the_two_renames_leaves_no_model_rather_than_half_a_one(
     monkeypatch.setattr(Path, "rename", crash)
     with pytest.raises(OSError, match="power cut"):
         artifact_store.write(newer, str(place))
-    with pytest.raises(InputFault, match="run `train` first"):
+    with pytest.raises(InputError, match="run `train` first"):
         artifact_store.read(str(place))
     [former] = tmp_path.glob(".model.*.former")
     assert artifact_store.read(str(former)).fingerprint == artifact.fingerprint
@@ -94,24 +94,24 @@ def test_a_crash_in_an_object_store_never_leaves_a_mix_of_two_models(artifact, n
     monkeypatch.setattr(type(bucket), "pipe_file", crash)
     with pytest.raises(OSError, match="connection lost"):
         artifact_store.write(newer, "memory://bucket/model")
-    with pytest.raises(InputFault, match=f"{CONFIG} missing"):
+    with pytest.raises(InputError, match=f"{CONFIG} missing"):
         artifact_store.read("memory://bucket/model")
 
 
 def test_a_folder_that_holds_other_things_is_not_deleted(artifact, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputFault, match="holds other things than a model"):
+    with pytest.raises(InputError, match="holds other things than a model"):
         artifact_store.write(artifact, str(tmp_path))
     assert (tmp_path / "thesis.tex").exists()
 
 
 def test_a_missing_model_is_refused(tmp_path):
-    with pytest.raises(InputFault, match=r"nowhere: no such folder, a model is wanted: run `train` first"):
+    with pytest.raises(InputError, match=r"nowhere: no such folder, a model is wanted: run `train` first"):
         artifact_store.read(str(tmp_path / "nowhere"))
 
 
 def test_a_broken_file_is_named_with_its_folder(artifact, tmp_path):
     artifact_store.write(artifact, str(tmp_path / "model"))
     (tmp_path / "model" / WEIGHTS).write_bytes(b"half")
-    with pytest.raises(InputFault, match=rf"{tmp_path}/model: {WEIGHTS}: sha256"):
+    with pytest.raises(InputError, match=rf"{tmp_path}/model: {WEIGHTS}: sha256"):
         artifact_store.read(str(tmp_path / "model"))

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tonality.model.network.lstm import Shape
-from tonality.model.training.hyperparameters import Recipe
+from tonality.model.network.lstm import LSTMConfig
+from tonality.model.training.hyperparameters import Hyperparameters
 from tonality.runtime.storage import schema
 
 MAX_LENGTH = 12
@@ -60,9 +60,9 @@ def unlearnable_sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, st
 
 
 @pytest.fixture
-def recipe() -> Recipe:
+def recipe() -> Hyperparameters:
     """Two epochs that learn what the sides hold."""
-    return Recipe(
+    return Hyperparameters(
         batch_size=64,
         epochs=2,
         learning_rate=0.01,
@@ -81,5 +81,5 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture
-def shape() -> Shape:
-    return Shape(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, learned_start=True)
+def shape() -> LSTMConfig:
+    return LSTMConfig(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, learned_start=True)

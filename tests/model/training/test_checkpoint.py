@@ -17,7 +17,7 @@ from tonality.model.training.learner import Learner
 from tonality.model.training.loop import train as train_on
 from tonality.model.training.progress import Progress
 from tonality.model.training.signals import Interrupted, Interruption
-from tonality.runtime.diagnostics.errors import Fault, InputFault
+from tonality.runtime.diagnostics.errors import InputError, UserError
 from tonality.runtime.storage.urls import replace_file
 
 STATE = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2], dtype=torch.int64)}
@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before_it_whole(place, monkey
 
 def test_a_file_of_another_kind_in_the_checkpoints_place_is_refused(place):
     replace_file(place.location, safetensors.torch.save(STATE, {"training": json.dumps({"format": 1})}))
-    with pytest.raises(InputFault, match=r"train\.safetensors cannot be read: "):
+    with pytest.raises(InputError, match=r"train\.safetensors cannot be read: "):
         place.read()
 
 
@@ -105,7 +105,7 @@ def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do(place, cut):
     place.write({}, STATE)
     file = Path(place.location)
     file.write_bytes(file.read_bytes()[:cut])
-    with pytest.raises(InputFault, match=r"train\.safetensors cannot be read: .*: remove it, or set train\.resume to"):
+    with pytest.raises(InputError, match=r"train\.safetensors cannot be read: .*: remove it, or set train\.resume to"):
         place.read()
 
 
@@ -258,6 +258,8 @@ def test_a_full_disk_ends_training_with_a_message_and_the_checkpoint_before(shap
 
     monkeypatch.setattr(Checkpoint, "write", full)
     recipe = dataclasses.replace(recipe, checkpoint_steps=10)
-    with pytest.raises(Fault, match=r"no checkpoint can be written to .*train\.safetensors: No space left on device;"):
+    with pytest.raises(
+        UserError, match=r"no checkpoint can be written to .*train\.safetensors: No space left on device;"
+    ):
         train(shape, sides, recipe, checkpoint=place)
     assert place.read().position["step"] == 10

@@ -15,22 +15,22 @@ import pytest
 import torch
 
 from tonality.model.loading.length_buckets import Batch, Segment
-from tonality.model.network.lstm import Shape
+from tonality.model.network.lstm import LSTMConfig
 from tonality.model.training import distributed as groups
 from tonality.model.training.checkpoint import Checkpoint
-from tonality.model.training.distributed import ALONE, Group, in_step, joined
-from tonality.model.training.hyperparameters import Recipe
+from tonality.model.training.distributed import ALONE, ProcessGroup, in_step, joined
+from tonality.model.training.hyperparameters import Hyperparameters
 from tonality.model.training.learner import Learner, Losses
 from tonality.model.training.loop import train
-from tonality.model.training.state import Trained
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.model.training.state import TrainingResult
+from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.storage import schema
 
 CPU: Final = torch.device("cpu")
 PATIENCE_SECONDS: Final = 90
 """A group that hangs fails its test."""
 VOCABULARY: Final = 102
-SHAPE: Final = Shape(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, dropout=0.0, learned_start=True)
+SHAPE: Final = LSTMConfig(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, dropout=0.0, learned_start=True)
 
 Together = Callable[..., list[Any]]
 
@@ -83,7 +83,7 @@ def union_of(batches: list[Batch]) -> Batch:
     return batch_of([row for batch in batches for row in batch.stems[batch.segments[0].places].tolist()])
 
 
-def keep_step(group: Group, batches: list[list[Batch]]) -> list[tuple[Batch, int]]:
+def keep_step(group: ProcessGroup, batches: list[list[Batch]]) -> list[tuple[Batch, int]]:
     return list(in_step(iter(batches[group.rank]), group))
 
 
@@ -113,18 +113,20 @@ def test_a_process_whose_batches_have_ended_goes_on_without_rows_until_the_last_
         )
 
 
-def learn(group: Group, recipe: Recipe, batches: list[list[Batch]]) -> tuple[dict[str, torch.Tensor], list[float]]:
+def learn(
+    group: ProcessGroup, recipe: Hyperparameters, batches: list[list[Batch]]
+) -> tuple[dict[str, torch.Tensor], list[float]]:
     """The weights after steps with these batches, and the losses on the way."""
     with Learner(SHAPE, recipe, CPU, group) as learner:
         steps = in_step(iter(batches[group.rank]), group)
         losses = [learner.step(batch, rows, 0.01, (1, n)).whole.item() for n, (batch, rows) in enumerate(steps)]
-        learner.settle()
+        learner.flush()
         return learner.weights(), losses
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 0.05])
 def test_processes_learn_what_one_learns_from_the_batches_of_all(
-    together: Together, recipe: Recipe, clip_norm: float
+    together: Together, recipe: Hyperparameters, clip_norm: float
 ) -> None:
     recipe = dataclasses.replace(recipe, clip_norm=clip_norm, threads=1)
     batches = [some_batches(12, seed=1), some_batches(12, seed=2)]
@@ -137,7 +139,9 @@ def test_processes_learn_what_one_learns_from_the_batches_of_all(
         assert torch.equal(first[name], second[name]), f"{name} is the same in all processes"
 
 
-def test_a_process_without_rows_changes_nothing_of_what_others_learn(together: Together, recipe: Recipe) -> None:
+def test_a_process_without_rows_changes_nothing_of_what_others_learn(
+    together: Together, recipe: Hyperparameters
+) -> None:
     batches = [some_batches(12, seed=1), some_batches(2, seed=2)]
     (first, losses), (second, others) = together(learn, 2, recipe, batches)
     whole = [union_of([*both]) for both in zip(*batches, strict=False)] + batches[0][2:]
@@ -149,11 +153,13 @@ def test_a_process_without_rows_changes_nothing_of_what_others_learn(together: T
         assert torch.equal(first[name], second[name])
 
 
-def train_together(group: Group, sides: tuple[str, str], recipe: Recipe, checkpoint: Checkpoint | None) -> Trained:
+def train_together(
+    group: ProcessGroup, sides: tuple[str, str], recipe: Hyperparameters, checkpoint: Checkpoint | None
+) -> TrainingResult:
     return train(SHAPE, *sides, recipe, CPU, checkpoint=checkpoint, group=group)
 
 
-def equal(trained: Trained, other: Trained) -> bool:
+def equal(trained: TrainingResult, other: TrainingResult) -> bool:
     return all(torch.equal(weight, other.weights[name]) for name, weight in trained.weights.items())
 
 
@@ -169,7 +175,7 @@ def regrouped(side: str, folder: Path, sizes: list[int]) -> str:
 
 @pytest.mark.parametrize("processes", [2, 3])
 def test_shards_of_very_different_size_are_learned_to_their_ends(
-    together: Together, sides: tuple[str, str], recipe: Recipe, tmp_path: Path, processes: int
+    together: Together, sides: tuple[str, str], recipe: Hyperparameters, tmp_path: Path, processes: int
 ) -> None:
     uneven = regrouped(sides[0], tmp_path / "train", [900, 100, 100])
     recipe = dataclasses.replace(recipe, batch_size=48)
@@ -181,7 +187,9 @@ def test_shards_of_very_different_size_are_learned_to_their_ends(
         assert [epoch.loss for epoch in other.epochs] == [epoch.loss for epoch in first.epochs]
 
 
-def test_two_processes_learn_as_well_as_one(together: Together, sides: tuple[str, str], recipe: Recipe) -> None:
+def test_two_processes_learn_as_well_as_one(
+    together: Together, sides: tuple[str, str], recipe: Hyperparameters
+) -> None:
     first, second = together(train_together, 2, sides, recipe, None)
     alone = train(SHAPE, *sides, recipe, CPU)
     assert equal(first, second)
@@ -191,7 +199,7 @@ def test_two_processes_learn_as_well_as_one(together: Together, sides: tuple[str
         assert both.valid.accuracy == pytest.approx(one.valid.accuracy, abs=0.02)
 
 
-def with_stems_of_no_number(group: Group, sides: tuple[str, str], recipe: Recipe) -> Trained:
+def with_stems_of_no_number(group: ProcessGroup, sides: tuple[str, str], recipe: Hyperparameters) -> TrainingResult:
     """Train, where the second process' every batch gives a loss that is no number."""
     step = Learner.step
 
@@ -205,16 +213,16 @@ def with_stems_of_no_number(group: Group, sides: tuple[str, str], recipe: Recipe
 
 
 def test_of_a_loss_that_is_not_finite_the_process_tells_whose_batch_it_was(
-    together: Together, sides: tuple[str, str], recipe: Recipe
+    together: Together, sides: tuple[str, str], recipe: Hyperparameters
 ) -> None:
     innocent, guilty = together(with_stems_of_no_number, 2, sides, recipe)
-    assert isinstance(guilty, Fault)
+    assert isinstance(guilty, UserError)
     assert "the loss is nan in epoch 1, step 1, a batch of 32 tweets" in str(guilty)
-    assert not isinstance(innocent, Fault)
+    assert not isinstance(innocent, UserError)
     assert "the loss of another process is not finite" in str(innocent)
 
 
-def test_processes_learn_in_bfloat16_too(together: Together, sides: tuple[str, str], recipe: Recipe) -> None:
+def test_processes_learn_in_bfloat16_too(together: Together, sides: tuple[str, str], recipe: Hyperparameters) -> None:
     first, second = together(train_together, 2, sides, dataclasses.replace(recipe, precision="bfloat16"), None)
     assert first.computed == "bfloat16 on a processor, by 1 thread in each of 2 processes"
     assert first.best.valid.accuracy > 0.9
@@ -239,7 +247,7 @@ class Cutting(Checkpoint):
 
 
 def test_processes_that_were_cut_off_go_on_to_the_result_of_undisturbed_ones(
-    together: Together, sides: tuple[str, str], recipe: Recipe, tmp_path: Path
+    together: Together, sides: tuple[str, str], recipe: Hyperparameters, tmp_path: Path
 ) -> None:
     place = str(tmp_path / "checkpoint")
     recipe = dataclasses.replace(recipe, checkpoint_steps=10)
@@ -256,6 +264,6 @@ def test_processes_that_were_cut_off_go_on_to_the_result_of_undisturbed_ones(
             assert epoch.valid == wanted.valid
 
 
-def test_a_batch_that_the_processes_cannot_share_is_refused(sides: tuple[str, str], recipe: Recipe) -> None:
+def test_a_batch_that_the_processes_cannot_share_is_refused(sides: tuple[str, str], recipe: Hyperparameters) -> None:
     with pytest.raises(ValueError, match="a batch of 64 cannot be shared by 3 processes"):
-        train(SHAPE, *sides, recipe, CPU, group=groups.Group(0, 3))
+        train(SHAPE, *sides, recipe, CPU, group=groups.ProcessGroup(0, 3))

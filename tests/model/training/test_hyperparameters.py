@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tonality.model.training.hyperparameters import choose_device, choose_precision, choose_threads, learning_rate
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda", 0)
@@ -33,7 +33,7 @@ def test_the_step_size_falls_from_the_first_step_on_as_the_decay_says(recipe, de
 def test_a_gpu_that_is_not_there_is_refused(gpus):
     gpus(0)
     with pytest.raises(
-        SettingsFault, match=r'train\.device is cuda, and torch .* finds no GPU here: set .* "auto" or "cpu"'
+        SettingsError, match=r'train\.device is cuda, and torch .* finds no GPU here: set .* "auto" or "cpu"'
     ):
         choose_device("cuda")
     assert choose_device("auto") == choose_device("cpu") == CPU
@@ -48,7 +48,7 @@ def test_auto_takes_the_gpu_where_there_is_one(gpus):
 def test_each_process_of_a_machine_has_a_gpu_of_its_own_or_is_refused(gpus):
     gpus(2)
     assert [choose_device("auto", rank).index for rank in (0, 1)] == [0, 1]
-    with pytest.raises(SettingsFault, match=r"3 processes on a machine with 2 GPUs.*lower train\.processes"):
+    with pytest.raises(SettingsError, match=r"3 processes on a machine with 2 GPUs.*lower train\.processes"):
         choose_device("cuda", 2)
 
 

@@ -27,7 +27,7 @@ def learn(optimizer, weight, steps, rate, scale=1.0, start=0):
     wanted = target()
     for number, stems in enumerate(steps, start=start + 1):
         ids, places = np.unique(stems, return_inverse=True)
-        touched = optimizer.touch(ids)
+        touched = optimizer.gather(ids)
         leaf = touched.weight.clone().requires_grad_()
         loss_of(embedding(torch.from_numpy(places), leaf), wanted[stems], scale).backward()
         optimizer.step(touched, ids, leaf.grad, rate(number))
@@ -58,7 +58,7 @@ def test_weights_after_300_steps_are_those_of_torchs_adam_over_all_rows(start, r
     weight = start.clone()
     optimizer = EmbeddingAdam(weight)
     learn(optimizer, weight, batches(300), rate)
-    optimizer.settle()
+    optimizer.flush()
     torch.testing.assert_close(weight, dense, rtol=0, atol=1e-5)
     torch.testing.assert_close(optimizer.state()["mean"], state["exp_avg"], rtol=0, atol=1e-7)
     torch.testing.assert_close(optimizer.state()["square"], state["exp_avg_sq"], rtol=0, atol=1e-7)
@@ -71,7 +71,7 @@ def test_gradients_too_small_for_epsilon_move_rows_as_far_as_torch_does(start, s
     weight = start.clone()
     optimizer = EmbeddingAdam(weight)
     learn(optimizer, weight, batches(300), lambda step: 1e-3, scale)
-    optimizer.settle()
+    optimizer.flush()
     torch.testing.assert_close(weight.double(), dense, rtol=0, atol=1e-5)
 
 
@@ -87,8 +87,8 @@ def test_a_single_gradient_of_any_size_moves_its_row_as_far_as_torch_does(first,
         dense.grad = gradient if number == first else torch.zeros(100)
         optimizer.step()
         ids = np.array([1 if number == first else 2])
-        deferred.step(deferred.touch(ids), ids, gradient[None].clone(), 1e-3)
-    deferred.settle()
+        deferred.step(deferred.gather(ids), ids, gradient[None].clone(), 1e-3)
+    deferred.flush()
     torch.testing.assert_close(weight[1], dense.detach(), rtol=0, atol=5e-6)
 
 
@@ -98,7 +98,7 @@ def test_a_row_that_was_silent_for_thousands_of_steps_is_where_torch_has_it(star
     weight = start.clone()
     optimizer = EmbeddingAdam(weight)
     learn(optimizer, weight, steps, lambda step: 1e-3)
-    optimizer.settle()
+    optimizer.flush()
     torch.testing.assert_close(weight[[7, 8]], dense[[7, 8]], rtol=0, atol=1e-5)
 
 
@@ -106,7 +106,7 @@ def test_rows_that_never_had_a_gradient_stay_as_they_were(start):
     weight = start.clone()
     optimizer = EmbeddingAdam(weight)
     learn(optimizer, weight, [np.array([3, 4, 4])] * 50, lambda step: 1e-3)
-    optimizer.settle()
+    optimizer.flush()
     others = np.setdiff1d(np.arange(ROWS), [3, 4])
     assert torch.equal(weight[others], start[others])
     assert not torch.equal(weight[[3, 4]], start[[3, 4]])
@@ -117,9 +117,9 @@ def test_touching_a_row_shows_it_up_to_date_and_leaves_the_table_alone(start):
     optimizer = EmbeddingAdam(weight)
     learn(optimizer, weight, [np.array([3]), *[np.array([5])] * 20], lambda step: 1e-3)
     before = weight.clone()
-    shown = optimizer.touch(np.array([3])).weight
+    shown = optimizer.gather(np.array([3])).weight
     assert torch.equal(weight, before)
-    optimizer.settle()
+    optimizer.flush()
     torch.testing.assert_close(weight[[3]], shown, rtol=0, atol=0)
     assert not torch.equal(weight[3], before[3])
 

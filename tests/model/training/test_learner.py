@@ -7,11 +7,11 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tonality.model.loading.length_buckets import Batch, Segment
-from tonality.model.network.lstm import Shape, build
+from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.training.learner import Learner
 
 CPU = torch.device("cpu")
-SMALL = Shape(vocabulary=40, embedding=6, hidden=5, layers=2, dropout=0.0, learned_start=True)
+SMALL = LSTMConfig(vocabulary=40, embedding=6, hidden=5, layers=2, dropout=0.0, learned_start=True)
 
 
 def batch_of(*segments):
@@ -49,7 +49,7 @@ def padded(batch):
 def learn(learner, batches, rate=0.01, start=0):
     for number, batch in enumerate(batches, start=start + 1):
         learner.step(batch, batch.rows, rate, (1, number))
-    learner.settle()
+    learner.flush()
     return learner.weights()
 
 
@@ -109,7 +109,7 @@ def test_dropout_is_the_steps_own_whatever_was_drawn_before(recipe):
 
 
 def test_dropout_zeroes_its_share_and_raises_the_rest(recipe):
-    shape = Shape(vocabulary=40, embedding=6, hidden=512, layers=1, dropout=0.3)
+    shape = LSTMConfig(vocabulary=40, embedding=6, hidden=512, layers=1, dropout=0.3)
     batch = random_batches(1, rows=200)[0]
     with Learner(shape, recipe, CPU) as learner:
         keep = learner._dropout(batch, (1, 1))

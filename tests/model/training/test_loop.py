@@ -9,14 +9,14 @@ import torch
 
 from tonality.model.loading.data_loader import Loader
 from tonality.model.loading.row_groups import RowGroups
-from tonality.model.metrics import measure
+from tonality.model.metrics import compute_metrics
 from tonality.model.network.lstm import build
 from tonality.model.training import loop
 from tonality.model.training.learner import Learner
 from tonality.model.training.loop import predict
 from tonality.model.training.loop import train as train_on
 from tonality.model.training.progress import Progress
-from tonality.runtime.diagnostics.errors import Fault, InputFault
+from tonality.runtime.diagnostics.errors import InputError, UserError
 
 CPU = torch.device("cpu")
 VOCABULARY = 102
@@ -33,7 +33,9 @@ def equal(weights, others):
 def with_validation_losses(monkeypatch, *losses):
     """Validation is to find these log losses, epoch by epoch."""
     plan = iter(losses)
-    monkeypatch.setattr(loop, "measure", lambda *found: dataclasses.replace(measure(*found), log_loss=next(plan)))
+    monkeypatch.setattr(
+        loop, "compute_metrics", lambda *found: dataclasses.replace(compute_metrics(*found), log_loss=next(plan))
+    )
 
 
 def test_what_can_be_learned_is_learned(shape, sides, recipe):
@@ -121,7 +123,7 @@ def test_the_weights_kept_give_the_metrics_told(shape, sides, recipe):
                 tokens = torch.from_numpy(batch.stems[part.places])
                 logits.append(network(tokens, torch.full((len(tokens),), tokens.shape[1])))
                 labels.append(torch.from_numpy(part.labels))
-    found = measure(torch.sigmoid(torch.cat(logits).double()).numpy(), torch.cat(labels).numpy())
+    found = compute_metrics(torch.sigmoid(torch.cat(logits).double()).numpy(), torch.cat(labels).numpy())
     assert dataclasses.astuple(found) == pytest.approx(dataclasses.astuple(trained.best.valid), abs=1e-6)
 
 
@@ -140,7 +142,7 @@ def test_the_learning_rate_falls_over_all_epochs(shape, sides, recipe):
 
 def test_a_loss_that_is_not_finite_stops_with_its_epoch_step_and_batch(shape, sides, recipe):
     with pytest.raises(
-        Fault,
+        UserError,
         match=r"the loss is (nan|inf) in epoch 1, step \d+, a batch of \d+ tweets of \d.* stems: lower train\.lear",
     ):
         train(shape, sides, dataclasses.replace(recipe, learning_rate=1e30))
@@ -148,7 +150,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_epoch_step_and_batch(shape, si
 
 def test_a_validation_loss_that_is_not_finite_stops_too(shape, sides, recipe, monkeypatch):
     with_validation_losses(monkeypatch, math.nan)
-    with pytest.raises(Fault, match="the loss is nan in the validation of epoch 1"):
+    with pytest.raises(UserError, match="the loss is nan in the validation of epoch 1"):
         train(shape, sides, recipe)
 
 
@@ -156,7 +158,7 @@ def test_a_validation_loss_that_is_not_finite_stops_too(shape, sides, recipe, mo
 def test_an_empty_side_is_refused_by_its_name(shape, sides, recipe, tmp_path, empty):
     sides = [*sides]
     sides[empty] = str(tmp_path / "split=nothing")
-    with pytest.raises(InputFault, match="split=nothing: no Parquet files found"):
+    with pytest.raises(InputError, match="split=nothing: no Parquet files found"):
         train(shape, sides, recipe)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tonality.privacy.digests import Marks
+from tonality.privacy.digests import SaltedDigests
 from tonality.privacy.erasure.adjust_accounts import moved
 from tonality.privacy.erasure.match_rows import named, subtracted
 from tonality.privacy.erasure.report_examples import Example, examples_of, says_the_same
@@ -48,7 +48,7 @@ def test_an_account_keeps_its_sum_when_its_tweets_go(spark):
     assert found == {("a", "r1"): (6, 3, 1, 0), ("a", "r2"): (4, 5, 3, 2), ("b", "r1"): (5, 0, 0, 0)}
 
 
-MARKS = Marks(bytes.fromhex(SALT))
+MARKS = SaltedDigests(bytes.fromhex(SALT))
 FORGOTTEN = [
     MARKS.tweet(601430178305220608),
     MARKS.author("anna_s"),

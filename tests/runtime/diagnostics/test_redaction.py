@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tonality.runtime.diagnostics.console import say, tell
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.diagnostics.console import to_stderr, to_stdout
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.diagnostics.redaction import redacted, redacted_values
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
@@ -79,15 +79,15 @@ def test_a_document_is_redacted_text_by_text_and_by_its_names():
     }
 
 
-@pytest.mark.parametrize("kind", [Fault, SettingsFault, InputFault])
+@pytest.mark.parametrize("kind", [UserError, SettingsError, InputError])
 def test_a_fault_never_holds_a_secret_wherever_it_is_raised_and_shown(kind):
     fault = pickle.loads(pickle.dumps(kind(f"no file found at {URL}")))
     assert str(fault) == "no file found at ftp://***@host/tweets?token=***"
 
 
 def test_what_is_said_on_either_stream_holds_none(capsys):
-    say(f"report at {URL}")
-    tell(f"reading {URL}")
+    to_stdout(f"report at {URL}")
+    to_stderr(f"reading {URL}")
     shown = "ftp://***@host/tweets?token=***\n"
     assert capsys.readouterr() == (f"report at {shown}", f"reading {shown}")
 

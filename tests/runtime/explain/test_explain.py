@@ -15,11 +15,11 @@ import pytest
 import torch
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
-from tonality.runtime.explain.spark import explain_java
-from tonality.runtime.explain.system import explain, explained, is_of_removed_file
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
+from tonality.runtime.explain.spark import translate_java_error
+from tonality.runtime.explain.system import is_about_removed_file, translate_error, translated_errors
 from tonality.runtime.settings.load import load
-from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
 
 COMMAND = [sys.executable, "-c", "import sys; from tonality.cli.main import main; sys.exit(main())"]
 
@@ -36,7 +36,7 @@ def said(settings):
     def run(action):
         with pytest.raises(Exception) as raised:
             action()
-        fault = explain(raised.value, settings)
+        fault = translate_error(raised.value, settings)
         return (type(fault), str(fault)) if fault else None
 
     return run
@@ -85,7 +85,7 @@ def test_a_full_disk_is_named_with_what_to_do(settings, said):
             disk.write("more")
 
     kind, message = said(fill)
-    assert kind is Fault
+    assert kind is UserError
     assert message == (
         f"paths.root is {settings.paths.root}: no space left on device: "
         "free some space or name another disk, then run the stage again"
@@ -101,7 +101,7 @@ def test_what_the_system_refuses_is_said_with_the_file(said, number, what):
         raise OSError(number, os.strerror(number), "/data/runs")
 
     kind, message = said(refuse)
-    assert kind is Fault
+    assert kind is UserError
     assert message.startswith("/data/runs: ")
     assert what in message
 
@@ -124,7 +124,7 @@ def test_an_object_store_that_lets_nobody_in_is_said_to_with_what_to_do(settings
         raise error
 
     kind, message = said(refuse)
-    assert kind is Fault
+    assert kind is UserError
     assert re.match(f"{settings.paths.root}: .*{what}", message)
 
 
@@ -140,20 +140,20 @@ def test_a_mishap_is_found_behind_what_failed_because_of_it(said):
 
 def test_more_memory_than_there_is_is_said_to_be_too_much(said):
     kind, message = said(lambda: torch.empty(2**50))
-    assert kind is Fault
+    assert kind is UserError
     assert message.startswith("Python ran out of memory: ")
     assert "lower spark.memory, train.batch_size or network.hidden" in message
 
 
 @pytest.mark.parametrize("bug", [KeyError("day"), FileNotFoundError(2, "No such file", "a"), RuntimeError("shape")])
 def test_what_may_be_a_fault_of_ours_is_not_explained_away(settings, bug):
-    assert explain(bug, settings) is None
-    with pytest.raises(type(bug)), explained(settings):
+    assert translate_error(bug, settings) is None
+    with pytest.raises(type(bug)), translated_errors(settings):
         raise bug
 
 
 def test_who_interrupts_a_run_is_told_that_whatever_fails_on_the_way_out(settings):
-    with pytest.raises(KeyboardInterrupt), explained(settings):
+    with pytest.raises(KeyboardInterrupt), translated_errors(settings):
         try:
             raise KeyboardInterrupt
         finally:
@@ -178,7 +178,7 @@ def test_a_broken_file_of_a_table_is_named(spark, tmp_path, said):
     (tmp_path / "tweets").mkdir()
     (tmp_path / "tweets" / "a b.parquet").write_bytes(b"no Parquet at all")
     kind, message = said(spark.read.schema("id long").parquet(f"file://{tmp_path}/tweets").collect)
-    assert kind is InputFault
+    assert kind is InputError
     assert "/tweets/a" in message
     assert "b.parquet: no readable Parquet file: run the stage that writes this table again" in message
 
@@ -187,7 +187,7 @@ def test_a_file_that_was_removed_while_it_was_read_is_said_to_be(spark, tmp_path
     file, rows = parquet(spark, tmp_path / "tweets")
     file.unlink()
     kind, message = said(rows.collect)
-    assert kind is Fault
+    assert kind is UserError
     assert f"{file}: it was removed while it was read, as where another run replaces its day: run this stage" in message
 
 
@@ -195,11 +195,11 @@ def test_a_runs_own_file_that_is_not_there_was_not_replaced_by_another_run(spark
     file, rows = parquet(spark, tmp_path / "_staging" / "score-1" / "scored")
     file.unlink()
     kind, message = said(rows.collect)
-    assert kind is Fault
+    assert kind is UserError
     assert f"{file}: this run has written it, and it is not there: on a cluster paths.root" in message
     with pytest.raises(Exception, match="FILE_NOT_EXIST") as raised:
         rows.collect()
-    assert not is_of_removed_file(raised.value)
+    assert not is_about_removed_file(raised.value)
 
 
 def test_a_column_of_another_type_is_named(spark, tmp_path, said):
@@ -210,11 +210,11 @@ def test_a_column_of_another_type_is_named(spark, tmp_path, said):
 
 def test_java_that_runs_out_of_memory_is_told_how_to_get_more(spark, said):
     kind, message = said(spark.range(1).select(F.length(F.repeat(F.lit("x" * 1000), 2_000_000))).collect)
-    assert kind is Fault
+    assert kind is UserError
     assert message.startswith("Java ran out of memory (Java heap space) with spark.memory = 3g: raise spark.memory")
 
 
-@pytest.mark.parametrize("kind", [Fault, InputFault, SettingsFault])
+@pytest.mark.parametrize("kind", [UserError, InputError, SettingsError])
 def test_what_a_worker_finds_at_fault_is_said_in_its_words(spark, said, kind):
     def fail(_):
         raise kind("GPU 7 is not there: look for it\nor take another")
@@ -228,7 +228,7 @@ def test_what_a_worker_finds_at_fault_is_said_in_its_words(spark, said, kind):
 def test_a_worker_that_was_killed_is_said_to_be(spark, said):
     die = F.udf(lambda number: os.kill(os.getpid(), signal.SIGKILL), "int")
     kind, message = said(spark.range(2).select(die("id")).collect)
-    assert kind is Fault
+    assert kind is UserError
     assert message.startswith(
         "a Python worker was killed, most often by the system when memory runs out: lower spark.memory"
     )
@@ -245,10 +245,10 @@ def test_a_full_disk_that_a_worker_met_is_named(spark, said):
 def test_a_table_that_may_not_be_written_is_named(spark, said, mounted):
     place = mounted("ro")
     kind, message = said(lambda: spark.range(2).write.parquet(f"file://{place}/tweets"))
-    assert kind is Fault
+    assert kind is UserError
     assert message.startswith(f"file:{place}/tweets/")
     assert "give this user the right to" in message
-    assert said(lambda: Folders(spark, str(place)).write_text("a", "b"))[1].startswith(f"{place}/a.part: read-only")
+    assert said(lambda: HadoopRoot(spark, str(place)).write_text("a", "b"))[1].startswith(f"{place}/a.part: read-only")
 
 
 def test_a_file_in_the_place_of_the_root_is_named(spark, tmp_path, said):
@@ -269,8 +269,8 @@ def test_a_python_that_spark_cannot_start_is_named(spark, said, monkeypatch):
 def test_a_master_that_does_not_answer_is_named():
     said = "java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext."
     away = load([], ["spark.master=spark://far:7077"])
-    assert str(explain_java(said, away)).startswith("spark.master: no answer from spark://far:7077: start it")
-    assert explain_java(said, load()) is None
+    assert str(translate_java_error(said, away)).startswith("spark.master: no answer from spark://far:7077: start it")
+    assert translate_java_error(said, load()) is None
 
 
 @pytest.mark.parametrize(
@@ -285,12 +285,12 @@ def test_a_master_that_does_not_answer_is_named():
     ],
 )  # fmt: skip
 def test_what_a_cluster_says_of_itself_is_put_into_words(said, message):
-    assert str(explain_java(said, load())).startswith(message)
+    assert str(translate_java_error(said, load())).startswith(message)
 
 
 @pytest.mark.parametrize("said", ["java.lang.NullPointerException", "PythonException: KeyError: 'day'"])
 def test_a_java_exception_that_may_be_a_fault_of_ours_is_not_explained_away(said):
-    assert explain_java(said, load()) is None
+    assert translate_java_error(said, load()) is None
 
 
 # Through the command

@@ -24,7 +24,7 @@ def ran(root):
             one.id = f"{stage}-{at}-{one.id[-4:]}"
         try:
             with one:
-                one.note(**facts)
+                one.add(**facts)
                 if error:
                     raise error
         except BaseException as raised:

@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.format import as_json, as_logfmt, as_story, as_table
-from tonality.runtime.runs.query import Wanted, find
+from tonality.runtime.runs.query import RunQuery, find
 from tonality.runtime.runs.record import UNFINISHED
 
 DAY = ("archive.since=2015-12-10", "archive.until=2015-12-10")
@@ -21,11 +21,11 @@ CLEANED = {
 def test_a_table_has_a_line_for_each_run_in_columns(root, ran, rewritten):
     done = ran("clean", *DAY, at="20151211T010203Z", **CLEANED)
     rewritten(done, started="2015-12-11T01:02:03+00:00", seconds=192.4)
-    failed = ran("score", at="20151211T020304Z", error=InputFault("no model:\nrun `train` first"))
+    failed = ran("score", at="20151211T020304Z", error=InputError("no model:\nrun `train` first"))
     rewritten(failed, started="2015-12-11T02:03:04+00:00", seconds=0.24)
     killed = ran("report", at="20151211T030405Z")
     rewritten(killed, started="2015-12-11T03:04:05+00:00", fault=UNFINISHED)
-    assert as_table(find(root, Wanted()), None).splitlines() == [
+    assert as_table(find(root, RunQuery()), None).splitlines() == [
         f"started (UTC)     {'run':<28}  days        read                     wrote          counted           took  ended",
         f"2015-12-11 01:02  {done:<28}  2015-12-10  archive 100,000 (18 MB)  tweets 90,019  rejects 12  3 min 12 s  done",
         f"2015-12-11 02:03  {failed:<28}  all                                                                  0.2 s  failed: no model:",
@@ -34,9 +34,9 @@ def test_a_table_has_a_line_for_each_run_in_columns(root, ran, rewritten):
 
 
 def test_a_narrow_terminal_shows_fewer_columns_and_the_beginning_of_a_long_fault(root, ran):
-    run = ran("clean", **CLEANED, error=InputFault("x" * 300))
+    run = ran("clean", **CLEANED, error=InputError("x" * 300))
     for width in (200, 140, 110, 80):
-        head, line = as_table(find(root, Wanted()), width).splitlines()
+        head, line = as_table(find(root, RunQuery()), width).splitlines()
         assert len(line) == width
         assert run in line
         assert line.endswith("x…")
@@ -50,7 +50,7 @@ def test_no_runs_are_no_lines():
 def test_a_damaged_record_has_its_line_too(root, ran):
     run = ran("clean")
     Path(root, "runs", f"{run}.json").write_text("{")
-    runs = find(root, Wanted())
+    runs = find(root, RunQuery())
     assert as_table(runs, None).splitlines()[1].split("  ") == [run, "damaged: half a record, as a full disk leaves"]
     assert run in as_story(runs[0])
     assert json.loads(as_json(runs))["state"] == "damaged"
@@ -58,7 +58,7 @@ def test_a_damaged_record_has_its_line_too(root, ran):
 
 
 def test_nothing_of_another_type_or_that_moves_the_cursor_harms(root, ran, rewritten):
-    run = ran("clean", error=InputFault("\x1b[2J file\rname"))
+    run = ran("clean", error=InputError("\x1b[2J file\rname"))
     rewritten(
         run,
         reads=5,
@@ -69,7 +69,7 @@ def test_nothing_of_another_type_or_that_moves_the_cursor_harms(root, ran, rewri
         settings=7,
         spark="no",
     )
-    runs = find(root, Wanted())
+    runs = find(root, RunQuery())
     for text in (as_table(runs, None), as_story(runs[0])):
         assert "failed: �[2J file�name" in text
         assert "\x1b" not in text
@@ -89,7 +89,7 @@ def test_the_story_of_a_run_tells_everything(root, ran, rewritten):
         spark={"version": "4.2.1", "master": "yarn", "application": "app-1"},
     )
     rewritten(run, seconds=4020.0)
-    story = as_story(find(root, Wanted())[0])
+    story = as_story(find(root, RunQuery())[0])
     for line in (
         "part of   pipeline-1",
         "took      1 h 07 min",
@@ -111,14 +111,14 @@ def test_the_story_of_a_run_tells_everything(root, ran, rewritten):
 
 def test_a_pipeline_tells_the_seconds_of_its_stages(root, ran):
     ran("pipeline", seconds_by_stage={"clean": 57.0, "score": 8.6})
-    assert "  stages        57.0 s clean\n                 8.6 s score\n" in as_story(find(root, Wanted())[0])
+    assert "  stages        57.0 s clean\n                 8.6 s score\n" in as_story(find(root, RunQuery())[0])
 
 
 def test_a_program_finds_the_same_keys_in_every_line(root, ran, rewritten):
     old = ran("score", at="20151210T000000Z", counts={"positive": 3})
     rewritten(old, **dict.fromkeys(("reads", "writes", "asked", "part_of", "host", "user", "python", "days"), "gone"))
     ran("clean", *DAY, **CLEANED)
-    earlier, later = map(json.loads, as_json(find(root, Wanted())).splitlines())
+    earlier, later = map(json.loads, as_json(find(root, RunQuery())).splitlines())
     assert (
         later.keys()
         >= earlier.keys()
@@ -130,7 +130,7 @@ def test_a_program_finds_the_same_keys_in_every_line(root, ran, rewritten):
 
 def test_a_shell_finds_numbers_by_their_names(root, ran):
     run = ran("clean", *DAY, **CLEANED, part_of="night 1")
-    line = as_logfmt(find(root, Wanted()))
+    line = as_logfmt(find(root, RunQuery()))
     words = line.split()
     assert words[:3] == [f"run={run}", "stage=clean", "state=done"]
     for word in (
@@ -143,12 +143,12 @@ def test_a_shell_finds_numbers_by_their_names(root, ran):
     ):
         assert word in words
     assert ' part_of="night 1" ' in line
-    failed = ran("clean", error=InputFault('no "file"'))
-    assert as_logfmt(find(root, Wanted(failed))).endswith(' why="no \\"file\\""\n')
+    failed = ran("clean", error=InputError('no "file"'))
+    assert as_logfmt(find(root, RunQuery(failed))).endswith(' why="no \\"file\\""\n')
 
 
 def test_a_secret_in_a_record_of_an_earlier_version_is_not_shown(root, ran, rewritten):
     run = ran("clean")
     rewritten(run, settings={"paths": {"archive": ["s3://key:geheim@bucket/a"]}})
-    [found] = find(root, Wanted())
+    [found] = find(root, RunQuery())
     assert "geheim" not in as_json([found]) + as_story(found)

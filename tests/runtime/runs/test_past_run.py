@@ -9,9 +9,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.past_run import PastRun, State
-from tonality.runtime.runs.query import Wanted, find
+from tonality.runtime.runs.query import RunQuery, find
 from tonality.runtime.runs.record import UNFINISHED, Run
 from tonality.runtime.settings.load import load
 
@@ -26,7 +26,7 @@ with Run("clean", load([], [f"paths.root={sys.argv[1]}"])) as run:
 
 
 def state(root, run):
-    [found] = find(root, Wanted(run))
+    [found] = find(root, RunQuery(run))
     return found.state, found.why
 
 
@@ -46,7 +46,7 @@ def test_a_run_that_ended_well_is_done(root, ran):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (InputFault("no file found"), (State.FAILED, "no file found")),
+        (InputError("no file found"), (State.FAILED, "no file found")),
         (ZeroDivisionError("by hand"), (State.FAILED, "ZeroDivisionError: by hand")),
         (KeyboardInterrupt("go on with `train`"), (State.INTERRUPTED, "go on with `train`")),
     ],
@@ -66,7 +66,7 @@ def test_a_run_goes_on_while_its_process_lives_and_is_killed_afterwards(root, go
 def test_a_run_of_this_process_goes_on_until_it_ends(root):
     with Run("clean", load([], [f"paths.root={root}"])) as run:
         assert state(root, run.id)[0] is State.RUNNING
-        assert find(root, Wanted(run.id))[0].seconds is not None
+        assert find(root, RunQuery(run.id))[0].seconds is not None
     assert state(root, run.id)[0] is State.DONE
 
 
@@ -94,8 +94,8 @@ def test_a_record_of_an_earlier_version_is_read_and_lost_where_it_has_not_ended(
     done, open_ended = ran("clean", counts={"tweets": 3}), ran("score")
     rewritten(done, **later)
     rewritten(open_ended, **later, fault=UNFINISHED)
-    assert [run.state for run in find(root, Wanted())] == [State.DONE, State.LOST]
-    assert find(root, Wanted(done))[0].table("reads") == {}
+    assert [run.state for run in find(root, RunQuery())] == [State.DONE, State.LOST]
+    assert find(root, RunQuery(done))[0].table("reads") == {}
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.runs import query
-from tonality.runtime.runs.query import Wanted, find
+from tonality.runtime.runs.query import RunQuery, find
 
 
 def ids(root, **wanted):
-    return [run.id for run in find(root, Wanted(**wanted))]
+    return [run.id for run in find(root, RunQuery(**wanted))]
 
 
 def test_the_newest_is_last_whatever_the_stages_are_called(root, ran):
@@ -35,7 +35,7 @@ def test_the_last_of_a_stage_are_found_without_reading_all_others(root, ran, mon
 
 def test_failed_are_those_that_ended_badly_and_those_whose_record_is_damaged(root, ran):
     ran("clean")
-    failed = ran("clean", at="20151210T000000Z", error=InputFault("nothing"))
+    failed = ran("clean", at="20151210T000000Z", error=InputError("nothing"))
     broken = ran("score", at="20151211T000000Z")
     Path(root, "runs", f"{broken}.json").write_text("{")
     assert ids(root, failed=True) == [failed, broken]
@@ -65,17 +65,17 @@ def test_parts_of_a_pipeline_and_of_a_night_are_found_by_it(root, ran, monkeypat
 def test_a_run_is_found_by_a_part_of_its_id_that_no_other_has(root, ran):
     one, other = ran("clean", at="20151210T000000Z"), ran("clean", at="20151211T000000Z")
     assert ids(root, run="20151211") == ids(root, run=other) == [other]
-    with pytest.raises(SettingsFault, match=f"^2 runs have clean in their id: {other}, {one}; wanted one$"):
-        find(root, Wanted(run="clean"))
-    with pytest.raises(SettingsFault, match=f"has the id score; the newest are {other}, {one}$"):
-        find(root, Wanted(run="score"))
+    with pytest.raises(SettingsError, match=f"^2 runs have clean in their id: {other}, {one}; wanted one$"):
+        find(root, RunQuery(run="clean"))
+    with pytest.raises(SettingsError, match=f"has the id score; the newest are {other}, {one}$"):
+        find(root, RunQuery(run="score"))
 
 
 def test_where_there_is_no_record_the_place_is_named(root, tmp_path):
-    with pytest.raises(InputFault, match=f"^no run has left a record in {root}/runs: nothing at {root}; "):
-        find(root, Wanted())
+    with pytest.raises(InputError, match=f"^no run has left a record in {root}/runs: nothing at {root}; "):
+        find(root, RunQuery())
     Path(root, "runs").mkdir(parents=True)
     Path(root, "runs", ".clean-1.json.coming").touch()
     Path(root, "runs", "notes.txt").touch()
-    with pytest.raises(InputFault, match=f"^no run has left a record in {root}/runs$"):
-        find(root, Wanted())
+    with pytest.raises(InputError, match=f"^no run has left a record in {root}/runs$"):
+        find(root, RunQuery())

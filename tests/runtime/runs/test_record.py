@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tonality
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 
@@ -45,7 +45,7 @@ def test_two_runs_of_one_second_have_two_records(settings):
     assert len(records(settings)) == 2
 
 
-@pytest.mark.parametrize("error", [InputFault("no file found"), ZeroDivisionError("by hand"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [InputError("no file found"), ZeroDivisionError("by hand"), KeyboardInterrupt()])
 def test_a_failed_run_leaves_a_record_that_names_the_failure_and_what_it_counted(settings, error):
     with pytest.raises(type(error)), Run("clean", settings) as run:
         run.note(files=1)
@@ -58,12 +58,12 @@ def test_a_mishap_is_recorded_in_the_words_that_people_read(settings):
     with pytest.raises(OSError, match="No space"), Run("clean", settings):
         raise OSError(errno.ENOSPC, "No space left on device", "/data/tweets")
     (record,) = records(settings).values()
-    assert record["fault"].startswith("Fault: /data/tweets: no space left on device: free some space")
+    assert record["fault"].startswith("UserError: /data/tweets: no space left on device: free some space")
 
 
 def test_a_run_whose_settings_are_at_fault_leaves_none(settings):
-    with pytest.raises(SettingsFault), Run("clean", settings):
-        raise SettingsFault("paths.archive is empty")
+    with pytest.raises(SettingsError), Run("clean", settings):
+        raise SettingsError("paths.archive is empty")
     assert records(settings) == {}
 
 
@@ -77,7 +77,7 @@ def test_a_run_that_has_not_ended_has_a_record_that_says_so(settings):
 def test_a_root_that_cannot_be_written_is_refused_before_anything_is_done(tmp_path):
     (tmp_path / "file").write_text("in the way")
     settings = load([], [f"paths.root={tmp_path}/file"])
-    with pytest.raises(Fault, match=f"^paths.root: cannot write to {tmp_path}/file: "), Run("clean", settings):
+    with pytest.raises(UserError, match=f"^paths.root: cannot write to {tmp_path}/file: "), Run("clean", settings):
         pytest.fail("the run began")
 
 
@@ -119,7 +119,7 @@ def test_a_disk_that_fills_as_a_run_begins_leaves_no_half_record(settings, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fill)
-    with pytest.raises(Fault, match="No space left on device"), Run("clean", settings):
+    with pytest.raises(UserError, match="No space left on device"), Run("clean", settings):
         pytest.fail("the run began")
     assert list(Path(settings.paths.root, "runs").iterdir()) == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.settings.load import conf_directory, load
 from tonality.runtime.settings.sections import Settings
 
@@ -34,7 +34,7 @@ def written_keys(table: dict, prefix: str = "") -> list[str]:
 
 
 def faults(*overrides: str, files: tuple[Path, ...] = ()) -> list[str]:
-    with pytest.raises(SettingsFault) as raised:
+    with pytest.raises(SettingsError) as raised:
         load(files, overrides)
     return str(raised.value).splitlines()
 
@@ -168,7 +168,7 @@ def test_a_number_where_a_file_should_have_a_section_is_refused(tmp_path):
 
 
 def missing(location: str) -> list[str]:
-    with pytest.raises(SettingsFault) as raised:
+    with pytest.raises(SettingsError) as raised:
         load([], [f"paths.archive={location}"], inputs=["archive"])
     return str(raised.value).splitlines()
 
@@ -189,7 +189,7 @@ def test_an_input_that_is_not_there_is_answered_with_the_nearest_that_is(tmp_pat
 
 
 def test_every_missing_input_is_named_beside_the_faults_of_other_sections_and_of_its_own(tmp_path):
-    with pytest.raises(SettingsFault) as raised:
+    with pytest.raises(SettingsError) as raised:
         load(
             [],
             [f'paths.archive=["{tmp_path}/a", "{tmp_path}", "{tmp_path}/b"]', "paths.rot=x", "train.epochs=0"],
@@ -212,7 +212,7 @@ def test_globs_and_what_lies_elsewhere_are_left_to_the_stage(location, tmp_path)
 
 def test_a_scheme_that_nothing_here_can_open_is_named_with_its_key():
     assert missing("s4://bucket/a") == ["paths.archive: s4://bucket/a cannot be opened: Protocol not known: s4"]
-    with pytest.raises(SettingsFault, match=r"^paths.root: s4://bucket/a cannot be opened: Protocol not known: s4$"):
+    with pytest.raises(SettingsError, match=r"^paths.root: s4://bucket/a cannot be opened: Protocol not known: s4$"):
         load([], ["paths.root=s4://bucket/a"], [])
     assert load([], ["paths.root=s4://bucket/a"]).paths.root == "s4://bucket/a"
 
@@ -345,7 +345,7 @@ def test_every_word_of_a_topic_that_cannot_be_one_is_told():
 
 
 def about_days(*overrides: str, inputs: tuple[str, ...] = ("archive",)) -> list[str]:
-    with pytest.raises(SettingsFault) as raised:
+    with pytest.raises(SettingsError) as raised:
         load([], overrides, inputs)
     return str(raised.value).splitlines()
 

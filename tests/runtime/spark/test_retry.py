@@ -5,11 +5,12 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from tonality.runtime.spark.retry import begun_again
-from tonality.runtime.storage import tables, transaction
+from tonality.runtime.spark.retry import with_retries
+from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY
+from tonality.runtime.storage.transaction import begin_transaction
 
-NOTES = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
+TASK_MANIFEST = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
 SAID = "another run has replaced a day that this one was reading: it begins again\n"
 
 
@@ -19,8 +20,8 @@ def replace(spark, tmp_path):
 
     def publish(text):
         rows = spark.createDataFrame([(text, date(2015, 12, 10))], "text string, day date")
-        with transaction.publication(spark, str(tmp_path), "other", []) as pending:
-            pending.stage("notes", rows, NOTES, DAY)
+        with begin_transaction(spark, str(tmp_path), "other", []) as pending:
+            pending.stage("notes", rows, TASK_MANIFEST, DAY)
             pending.commit()
 
     publish("old")
@@ -35,7 +36,7 @@ def read(spark, tmp_path, replace):
         left = [times]
 
         def once():
-            listed = tables.read(spark, str(tmp_path), "notes", NOTES)
+            listed = tables.read(spark, str(tmp_path), "notes", TASK_MANIFEST)
             listed.inputFiles()
             if left[0]:
                 left[0] -= 1
@@ -49,13 +50,13 @@ def read(spark, tmp_path, replace):
 
 @pytest.mark.parametrize("times", [0, 1, 2])
 def test_work_begins_again_where_its_day_was_replaced_and_says_so(read, capsys, times):
-    assert begun_again(read(times)) == ["new 0" if times else "old"]
+    assert with_retries(read(times)) == ["new 0" if times else "old"]
     assert capsys.readouterr().err == SAID * times
 
 
 def test_it_does_not_for_ever(read, capsys):
     with pytest.raises(Exception, match="FILE_NOT_EXIST"):
-        begun_again(read(3))
+        with_retries(read(3))
     assert capsys.readouterr().err == SAID * 2
 
 
@@ -67,5 +68,5 @@ def test_any_other_fault_ends_it_at_once():
         raise ValueError("no such column")
 
     with pytest.raises(ValueError, match="no such column"):
-        begun_again(work)
+        with_retries(work)
     assert tries == [1]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
 
 _HOLD = """
 import sys, time
@@ -25,8 +25,8 @@ with lock(SimpleNamespace(local=lambda name: Path(sys.argv[1], name)), sys.argv[
 _ONE_STROKE: Final = threading.Lock()
 
 
-class ElsewhereFolders(Folders):
-    """Folders of a file system that has no file locks."""
+class LocklessRoot(HadoopRoot):
+    """HadoopRoot of a file system that has no file locks."""
 
     def local(self, name: str) -> Path | None:
         return None

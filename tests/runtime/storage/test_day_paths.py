@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.storage.day_paths import DayLocations, day_locations, fixed_part, has_day
 
 EVE, NEW_YEAR = date(2015, 12, 31), date(2016, 1, 1)
@@ -93,7 +93,7 @@ def test_braces_that_mean_no_day_are_braces(location):
 def test_a_day_that_is_not_written_as_it_should_be_is_refused_with_what_is_wanted(location):
     wanted = "wanted {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it"
     for ask in (lambda: has_day(location), lambda: day_locations([location], EVE, EVE)):
-        with pytest.raises(SettingsFault) as raised:
+        with pytest.raises(SettingsError) as raised:
             ask()
         assert str(raised.value) == f"{location}: {wanted}"
 
@@ -102,7 +102,7 @@ def test_a_day_that_is_not_written_as_it_should_be_is_refused_with_what_is_wante
     ("form", "unknown"), [("%Q", "%Q"), ("%Y-%H-%M", "%H %M"), ("%Y%", "%"), ("%-d", "%-"), ("%Y %q", "%q")]
 )
 def test_a_form_that_tells_no_day_is_refused_with_those_that_do(form, unknown):
-    with pytest.raises(SettingsFault) as raised:
+    with pytest.raises(SettingsError) as raised:
         has_day(f"/{{day:{form}}}")
     assert str(raised.value) == (
         f"/{{day:{form}}}: {unknown} tells no day in {{day:{form}}}; "
@@ -112,13 +112,13 @@ def test_a_form_that_tells_no_day_is_refused_with_those_that_do(form, unknown):
 
 @pytest.mark.parametrize("form", ["", "x", "%%", "2015-12-10"])
 def test_a_form_that_is_the_same_on_every_day_is_refused(form):
-    with pytest.raises(SettingsFault, match=r"is the same on every day: wanted {day}, which is 2015-12-10, or "):
+    with pytest.raises(SettingsError, match=r"is the same on every day: wanted {day}, which is 2015-12-10, or "):
         has_day(f"/{{day}}/{{day:{form}}}")
 
 
 @pytest.mark.parametrize(("since", "until"), [(None, None), (EVE, None), (None, EVE)])
 def test_a_day_needs_both_ends(since, until):
-    with pytest.raises(SettingsFault, match=r"^/{day}: {day} needs both archive\.since and archive\.until$"):
+    with pytest.raises(SettingsError, match=r"^/{day}: {day} needs both archive\.since and archive\.until$"):
         day_locations(["/{day}"], since, until)
 
 

@@ -4,25 +4,27 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.runs.text_rules import refuse_other_rules
 from tonality.runtime.settings.load import load
 from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY
-from tonality.runtime.storage.transaction import publication
+from tonality.runtime.storage.transaction import begin_transaction
 
-NOTES = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
+TASK_MANIFEST = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
 
 
 def test_a_date_bounds_what_is_read_at_both_ends(spark, tmp_path):
     rows = [(f"old {day}", date(2015, 12, day)) for day in (10, 11, 12)]
-    with publication(spark, str(tmp_path), "first", []) as pending:
-        pending.stage("notes", spark.createDataFrame(rows, "text string, day date"), NOTES, DAY)
+    with begin_transaction(spark, str(tmp_path), "first", []) as pending:
+        pending.stage("notes", spark.createDataFrame(rows, "text string, day date"), TASK_MANIFEST, DAY)
         pending.commit()
 
     def texts(since=None, until=None):
-        return sorted(row.text for row in tables.read(spark, str(tmp_path), "notes", NOTES, since, until).collect())
+        return sorted(
+            row.text for row in tables.read(spark, str(tmp_path), "notes", TASK_MANIFEST, since, until).collect()
+        )
 
     assert texts(since=date(2015, 12, 11)) == ["old 11", "old 12"]
     assert texts(until=date(2015, 12, 11)) == ["old 10", "old 11"]
@@ -30,8 +32,8 @@ def test_a_date_bounds_what_is_read_at_both_ends(spark, tmp_path):
 
 
 def test_a_table_that_was_never_written_says_so(spark, tmp_path):
-    with pytest.raises(InputFault, match=f"^there is no table tweets under {tmp_path}: run `clean` first"):
-        tables.read(spark, str(tmp_path), "tweets", NOTES)
+    with pytest.raises(InputError, match=f"^there is no table tweets under {tmp_path}: run `clean` first"):
+        tables.read(spark, str(tmp_path), "tweets", TASK_MANIFEST)
     assert tables.days(spark, str(tmp_path), "tweets") == []
 
 
@@ -43,7 +45,7 @@ def test_totals_over_no_rows_are_zero(spark):
 
 def refused(rows, root, wanted=("ru", "drop", "drop"), fingerprint="c0ffee"):
     rules = dict(zip(("name", "links", "mentions"), wanted, strict=True))
-    with pytest.raises(InputFault) as raised:
+    with pytest.raises(InputError) as raised:
         refuse_other_rules(rows, str(root), "tweets", rules, fingerprint, "Clean again.")
     return str(raised.value)
 

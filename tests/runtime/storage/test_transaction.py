@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tonality.runtime.diagnostics.errors import Fault, InputFault
+from tonality.runtime.diagnostics.errors import InputError, UserError
 from tonality.runtime.storage import locks, tables
-from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
 from tonality.runtime.storage.schema import DAY
-from tonality.runtime.storage.transaction import publication, recover
-from tonality.runtime.storage.write_locks import Claim
+from tonality.runtime.storage.transaction import begin_transaction, recover
+from tonality.runtime.storage.write_locks import WriteLock
 
-NOTES = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
+TASK_MANIFEST = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
 WORDS = pa.schema([pa.field("word", pa.string())])
 
 KILLED = """
@@ -26,7 +26,7 @@ from datetime import date
 import pyarrow as pa
 from tonality import publishing
 from tonality.settings import SparkSettings
-from tonality.hadoop import Folders
+from tonality.hadoop import HadoopRoot
 from tonality.session import spark_session
 
 uncommitted, committed = sys.argv[1:]
@@ -41,12 +41,12 @@ def until_killed(change):
         return change(self, old, new)
     return change_or_die
 
-Folders.rename = until_killed(Folders.rename)
-Folders.exchange = until_killed(Folders.exchange)
+HadoopRoot.rename = until_killed(HadoopRoot.rename)
+HadoopRoot.exchange = until_killed(HadoopRoot.exchange)
 with spark_session("killed", SparkSettings(master="local[1]", memory="1g")) as spark:
     rows = [("new 10", date(2015, 12, 10)), ("new 11", date(2015, 12, 11))]
     frame = spark.createDataFrame(rows, "text string, day date")
-    with publishing.publication(spark, uncommitted, "killed", []) as first, publishing.publication(spark, committed, "killed", []) as second:
+    with publishing.begin_transaction(spark, uncommitted, "killed", []) as first, publishing.begin_transaction(spark, committed, "killed", []) as second:
         first.stage("notes", frame, schema, "day")
         second.stage("notes", frame, schema, "day")
         second.commit()
@@ -65,15 +65,15 @@ def notes(spark, **days):
 
 
 def publish(spark, root, run, asked=(), covered=lambda day: False, **days):
-    with publication(spark, str(root), run, []) as pending:
-        pending.stage("notes", notes(spark, **days), NOTES, DAY, asked)
-        pending.remove_others("notes", DAY, covered)
+    with begin_transaction(spark, str(root), run, []) as pending:
+        pending.stage("notes", notes(spark, **days), TASK_MANIFEST, DAY, asked)
+        pending.remove_partitions("notes", DAY, covered)
         pending.commit()
 
 
 def found(spark, root):
     days: dict[str, list[str]] = {day: [] for day in tables.days(spark, str(root), "notes")}
-    for row in tables.read(spark, str(root), "notes", NOTES).orderBy("text").collect():
+    for row in tables.read(spark, str(root), "notes", TASK_MANIFEST).orderBy("text").collect():
         days[str(row.day)].append(row.text)
     return days
 
@@ -115,13 +115,13 @@ def test_a_day_without_rows_is_published_empty(spark, root):
 
 
 def test_files_that_tasks_wrote_become_days_and_what_nobody_vouched_for_does_not(spark, root):
-    with publication(spark, str(root), "second", []) as pending:
-        pending.make_scratch("written")
+    with begin_transaction(spark, str(root), "second", []) as pending:
+        pending.make_temporary_folder("written")
         (scratch,) = (root / "_staging").glob("second-*/scratch/written")
         for name in ("a", "b", "c", "given-up"):
             pq.write_table(pa.table({"text": [name]}), scratch / f"{name}.parquet")
         days = {"2015-12-11": ["a.parquet", "b.parquet"], "2015-12-13": ["c.parquet"]}
-        as_written = pending.adopt("notes", "written", days, NOTES, ["2015-12-12", "2015-12-13"])
+        as_written = pending.add_files("notes", "written", days, TASK_MANIFEST, ["2015-12-12", "2015-12-13"])
         assert sorted((str(row.day), row.text) for row in as_written.collect()) == [
             ("2015-12-11", "a"),
             ("2015-12-11", "b"),
@@ -134,9 +134,9 @@ def test_files_that_tasks_wrote_become_days_and_what_nobody_vouched_for_does_not
 
 
 def test_no_files_at_all_are_days_without_rows(spark, root):
-    with publication(spark, str(root), "second", []) as pending:
-        pending.make_scratch("written")
-        assert pending.adopt("notes", "written", {}, NOTES).count() == 0
+    with begin_transaction(spark, str(root), "second", []) as pending:
+        pending.make_temporary_folder("written")
+        assert pending.add_files("notes", "written", {}, TASK_MANIFEST).count() == 0
         pending.commit()
     assert found(spark, root) == OLD
 
@@ -152,13 +152,13 @@ def test_a_table_whose_last_day_was_taken_away_is_empty_not_missing(spark, root)
 
 
 def test_several_tables_appear_together_and_nothing_before(spark, root):
-    with publication(spark, str(root), "second", []) as pending:
-        as_written = pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
+    with begin_transaction(spark, str(root), "second", []) as pending:
+        as_written = pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), TASK_MANIFEST, DAY)
         words = pending.replace("words", {"": spark.createDataFrame([("a",)], "word string")}, WORDS)[""]
         assert [row.text for row in as_written.collect()] == ["new"]
         assert [row.word for row in words.collect()] == ["a"]
         assert found(spark, root) == OLD
-        with pytest.raises(InputFault):
+        with pytest.raises(InputError):
             tables.read(spark, str(root), "words", WORDS)
         pending.commit()
     assert found(spark, root) == OLD | {"2015-12-10": ["new"]}
@@ -167,12 +167,12 @@ def test_several_tables_appear_together_and_nothing_before(spark, root):
 
 def test_a_replaced_table_keeps_no_part_of_the_former(spark, tmp_path):
     for run, parts in (("first", ("a", "b")), ("second", ("b", "c"))):
-        with publication(spark, str(tmp_path), run, []) as pending:
+        with begin_transaction(spark, str(tmp_path), run, []) as pending:
             frames = {
                 part: spark.createDataFrame([(f"{part} {n}",) for n in range(5)], "word string") for part in parts
             }
             pending.replace("words", frames, WORDS)
-            pending.note("words", {"run": run, "слова": 10})
+            pending.write_metadata("words", {"run": run, "слова": 10})
             pending.commit()
     assert [name for name in names(tmp_path / "words") if not name.startswith(".")] == ["b", "c", "words.json"]
     assert json.loads((tmp_path / "words" / "words.json").read_text()) == {"run": "second", "слова": 10}
@@ -180,9 +180,9 @@ def test_a_replaced_table_keeps_no_part_of_the_former(spark, tmp_path):
 
 
 def test_a_publication_that_was_not_committed_leaves_nothing(spark, root):
-    with pytest.raises(KeyError), publication(spark, str(root), "second", []) as pending:
-        pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
-        spark.range(3).write.parquet(pending.scratch("pass"))
+    with pytest.raises(KeyError), begin_transaction(spark, str(root), "second", []) as pending:
+        pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), TASK_MANIFEST, DAY)
+        spark.range(3).write.parquet(pending.temporary_folder("pass"))
         raise KeyError
     assert found(spark, root) == OLD
     assert names(root / "_staging") == []
@@ -194,12 +194,12 @@ def test_a_publication_cleans_up_after_itself(spark, root):
 
 
 def test_files_that_tasks_wrote_become_a_whole_table_with_its_note(spark, root):
-    with publication(spark, str(root), "second", []) as pending:
-        (scratch,) = [Path(pending.make_scratch("written").removeprefix("file://"))]
+    with begin_transaction(spark, str(root), "second", []) as pending:
+        (scratch,) = [Path(pending.make_temporary_folder("written").removeprefix("file://"))]
         for name in ("a", "b"):
             pq.write_table(pa.table({"word": [name]}), scratch / f"{name}.parquet")
-        parts = pending.adopt_whole("words", "written", {"side=x": ["a.parquet"], "side=y": ["b.parquet"]}, WORDS)
-        pending.note("words", {"rows": 2})
+        parts = pending.add_table("words", "written", {"side=x": ["a.parquet"], "side=y": ["b.parquet"]}, WORDS)
+        pending.write_metadata("words", {"rows": 2})
         assert {part: [row.word for row in rows.collect()] for part, rows in parts.items()} == {
             "side=x": ["a"],
             "side=y": ["b"],
@@ -216,9 +216,9 @@ def test_files_that_tasks_wrote_become_a_whole_table_with_its_note(spark, root):
 def test_what_was_noted_in_a_day_is_noted_in_what_replaces_it_but_for_one_kind_of_note(spark, root):
     for name in ("_one.json", "_other.json", "_SUCCESS"):
         (root / "notes" / "day=2015-12-11" / name).write_text('{"name": 1}')
-    with publication(spark, str(root), "second", []) as pending:
-        pending.stage("notes", notes(spark, **{"2015-12-11": ["new"]}), NOTES, DAY)
-        pending.copy_notes("notes", DAY, ["2015-12-11"], besides="_other.json")
+    with begin_transaction(spark, str(root), "second", []) as pending:
+        pending.stage("notes", notes(spark, **{"2015-12-11": ["new"]}), TASK_MANIFEST, DAY)
+        pending.copy_partition_files("notes", DAY, ["2015-12-11"], besides="_other.json")
         coming = pending.versions("notes", DAY, ["2015-12-11"])
         assert coming != tables.versions(spark, str(root), "notes", DAY, ["2015-12-11"])
         pending.commit()
@@ -231,9 +231,9 @@ def test_files_are_taken_away_when_all_else_is_published(spark, root):
     (root / "page").mkdir()
     for name in ("a.html", "b.html"):
         (root / "page" / name).write_text("x")
-    with publication(spark, str(root), "second", []) as pending:
-        pending.take_away("page/a.html")
-        pending.take_away("page/missing.html")
+    with begin_transaction(spark, str(root), "second", []) as pending:
+        pending.remove("page/a.html")
+        pending.remove("page/missing.html")
         assert names(root / "page") == ["a.html", "b.html"]
         pending.commit()
     assert names(root / "page") == ["b.html"]
@@ -259,7 +259,7 @@ def test_a_killed_process_has_either_changed_nothing_or_is_finished_by_recover(s
 
 
 def break_off(spark, root, monkeypatch, changes, **days):
-    """A publication that ends after so many changes, the journal's own included, without any cleaning up."""
+    """A transaction that ends after so many changes, the journal's own included, without any cleaning up."""
     left = [changes]
 
     def or_die(change):
@@ -273,8 +273,8 @@ def break_off(spark, root, monkeypatch, changes, **days):
         return change_or_die
 
     with monkeypatch.context() as patched:
-        patched.setattr(Folders, "rename", or_die(Folders.rename))
-        patched.setattr(Folders, "exchange", or_die(Folders.exchange))
+        patched.setattr(HadoopRoot, "rename", or_die(HadoopRoot.rename))
+        patched.setattr(HadoopRoot, "exchange", or_die(HadoopRoot.exchange))
         with pytest.raises(Killed):
             publish(spark, root, "broken", covered=lambda day: day == "2015-12-12", **days)
 
@@ -282,7 +282,7 @@ def break_off(spark, root, monkeypatch, changes, **days):
 @pytest.fixture
 def two_steps(monkeypatch):
     """A file system that cannot exchange folders."""
-    monkeypatch.setattr(Folders, "exchange", lambda *_: False)
+    monkeypatch.setattr(HadoopRoot, "exchange", lambda *_: False)
 
 
 def finish_by_the_next_commit(spark, root, monkeypatch, changes):
@@ -316,7 +316,7 @@ def test_a_publication_broken_off_between_a_days_mark_and_its_exchange_is_finish
 
 def test_what_a_killed_run_began_is_finished_before_the_one_that_waited_for_it_reads(spark, root, monkeypatch):
     break_off(spark, root, monkeypatch, 2, **{"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]})
-    with publication(spark, str(root), "waited", [Claim("notes")]):
+    with begin_transaction(spark, str(root), "waited", [WriteLock("notes")]):
         assert found(spark, root) == {"2015-12-10": ["new 10"], "2015-12-11": ["new 11"]}
 
 
@@ -332,7 +332,7 @@ def test_a_day_that_is_replaced_is_never_missing(spark, root, monkeypatch):
         return change_and_look
 
     for name in ("rename", "exchange", "delete"):
-        monkeypatch.setattr(Folders, name, watched(getattr(Folders, name)))
+        monkeypatch.setattr(HadoopRoot, name, watched(getattr(HadoopRoot, name)))
     publish(spark, root, "second", **{"2015-12-10": ["new"], "2015-12-11": ["new"]})
     assert len(seen) > 3
     assert all(days == [f"day={day}" for day in OLD] for days in seen)
@@ -358,7 +358,9 @@ def test_what_a_standing_journal_needs_is_not_discarded_with_its_run(spark, root
 def test_a_journal_that_a_power_cut_left_empty_is_named_with_what_to_do(spark, root, content):
     (root / "_journal").mkdir(exist_ok=True)
     (root / "_journal" / "dead.json").write_text(content)
-    with pytest.raises(Fault, match=r"_journal/dead\.json is not whole, as after a power cut: .* Remove it, then run"):
+    with pytest.raises(
+        UserError, match=r"_journal/dead\.json is not whole, as after a power cut: .* Remove it, then run"
+    ):
         recover(spark, str(root), "next")
     assert found(spark, root) == OLD
 
@@ -384,8 +386,8 @@ def test_an_object_stores_half_copied_day_is_replaced_by_the_whole_one(spark, ro
 
 
 def test_the_files_of_a_living_run_are_not_cleared(spark, root):
-    with publication(spark, str(root), "living", []) as pending:
-        pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), NOTES, DAY)
+    with begin_transaction(spark, str(root), "living", []) as pending:
+        pending.stage("notes", notes(spark, **{"2015-12-10": ["new"]}), TASK_MANIFEST, DAY)
         recover(spark, str(root), "next")
         publish(spark, root, "other", **{"2015-12-11": ["other"]})
         pending.commit()
@@ -395,8 +397,8 @@ def test_the_files_of_a_living_run_are_not_cleared(spark, root):
 def test_a_commit_that_waits_in_vain_is_refused_and_changes_nothing(spark, root, monkeypatch):
     monkeypatch.setattr(locks.lock.__wrapped__, "__defaults__", (0.05,))
     with (
-        locks.lock(Folders(spark, str(root)), "_lock", "night-shift"),
-        pytest.raises(Fault, match=r"^run night-shift holds"),
+        locks.lock(HadoopRoot(spark, str(root)), "_lock", "night-shift"),
+        pytest.raises(UserError, match=r"^run night-shift holds"),
     ):
         publish(spark, root, "second", **{"2015-12-10": ["new"]})
     assert found(spark, root) == OLD

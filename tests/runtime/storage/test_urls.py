@@ -10,15 +10,15 @@ import fsspec
 import pytest
 from fsspec.registry import known_implementations
 
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.storage.urls import (
     expand,
     filesystem,
     fsspec_url,
     hadoop_url,
     join,
+    missing_reason,
     replace_file,
-    what_is_missing,
     write_files,
 )
 
@@ -115,7 +115,7 @@ def test_where_nothing_is_found_what_the_folder_holds_is_named(tmp_path, locatio
         (tmp_path / name).mkdir()
     for name in ("a.csv", "hidden/_SUCCESS"):
         (tmp_path / name).touch()
-    with pytest.raises(InputFault) as raised:
+    with pytest.raises(InputError) as raised:
         expand(f"{tmp_path}/{location}")
     assert str(raised.value) == f"no file found at {tmp_path}/{location}{instead.format(here=tmp_path)}"
 
@@ -123,7 +123,7 @@ def test_where_nothing_is_found_what_the_folder_holds_is_named(tmp_path, locatio
 @pytest.mark.parametrize("pattern", ["missing", "missing/*.json", "empty"])
 def test_nothing_found_names_the_location(pattern, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputFault, match=f"^no file found at {tmp_path}/{re.escape(pattern)}(;|$)"):
+    with pytest.raises(InputError, match=f"^no file found at {tmp_path}/{re.escape(pattern)}(;|$)"):
         expand(f"{tmp_path}/{pattern}")
 
 
@@ -135,14 +135,14 @@ def test_an_object_store_is_listed_like_a_disk(bucket):
 
 
 def test_an_unknown_scheme_is_a_fault_of_the_settings():
-    with pytest.raises(SettingsFault, match=r"^s4://bucket/a cannot be opened: .*s4"):
+    with pytest.raises(SettingsError, match=r"^s4://bucket/a cannot be opened: .*s4"):
         filesystem("s4://bucket/a")
 
 
 def test_a_scheme_whose_package_is_not_installed_names_the_package(monkeypatch):
     known = {"class": "not_installed.System", "err": "Install s3fs to access S3"}
     monkeypatch.setitem(known_implementations, "nowhere", known)
-    with pytest.raises(SettingsFault, match=r"^nowhere://a cannot be opened: Install s3fs to access S3$"):
+    with pytest.raises(SettingsError, match=r"^nowhere://a cannot be opened: Install s3fs to access S3$"):
         filesystem("nowhere://a")
 
 
@@ -154,7 +154,7 @@ def test_a_glob_passes_by_what_is_hidden_or_half_written(tmp_path: Path) -> None
 
 
 def test_a_path_that_no_system_could_hold_is_missing_too(tmp_path):
-    assert what_is_missing(f"{tmp_path}/{'x' * 300}/tweets.json").endswith(f"the nearest that is there is {tmp_path}")
+    assert missing_reason(f"{tmp_path}/{'x' * 300}/tweets.json").endswith(f"the nearest that is there is {tmp_path}")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_name_that_may_have_been_meant_is_said_in_the_form_that_was_typed(tmp_
     (tmp_path / "data").mkdir()
     for name in ("tweets.csv", "data/2015-12.csv"):
         (tmp_path / name).touch()
-    said = what_is_missing(typed.format(here=tmp_path))
+    said = missing_reason(typed.format(here=tmp_path))
     assert said == f"nothing at {typed.format(here=tmp_path)}; did you mean {meant.format(here=tmp_path)}?"
 
 
@@ -186,7 +186,7 @@ def test_what_is_no_file_is_left_out(tmp_path):
     (tmp_path / "to pipe").symlink_to(tmp_path / "pipe")
     assert names(expand(str(tmp_path))) == ["a.json"]
     assert names(expand(f"{tmp_path}/*")) == ["a.json"]
-    with pytest.raises(InputFault, match=r"^no file found at "):
+    with pytest.raises(InputError, match=r"^no file found at "):
         expand(str(tmp_path / "pipe"))
 
 
@@ -202,7 +202,7 @@ def test_a_link_to_nothing_is_named(tmp_path, location):
     (tmp_path / "a.json").write_text("x")
     (tmp_path / "bad").symlink_to("/no/such.json")
     (tmp_path / ".#hidden").symlink_to("/no/such.json")
-    with pytest.raises(InputFault, match=rf"^a link to nothing: {tmp_path}/bad -> /no/such.json$"):
+    with pytest.raises(InputError, match=rf"^a link to nothing: {tmp_path}/bad -> /no/such.json$"):
         expand(f"{tmp_path}{location}")
 
 
@@ -211,7 +211,7 @@ def test_a_link_to_a_folder_below_a_folder_is_named_and_followed_where_it_was_as
     (tmp_path / "real" / "a.json").write_text("x")
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "link").symlink_to("../real")
-    with pytest.raises(InputFault, match=rf"^a link to a folder, which is not followed: {tmp_path}/d/link -> ../real$"):
+    with pytest.raises(InputError, match=rf"^a link to a folder, which is not followed: {tmp_path}/d/link -> ../real$"):
         expand(str(tmp_path / "d"))
     assert names(expand(str(tmp_path / "d" / "link"))) == ["a.json"]
 
@@ -219,7 +219,7 @@ def test_a_link_to_a_folder_below_a_folder_is_named_and_followed_where_it_was_as
 def test_of_many_links_to_nothing_a_few_are_named(tmp_path):
     for number in range(8):
         (tmp_path / f"{number}.json").symlink_to("/no/such.json")
-    with pytest.raises(InputFault) as caught:
+    with pytest.raises(InputError) as caught:
         expand(str(tmp_path))
     assert str(caught.value).count("a link to nothing: ") == 5
     assert str(caught.value).endswith("\nand 3 more such links")

@@ -5,18 +5,18 @@ import time
 from datetime import date
 
 import pytest
-from held_locks import ElsewhereFolders, another_process_that_holds
+from held_locks import LocklessRoot, another_process_that_holds
 
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.storage import write_locks
-from tonality.runtime.storage.hadoop_fs import Folders
-from tonality.runtime.storage.write_locks import Claim, claimed
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
+from tonality.runtime.storage.write_locks import WriteLock, hold_write_locks
 
 HELD = "_claims/score-of-last-night"
 TENTH, ELEVENTH, TWELFTH = (date(2015, 12, day) for day in (10, 11, 12))
 
 
-@pytest.fixture(params=[Folders, ElsewhereFolders], ids=["disk", "elsewhere"])
+@pytest.fixture(params=[HadoopRoot, LocklessRoot], ids=["disk", "elsewhere"])
 def folders(request, spark, tmp_path):
     return request.param(spark, str(tmp_path))
 
@@ -29,19 +29,19 @@ def quick(monkeypatch):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (Claim("scored", TENTH, TENTH), Claim("scored", TENTH, TENTH)),
-        (Claim("scored", TENTH, TWELFTH), Claim("scored", ELEVENTH, ELEVENTH)),
-        (Claim("scored", None, TENTH), Claim("scored", TENTH, None)),
-        (Claim("scored"), Claim("scored", TENTH, TENTH)),
-        (Claim("report"), Claim("report")),
+        (WriteLock("scored", TENTH, TENTH), WriteLock("scored", TENTH, TENTH)),
+        (WriteLock("scored", TENTH, TWELFTH), WriteLock("scored", ELEVENTH, ELEVENTH)),
+        (WriteLock("scored", None, TENTH), WriteLock("scored", TENTH, None)),
+        (WriteLock("scored"), WriteLock("scored", TENTH, TENTH)),
+        (WriteLock("report"), WriteLock("report")),
     ],
 )
 def test_a_second_run_that_would_write_some_of_the_same_is_refused_in_the_name_of_the_first(folders, one, other):
     for first, second in ((one, other), (other, one)):
         with (
-            claimed(folders, "score-1", [first]),
-            pytest.raises(Fault) as raised,
-            claimed(folders, "score-2", [Claim("dataset"), second], wait_seconds=0),
+            hold_write_locks(folders, "score-1", [first]),
+            pytest.raises(UserError) as raised,
+            hold_write_locks(folders, "score-2", [WriteLock("dataset"), second], wait_seconds=0),
         ):
             pass
         assert f"run score-1 is writing {first}, which this run would write too" in str(raised.value)
@@ -50,14 +50,14 @@ def test_a_second_run_that_would_write_some_of_the_same_is_refused_in_the_name_o
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (Claim("scored", TENTH, TENTH), Claim("scored", ELEVENTH, TWELFTH)),
-        (Claim("scored", None, TENTH), Claim("scored", ELEVENTH, None)),
-        (Claim("scored", TENTH, TENTH), Claim("tweets", TENTH, TENTH)),
-        (Claim("scored"), Claim("report")),
+        (WriteLock("scored", TENTH, TENTH), WriteLock("scored", ELEVENTH, TWELFTH)),
+        (WriteLock("scored", None, TENTH), WriteLock("scored", ELEVENTH, None)),
+        (WriteLock("scored", TENTH, TENTH), WriteLock("tweets", TENTH, TENTH)),
+        (WriteLock("scored"), WriteLock("report")),
     ],
 )
 def test_runs_of_other_days_or_other_tables_go_on_side_by_side(folders, one, other):
-    with claimed(folders, "run-1", [one]), claimed(folders, "run-2", [other], wait_seconds=0):
+    with hold_write_locks(folders, "run-1", [one]), hold_write_locks(folders, "run-2", [other], wait_seconds=0):
         pass
 
 
@@ -65,7 +65,7 @@ def test_a_second_run_waits_for_the_end_of_the_first_and_says_so_once(folders, c
     order = []
 
     def first():
-        with claimed(folders, "score-1", [Claim("scored", TENTH, TENTH)]):
+        with hold_write_locks(folders, "score-1", [WriteLock("scored", TENTH, TENTH)]):
             held.set()
             time.sleep(0.3)
             order.append("first")
@@ -74,7 +74,7 @@ def test_a_second_run_waits_for_the_end_of_the_first_and_says_so_once(folders, c
     thread = threading.Thread(target=first)
     thread.start()
     assert held.wait(30)
-    with claimed(folders, "score-2", [Claim("scored", TENTH, ELEVENTH)]):
+    with hold_write_locks(folders, "score-2", [WriteLock("scored", TENTH, ELEVENTH)]):
         order.append("second")
     thread.join()
     assert order == ["first", "second"]
@@ -86,7 +86,7 @@ def test_of_many_runs_that_come_at_once_one_at_a_time_writes(folders):
     most = []
 
     def run(number):
-        with claimed(folders, f"score-{number}", [Claim("scored", TENTH, TENTH)]):
+        with hold_write_locks(folders, f"score-{number}", [WriteLock("scored", TENTH, TENTH)]):
             at_work.append(number)
             most.append(len(at_work))
             time.sleep(0.02)
@@ -101,31 +101,37 @@ def test_of_many_runs_that_come_at_once_one_at_a_time_writes(folders):
 
 
 def test_a_run_that_failed_claims_nothing(folders):
-    with pytest.raises(KeyError), claimed(folders, "score-1", [Claim("scored")]):
+    with pytest.raises(KeyError), hold_write_locks(folders, "score-1", [WriteLock("scored")]):
         raise KeyError
     assert not folders.exists("_claims/score-1")
-    with claimed(folders, "score-2", [Claim("scored")], wait_seconds=0):
+    with hold_write_locks(folders, "score-2", [WriteLock("scored")], wait_seconds=0):
         pass
 
 
 def test_a_dead_run_claims_nothing_on_a_disk(spark, tmp_path):
-    folders = Folders(spark, str(tmp_path))
+    folders = HadoopRoot(spark, str(tmp_path))
     with another_process_that_holds(tmp_path, HELD, '[["scored", "2015-12-10", "2015-12-10"]]') as process:
-        with pytest.raises(Fault, match="score-of-last-night"), claimed(folders, "score-2", [Claim("scored")], 0):
+        with (
+            pytest.raises(UserError, match="score-of-last-night"),
+            hold_write_locks(folders, "score-2", [WriteLock("scored")], 0),
+        ):
             pass
         process.kill()
         process.wait()
-        with claimed(folders, "score-2", [Claim("scored")], wait_seconds=0):
+        with hold_write_locks(folders, "score-2", [WriteLock("scored")], wait_seconds=0):
             pass
     assert not (tmp_path / "_claims" / "score-of-last-night").exists()
 
 
 def test_elsewhere_the_file_of_a_dead_run_has_to_be_removed_and_is_named(spark, tmp_path):
-    folders = ElsewhereFolders(spark, str(tmp_path))
+    folders = LocklessRoot(spark, str(tmp_path))
     (tmp_path / "_claims").mkdir()
     left = tmp_path / "_claims" / "score-1"
     left.write_text('[["scored", null, null]]')
-    with pytest.raises(Fault) as raised, claimed(folders, "score-2", [Claim("scored")], wait_seconds=0):
+    with (
+        pytest.raises(UserError) as raised,
+        hold_write_locks(folders, "score-2", [WriteLock("scored")], wait_seconds=0),
+    ):
         pass
     assert str(raised.value).endswith(f"If it is dead, remove {left.as_uri()}")
 
@@ -133,7 +139,7 @@ def test_elsewhere_the_file_of_a_dead_run_has_to_be_removed_and_is_named(spark, 
 def test_a_damaged_claim_of_a_living_run_is_a_fault_that_names_it(spark, tmp_path):
     with (
         another_process_that_holds(tmp_path, HELD, '[["scored", "no'),
-        pytest.raises(Fault, match="_claims/score-of-last-night is no claim of a run"),
-        claimed(Folders(spark, str(tmp_path)), "score-2", [Claim("scored")], 0),
+        pytest.raises(UserError, match="_claims/score-of-last-night is no claim of a run"),
+        hold_write_locks(HadoopRoot(spark, str(tmp_path)), "score-2", [WriteLock("scored")], 0),
     ):
         pass

@@ -13,13 +13,13 @@ import orjson
 from tonality.ingest.compliance.events import Deletion, Meant, Unknown, as_id, deletion
 from tonality.ingest.containers.compression import Expansion
 from tonality.ingest.containers.streams import FileStream, Stream
-from tonality.ingest.containers.walk import find_sources
+from tonality.ingest.containers.walk import find_members_in
 from tonality.ingest.formats.csv_rows import CsvReader
 from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, json_value, text_of
 from tonality.ingest.formats.lines import Lines
-from tonality.ingest.formats.record import Rejected
+from tonality.ingest.formats.record import RejectedRecord
 from tonality.ingest.planning.files import find_files
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage.urls import filesystem
 
 __all__ = ["DeletionLists"]
@@ -56,14 +56,14 @@ class DeletionLists:
     def __iter__(self) -> Iterator[Deletion]:
         """What has to go, as often as it is said.
 
-        Raises InputFault where a list is broken or holds what cannot be opened: more may stand in it.
+        Raises InputError where a list is broken or holds what cannot be opened: more may stand in it.
         """
         for file in self._files:
             system, path = filesystem(file.url)
             with system.open(path, "rb") as opened:
-                for source in find_sources(file.url, FileStream(opened), Expansion(_MAX_EXPANSION)):
+                for source in find_members_in(file.url, FileStream(opened), Expansion(_MAX_EXPANSION)):
                     if fault := source.damage or source.skipped:
-                        raise InputFault(_broken(source.name, fault))
+                        raise InputError(_broken(source.name, fault))
                     if source.stream:
                         yield from self._list(source.name, source.stream)
 
@@ -78,13 +78,13 @@ class DeletionLists:
             found = self._each(lines, self._plain)
         yield from found
         if lines.damage:
-            raise InputFault(_broken(name, lines.damage))
+            raise InputError(_broken(name, lines.damage))
 
     def _each(self, lines: Lines, read: Callable[[str], Deletion]) -> Iterator[Deletion]:
         for line in lines:
             try:
                 text = text_of(line).strip()
-            except Rejected:
+            except RejectedRecord:
                 self.unknown += 1
                 continue
             if text:
@@ -94,17 +94,17 @@ class DeletionLists:
         reader = CsvReader(lines, delimiter, "utf-8")
         rows = ((line, fields) for line, fields in reader.rows() if fields)
         _, first = next(rows)
-        columns = [] if isinstance(first, Rejected) else first
+        columns = [] if isinstance(first, RejectedRecord) else first
         header = _names(columns)
         column = next((wanted for wanted in _WANTED if wanted in header), None)
         if column is None:
-            raise InputFault(_broken(name, "its header is no row of CSV"))
+            raise InputError(_broken(name, "its header is no row of CSV"))
         if column in _AUTHOR_COLUMNS and not set(header).issubset(_AUTHOR_COLUMNS):
-            raise InputFault(_ambiguous(name, columns))
+            raise InputError(_ambiguous(name, columns))
         reader.width = len(header)
         place = header.index(column)
         for _, fields in rows:
-            if isinstance(fields, Rejected) or len(fields) != len(header) or fields == columns:
+            if isinstance(fields, RejectedRecord) or len(fields) != len(header) or fields == columns:
                 self.unknown += 1
             else:
                 yield from self._counted(lambda text: self._of_column(column, text), fields[place].strip())

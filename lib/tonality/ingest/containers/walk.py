@@ -7,14 +7,14 @@ from tonality.ingest.containers.compression import Expansion, compression_of, un
 from tonality.ingest.containers.streams import Block, Stream, UnpackedStream
 from tonality.ingest.containers.tar import is_tar, read_members
 
-__all__ = ["Source", "find_members", "find_sources"]
+__all__ = ["Member", "find_members", "find_members_in"]
 
 _DEEPEST: Final = 4
 """Containers inside one another that are opened: an archive has two or three, a trap any number."""
 _PEEK_BYTES: Final = 512
 
 
-class Source(NamedTuple):
+class Member(NamedTuple):
     """A stream of records, or the name of something that has none. To be read before the next one."""
 
     name: str
@@ -25,7 +25,7 @@ class Source(NamedTuple):
     """What broke the container here."""
 
 
-def find_sources(name: str, stream: Stream, expansion: Expansion, depth: int = 0) -> Iterator[Source]:
+def find_members_in(name: str, stream: Stream, expansion: Expansion, depth: int = 0) -> Iterator[Member]:
     """The sources of a file: one, unless it is a tar; then each of its members, `name!path`, and the tar's own damage.
 
     Containers are known by their content. Tars may be compressed, and their members again.
@@ -33,33 +33,33 @@ def find_sources(name: str, stream: Stream, expansion: Expansion, depth: int = 0
     start = stream.peek(_PEEK_BYTES)
     compression = compression_of(start)
     if depth > _DEEPEST and (compression or is_tar(start)):
-        yield Source(name, damage=f"more than {_DEEPEST} containers inside one another")
+        yield Member(name, damage=f"more than {_DEEPEST} containers inside one another")
     elif compression:
         unpacked = UnpackedStream(lambda: _unpack_anew(stream, compression, expansion))
-        yield from find_sources(name, unpacked, expansion.inside(), depth + 1)
+        yield from find_members_in(name, unpacked, expansion.inside(), depth + 1)
     elif is_tar(start):
         yield from find_members(name, stream, expansion, depth)
     else:
-        yield Source(name, stream)
+        yield Member(name, stream)
 
 
 def find_members(
     name: str, stream: Stream, expansion: Expansion, depth: int = 0, ends_tar: bool = True
-) -> Iterator[Source]:
+) -> Iterator[Member]:
     """The sources of a tar, or of a part of it, and the tar itself where it is broken or empty."""
     empty = True
     for member in read_members(stream, ends_tar):
         empty = False
         path = f"{name}!{member.name}"
         if member.stream:
-            yield from find_sources(path, member.stream, expansion, depth + 1)
+            yield from find_members_in(path, member.stream, expansion, depth + 1)
         elif member.skipped:
-            yield Source(path, skipped=member.skipped)
+            yield Member(path, skipped=member.skipped)
         else:
-            yield Source(name, damage=member.damage)
+            yield Member(name, damage=member.damage)
     damage = stream.damage if isinstance(stream, UnpackedStream) else ""
     if damage or empty:
-        yield Source(name, damage=damage)
+        yield Member(name, damage=damage)
 
 
 def _unpack_anew(stream: Stream, compression: str, expansion: Expansion) -> Iterator[Block]:

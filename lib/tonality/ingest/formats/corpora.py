@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tonality.ingest.formats.rutweetcorp_patterns import ROW, ROW_END, ROW_START
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage.urls import expand, filesystem
 from tonality.text.html_entities import unescaped
 
@@ -62,7 +62,7 @@ _Row = tuple[str, float] | str
 def read_corpus(locations: Iterable[str], form: Literal["rutweetcorp", "sentiment140"] | TableFormat) -> Corpus:
     """All labelled texts of the files, folders or globs, each file once; labels 1.0 and 0.0.
 
-    Raises InputFault where a location finds nothing, a file cannot be read, a table lacks a column, or no labelled row
+    Raises InputError where a location finds nothing, a file cannot be read, a table lacks a column, or no labelled row
     is left.
     """
     rows: list[tuple[str, float]] = []
@@ -76,7 +76,7 @@ def read_corpus(locations: Iterable[str], form: Literal["rutweetcorp", "sentimen
                 rows.append(row)
     if not rows:
         why = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()) or "no rows at all"
-        raise InputFault(f"no labelled tweet in {', '.join(files)}: {why}. Does corpus.format fit these files?")
+        raise InputError(f"no labelled tweet in {', '.join(files)}: {why}. Does corpus.format fit these files?")
     texts, labels = zip(*rows, strict=True)
     return Corpus(pa.table({"text": texts, "label": labels}, schema=_SCHEMA), dropped)
 
@@ -85,7 +85,7 @@ def _readable(file: str, rows: Iterator[_Row]) -> Iterator[_Row]:
     try:
         yield from rows
     except (OSError, EOFError, zlib.error, pa.ArrowInvalid) as error:
-        raise InputFault(f"{file} cannot be read: {str(error).rstrip('.')}. Does corpus.format fit it?") from error
+        raise InputError(f"{file} cannot be read: {str(error).rstrip('.')}. Does corpus.format fit it?") from error
 
 
 def _read_file(file: str, form: str | TableFormat) -> Iterator[_Row]:
@@ -214,4 +214,4 @@ def _check_columns(file: str, form: TableFormat, found: Iterable[str]) -> None:
     names = list(found)
     wanted = {"corpus.text": form.text, "corpus.label": form.label}
     if missing := [f"{key} = {name!r}" for key, name in wanted.items() if name not in names]:
-        raise InputFault(f"{file} has no such column: {', '.join(missing)}; it has {', '.join(names) or 'no header'}")
+        raise InputError(f"{file} has no such column: {', '.join(missing)}; it has {', '.join(names) or 'no header'}")

@@ -10,7 +10,7 @@ from typing import Final
 
 from tonality.ingest.formats.decoding import Encoding, joined, text_of
 from tonality.ingest.formats.lines import Line, Lines
-from tonality.ingest.formats.record import Notice, Record, Rejected, Tweet
+from tonality.ingest.formats.record import ControlMessage, Record, RejectedRecord, Tweet
 from tonality.ingest.formats.row_mapping import RowReader, column_order, missing_columns
 from tonality.ingest.options import ColumnNames
 
@@ -22,7 +22,7 @@ _MULTILINE: Final = 200
 _OPEN_QUOTE: Final = "unexpected end of data"
 """The CSV reader's words for a quoted field that its input does not close."""
 
-_Row = tuple[Line, list[str] | Rejected]
+_Row = tuple[Line, list[str] | RejectedRecord]
 
 Fields = tuple[str | None, ...]
 """A row's fields in the order of `rows.column_order`, None for a column that the table has not."""
@@ -63,9 +63,9 @@ class CsvRecords:
         while header is None and (row := next(rows, None)):
             line, fields = row
             if fields:
-                header = [] if isinstance(fields, Rejected) else fields
+                header = [] if isinstance(fields, RejectedRecord) else fields
             else:
-                yield Record(line.offset, line.number, line.content, Notice("blank"))
+                yield Record(line.offset, line.number, line.content, ControlMessage("blank"))
         lacks = "" if header is None else missing_columns(self._layout.columns, header, self._layout.shows_header)
         if header and not lacks:
             reader.width = len(header)
@@ -77,25 +77,25 @@ class CsvRecords:
         wanted = itemgetter(*(header.index(name) if name else absent for name in column_order(self._layout.columns)))
         tweet, mend = self._reader.tweet, self._layout.mend
         for line, fields in rows:
-            if isinstance(fields, Rejected):
-                outcome: Tweet | Notice | Rejected = fields
+            if isinstance(fields, RejectedRecord):
+                outcome: Tweet | ControlMessage | RejectedRecord = fields
             elif not fields:
-                outcome = Notice("blank")
+                outcome = ControlMessage("blank")
             elif len(fields) != absent:
-                outcome = Rejected("malformed-csv", f"{len(fields)} fields, wanted {absent}")
+                outcome = RejectedRecord("malformed-csv", f"{len(fields)} fields, wanted {absent}")
             else:
                 of_tweet = wanted([*fields, None])
                 try:
                     outcome = tweet(mend(of_tweet) if mend else of_tweet)
-                except Rejected as rejected:
-                    outcome = Notice("header") if fields == header else rejected
+                except RejectedRecord as rejected:
+                    outcome = ControlMessage("header") if fields == header else rejected
             yield Record(line.offset, line.number, line.content, outcome)
 
 
 def csv_columns(lines: Lines, delimiter: str) -> list[str]:
     """The columns that a CSV file's header names; empty where it has no header that can be read."""
     fields = next((fields for _, fields in CsvReader(lines, delimiter, "utf-8").rows() if fields), [])
-    return [] if isinstance(fields, Rejected) else fields
+    return [] if isinstance(fields, RejectedRecord) else fields
 
 
 class CsvReader:
@@ -123,7 +123,7 @@ class CsvReader:
         while line := self._ahead.popleft() if self._ahead else next(self._lines, None):
             try:
                 text = text_of(line, self._encoding).removesuffix("\r")
-            except Rejected as rejected:
+            except RejectedRecord as rejected:
                 yield line, rejected
                 continue
             if '"' in text or "\r" in text:
@@ -137,7 +137,7 @@ class CsvReader:
             return line, next(csv.reader((text,), delimiter=self._delimiter, strict=True))
         except csv.Error as error:
             if str(error) != _OPEN_QUOTE:
-                return line, Rejected("malformed-csv", str(error))
+                return line, RejectedRecord("malformed-csv", str(error))
         return self._multiline(line, text)
 
     def _multiline(self, line: Line, text: str) -> _Row:
@@ -146,13 +146,13 @@ class CsvReader:
         try:
             fields = next(csv.reader(chain((f"{text}\n",), self._more(taken)), delimiter=self._delimiter, strict=True))
             if self.width and len(fields) != self.width:
-                raise Rejected("malformed-csv")
-        except (Rejected, csv.Error):
+                raise RejectedRecord("malformed-csv")
+        except (RejectedRecord, csv.Error):
             self._ahead.extendleft(reversed(taken[1:]))
-            return line, Rejected("malformed-csv", "a quoted field that never ends")
+            return line, RejectedRecord("malformed-csv", "a quoted field that never ends")
         whole = joined(taken, self._max_record)
         if whole.is_too_long:
-            return whole, Rejected("too-long", f"{whole.bytes} bytes, at most {len(whole.content)}")
+            return whole, RejectedRecord("too-long", f"{whole.bytes} bytes, at most {len(whole.content)}")
         return whole, fields
 
     def _more(self, taken: list[Line]) -> Iterator[str]:

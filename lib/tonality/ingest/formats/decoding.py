@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from tonality.ingest.formats.lines import Line
-from tonality.ingest.formats.record import Rejected
+from tonality.ingest.formats.record import RejectedRecord
 
 __all__ = ["BYTE_ORDER_MARK", "Encoding", "is_retweet_text", "joined", "json_value", "text_of", "whole_characters"]
 
@@ -25,19 +25,19 @@ _ESCAPE: Final = re.compile(
 def text_of(line: Line, encoding: Encoding = "utf-8") -> str:
     """The line's text, without a byte order mark.
 
-    Raises Rejected where the line is no text, or not there as a whole: cut-off, too-long, nul-byte, invalid-utf8.
+    Raises RejectedRecord where the line is no text, or not there as a whole: cut-off, too-long, nul-byte, invalid-utf8.
     """
     content = line.content
     if line.damage:
-        raise Rejected("cut-off", line.damage)
+        raise RejectedRecord("cut-off", line.damage)
     if len(content) < line.bytes:
-        raise Rejected("too-long", f"{line.bytes} bytes, at most {len(content)}")
+        raise RejectedRecord("too-long", f"{line.bytes} bytes, at most {len(content)}")
     if b"\0" in content:
-        raise Rejected("nul-byte")
+        raise RejectedRecord("nul-byte")
     try:
         return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise Rejected("invalid-utf8", str(error)) from None
+        raise RejectedRecord("invalid-utf8", str(error)) from None
 
 
 def joined(lines: Sequence[Line], max_record: int) -> Line:

@@ -13,7 +13,7 @@ from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.parquet_rows import ParquetRecords
 from tonality.ingest.formats.record import Record, Records
 from tonality.ingest.formats.twitter_lines import PAGE_RECORDS, JsonRecords
-from tonality.ingest.options import ColumnNames, ReadRequest
+from tonality.ingest.options import ColumnNames, ReadOptions
 
 __all__ = ["Form", "form_of", "json_lines", "json_records", "open_parquet", "open_records"]
 
@@ -34,7 +34,7 @@ _FOREIGN: Final = {
 """First bytes of what lies beside tweets, or is packed in a way that is not read: no text, to be cut into lines."""
 
 
-def form_of(start: bytes, request: ReadRequest) -> Form:
+def form_of(start: bytes, request: ReadOptions) -> Form:
     """The form of a stream that begins so. Whatever is not known for something else is taken for JSON, line by line,
     or, where the request describes a table, for CSV."""
     if start.startswith(_PARQUET_MAGIC):
@@ -46,7 +46,7 @@ def form_of(start: bytes, request: ReadRequest) -> Form:
     return "known table" if request.format != "auto" or known_table(_first_line(start)) else "json"
 
 
-def open_records(stream: Stream, request: ReadRequest) -> Records:
+def open_records(stream: Stream, request: ReadOptions) -> Records:
     """The records of a stream, in its form."""
     start = stream.peek(_PEEK_BYTES)
     form = form_of(start, request)
@@ -63,20 +63,20 @@ def open_records(stream: Stream, request: ReadRequest) -> Records:
     return table.records(lines) if table else _Unreadable(f"no header of {request.format} in its first line")
 
 
-def json_lines(blocks: Iterator[Block], request: ReadRequest, begins_file: bool = True) -> Lines:
+def json_lines(blocks: Iterator[Block], request: ReadOptions, begins_file: bool = True) -> Lines:
     """The lines of a stream of JSON, or of a range of one, as `json_records` wants them."""
     pages = PAGE_RECORDS if request.format == "auto" else 1
     return Lines(blocks, request.max_record * pages, begins_file)
 
 
-def json_records(lines: Lines, request: ReadRequest) -> Records:
+def json_records(lines: Lines, request: ReadOptions) -> Records:
     """The records of lines of JSON."""
     if request.format == "auto":
         return JsonRecords(lines, request.max_record)
     return JsonTableRecords(lines, _columns(request))
 
 
-def open_parquet(file: BinaryIO, request: ReadRequest, first: int = 0, end: int | None = None) -> Records:
+def open_parquet(file: BinaryIO, request: ReadOptions, first: int = 0, end: int | None = None) -> Records:
     """The records of a Parquet table, or of its row groups from the first up to the end."""
     if request.format != "table":
         return _Unreadable('a Parquet table: set archive.format = "table" and archive.columns')
@@ -99,7 +99,7 @@ def _foreign(start: bytes) -> str:
     return next((what for magic, what in _FOREIGN.items() if start.startswith(magic)), "")
 
 
-def _known(first_line: str, request: ReadRequest) -> KnownTable | None:
+def _known(first_line: str, request: ReadOptions) -> KnownTable | None:
     match request.format:
         case "rutweetcorp":
             return RUTWEETCORP
@@ -113,6 +113,6 @@ def _first_line(start: bytes) -> str:
     return start.lstrip().partition(b"\n")[0].decode("latin-1")
 
 
-def _columns(request: ReadRequest) -> ColumnNames:
+def _columns(request: ReadOptions) -> ColumnNames:
     assert request.columns is not None, "a table is read by column names"
     return request.columns

@@ -6,7 +6,7 @@ import orjson
 
 from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, json_value, text_of
 from tonality.ingest.formats.lines import Line, Lines
-from tonality.ingest.formats.record import Notice, Record, Rejected, Tweet
+from tonality.ingest.formats.record import ControlMessage, Record, RejectedRecord, Tweet
 from tonality.ingest.formats.row_mapping import RowReader, column_order
 from tonality.ingest.options import ColumnNames
 
@@ -27,29 +27,29 @@ class JsonTableRecords:
 
     def __iter__(self) -> Iterator[Record]:
         for line in self._lines:
-            outcome: Tweet | Notice | Rejected
+            outcome: Tweet | ControlMessage | RejectedRecord
             try:
                 outcome = self._outcome(line)
-            except Rejected as rejected:
+            except RejectedRecord as rejected:
                 outcome = rejected
             except RecursionError as error:  # a field nested so deep that it has no words
-                outcome = Rejected("malformed-json", str(error))
+                outcome = RejectedRecord("malformed-json", str(error))
             yield Record(line.offset, line.number, line.content, outcome)
         self.damage = self._lines.damage
 
-    def _outcome(self, line: Line) -> Tweet | Notice:
+    def _outcome(self, line: Line) -> Tweet | ControlMessage:
         content = line.content.removeprefix(BYTE_ORDER_MARK)
         if line.damage or line.is_too_long:
             text_of(line)
         if not content or content.isspace():
-            return Notice("blank")
+            return ControlMessage("blank")
         try:
             row = json_value(content)
         except orjson.JSONDecodeError as error:
             text_of(line)  # which names bytes that are no text
-            raise Rejected("malformed-json", str(error)) from None
+            raise RejectedRecord("malformed-json", str(error)) from None
         if not isinstance(row, dict):
-            raise Rejected("wrong-type", f"the record is a {type(row).__name__}, not an object")
+            raise RejectedRecord("wrong-type", f"the record is a {type(row).__name__}, not an object")
         return self._reader.tweet([_value(row, name) if name else None for name in self._names])
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tonality.ingest.containers.compression import FREE_EXPANSION
-from tonality.ingest.formats.record import Record, Rejected
+from tonality.ingest.formats.record import Record, RejectedRecord
 from tonality.ingest.formats.row_mapping import RowReader, column_order, missing_columns
 from tonality.ingest.options import ColumnNames
 
@@ -111,9 +111,9 @@ class ParquetRecords:
         try:
             if size > self._max_record:
                 row = tuple(field[:_RAW_CHARACTERS] if isinstance(field, str | bytes) else field for field in row)
-                raise Rejected("too-long", f"{size} characters, at most {self._max_record}")
+                raise RejectedRecord("too-long", f"{size} characters, at most {self._max_record}")
             return Record(number - 1, number, b"", self._reader.tweet(row))
-        except Rejected as rejected:
+        except RejectedRecord as rejected:
             named = {name: value for name, value in zip(self._names, row, strict=True) if name}
             raw = json.dumps(named, ensure_ascii=False, default=str).encode("utf-8", "replace")
             return Record(number - 1, number, raw, rejected)

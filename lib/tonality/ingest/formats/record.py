@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-__all__ = ["Notice", "Record", "Records", "Rejected", "Tweet"]
+__all__ = ["ControlMessage", "Record", "Records", "RejectedRecord", "Tweet"]
 
 
 class Tweet(NamedTuple):
@@ -19,7 +19,7 @@ class Tweet(NamedTuple):
     is_retweet: bool
 
 
-class Notice(NamedTuple):
+class ControlMessage(NamedTuple):
     """A record that belongs to a stream but is no tweet: a delete, a limit, a keep-alive."""
 
     kind: str
@@ -27,7 +27,7 @@ class Notice(NamedTuple):
     """The id of the tweet that a delete withdraws."""
 
 
-class Rejected(Exception):
+class RejectedRecord(Exception):
     """A record that is neither tweet nor notice. The reason is a word that can be counted."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -44,7 +44,7 @@ class Record(NamedTuple):
     number: int
     """Its line, from 1."""
     raw: bytes
-    outcome: Tweet | Notice | Rejected
+    outcome: Tweet | ControlMessage | RejectedRecord
 
 
 class Records(Protocol):

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from tonality.ingest.formats.record import Rejected, Tweet
+from tonality.ingest.formats.record import RejectedRecord, Tweet
 from tonality.ingest.formats.timestamps import microseconds
 from tonality.ingest.options import ColumnNames
 from tonality.text.html_entities import unescaped
@@ -43,7 +43,7 @@ class RowReader:
     def tweet(self, fields: Sequence[object]) -> Tweet:
         """The tweet of a row's fields, in the order of `column_order`, None for a column that the table has not.
 
-        Raises Rejected where the text, the time or the id is missing, or a field holds what it cannot hold.
+        Raises RejectedRecord where the text, the time or the id is missing, or a field holds what it cannot hold.
         """
         number, created, author, text, lang, retweet = fields
         whole = _text(text)
@@ -57,9 +57,9 @@ class RowReader:
 def _text(value: object) -> str:
     text = _string(value)
     if text is None or text == "":
-        raise Rejected("no-text")
+        raise RejectedRecord("no-text")
     if not isinstance(text, str):
-        raise Rejected("wrong-type", f"text is a {type(text).__name__}")
+        raise RejectedRecord("wrong-type", f"text is a {type(text).__name__}")
     return unescaped(text)
 
 
@@ -70,7 +70,7 @@ def _string(value: object) -> object:
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Rejected("invalid-utf8", str(error)) from None
+        raise RejectedRecord("invalid-utf8", str(error)) from None
 
 
 def _hashtags(text: str) -> list[str]:
@@ -84,7 +84,7 @@ def _optional(value: object, role: str) -> str | None:
     if value is None or _is_nan(value):
         return None
     if isinstance(value, dict | list):
-        raise Rejected("wrong-type", f"{role} is a {type(value).__name__}")
+        raise RejectedRecord("wrong-type", f"{role} is a {type(value).__name__}")
     return str(_string(value)) or None
 
 
@@ -116,16 +116,18 @@ def _is_positive(word: str) -> bool:
 
 def _identifier(value: object) -> int:
     if value is None or value == "" or _is_nan(value):
-        raise Rejected("no-id")
+        raise RejectedRecord("no-id")
     text = str(_string(value)).strip()
     if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < 2**63:
         return int(text)
     number = float(text) if _FLOATING.fullmatch(text) else 0.0
     if number.is_integer() and number >= _EXACT:
-        raise Rejected("wrong-type", f"id is {text[:100]!r}: its last digits were lost in a floating-point number")
+        raise RejectedRecord(
+            "wrong-type", f"id is {text[:100]!r}: its last digits were lost in a floating-point number"
+        )
     if number.is_integer() and number > 0:
         return int(number)
-    raise Rejected("wrong-type", f"id is {text[:100]!r}, not a positive 64-bit number")
+    raise RejectedRecord("wrong-type", f"id is {text[:100]!r}, not a positive 64-bit number")
 
 
 def _derived_id(author: str | None, created_at: int, text: str) -> int:

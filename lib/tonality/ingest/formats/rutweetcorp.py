@@ -5,7 +5,7 @@ from typing import Final
 
 from tonality.ingest.formats.decoding import is_retweet_text, joined, text_of
 from tonality.ingest.formats.lines import Line, Lines
-from tonality.ingest.formats.record import Notice, Record, Rejected, Tweet
+from tonality.ingest.formats.record import ControlMessage, Record, RejectedRecord, Tweet
 from tonality.ingest.formats.row_mapping import RowReader
 from tonality.ingest.formats.rutweetcorp_patterns import ROW, ROW_END, ROW_START
 from tonality.ingest.options import ColumnNames
@@ -52,18 +52,20 @@ class RuTweetCorpRecords:
 
     def _record(self, lines: Sequence[Line]) -> Record:
         line = joined(lines, self._lines.max_record)
-        outcome: Tweet | Notice | Rejected
+        outcome: Tweet | ControlMessage | RejectedRecord
         try:
             text = text_of(line)
-            outcome = self._tweet(text.replace("\r\n", "\n")) if text and not text.isspace() else Notice("blank")
-        except Rejected as rejected:
+            outcome = (
+                self._tweet(text.replace("\r\n", "\n")) if text and not text.isspace() else ControlMessage("blank")
+            )
+        except RejectedRecord as rejected:
             outcome = rejected
         return Record(line.offset, line.number, line.content, outcome)
 
     def _tweet(self, row: str) -> Tweet:
         match = ROW.fullmatch(row)
         if not match:
-            raise Rejected("malformed-csv", "not the twelve columns of RuTweetCorp")
+            raise RejectedRecord("malformed-csv", "not the twelve columns of RuTweetCorp")
         number, time, author, quoted = match.group("id", "time", "author", "text")
         text = quoted.replace('""', '"')
         return self._reader.tweet((number, time, author, text, None, is_retweet_text(text)))

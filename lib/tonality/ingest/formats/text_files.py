@@ -10,8 +10,8 @@ import orjson
 from tonality.ingest.formats.csv_rows import CsvReader
 from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, json_value, text_of
 from tonality.ingest.formats.lines import Line, Lines
-from tonality.ingest.formats.record import Rejected
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.ingest.formats.record import RejectedRecord
+from tonality.runtime.diagnostics.errors import InputError
 
 __all__ = ["FORMS", "TEXT", "TextForm", "TextRow", "form_by_name", "text_form"]
 
@@ -51,7 +51,7 @@ class TextForm(Protocol):
     """How a file holds its texts."""
 
     def read(self, lines: Lines) -> tuple[bytes, Iterator[TextRow]]:
-        """What the output begins with, and the texts. Raises InputFault at a line that holds none, with its number."""
+        """What the output begins with, and the texts. Raises InputError at a line that holds none, with its number."""
         ...
 
     def written(self, row: TextRow, probability: str, tone: str) -> bytes:
@@ -106,7 +106,7 @@ class _Csv:
         if line is None:
             return b"", iter(())
         if len(header) == 1 and any(mark in header[0] for mark in ",;\t"):
-            raise InputFault(
+            raise InputError(
                 f"line {line.number}: the header is one field, {header[0][:40]!r}: {_DELIMITERS} are wanted"
             )
         _check_columns(line, self._column, header)
@@ -116,7 +116,7 @@ class _Csv:
     def _fields(self, lines: Lines) -> Iterator[tuple[Line, list[str]]]:
         """The rows that are not blank."""
         for line, fields in CsvReader(lines, self._delimiter, "utf-8", _MULTILINE).rows():
-            if isinstance(fields, Rejected):
+            if isinstance(fields, RejectedRecord):
                 raise _fault(line, fields)
             if fields:
                 yield line, fields
@@ -125,7 +125,7 @@ class _Csv:
         at = header.index(self._column)
         for line, fields in rows:
             if len(fields) != len(header):
-                raise InputFault(
+                raise InputError(
                     f"line {line.number}: {len(fields)} fields found, {len(header)} wanted, as in the header"
                 )
             yield self._row(line, fields[at])
@@ -152,13 +152,13 @@ class _JsonLines:
         try:
             value = json_value(content)
         except orjson.JSONDecodeError as error:
-            raise InputFault(f"line {line.number}: no JSON: {error}; an object a line is wanted") from None
+            raise InputError(f"line {line.number}: no JSON: {error}; an object a line is wanted") from None
         if not isinstance(value, dict):
-            raise InputFault(f"line {line.number}: {_kind(value)} found, a JSON object wanted")
+            raise InputError(f"line {line.number}: {_kind(value)} found, a JSON object wanted")
         _check_columns(line, self._column, value)
         text = value[self._column]
         if not isinstance(text, str | None):
-            raise InputFault(f"line {line.number}: {self._column} is {_kind(text)}, a string wanted")
+            raise InputError(f"line {line.number}: {self._column} is {_kind(text)}, a string wanted")
         return TextRow(text, content, _end(line))
 
     def written(self, row: TextRow, probability: str, tone: str) -> bytes:
@@ -169,12 +169,12 @@ class _JsonLines:
 def _text(line: Line) -> str:
     try:
         return text_of(line)
-    except Rejected as rejected:
+    except RejectedRecord as rejected:
         raise _fault(line, rejected) from None
 
 
-def _fault(line: Line, rejected: Rejected) -> InputFault:
-    return InputFault(f"line {line.number}: {_WORDS[rejected.reason].format(rejected.detail)}")
+def _fault(line: Line, rejected: RejectedRecord) -> InputError:
+    return InputError(f"line {line.number}: {_WORDS[rejected.reason].format(rejected.detail)}")
 
 
 def _end(line: Line) -> bytes:
@@ -207,9 +207,9 @@ def _check_columns(line: Line, column: str, found: Iterable[str]) -> None:
     if column not in names:
         near = difflib.get_close_matches(column, names, n=1)
         meant = f"did you mean --text {near[0]}?" if near else "name the one of the texts with --text"
-        raise InputFault(f"line {line.number}: no column {column}; there are {_few(names)}; {meant}")
+        raise InputError(f"line {line.number}: no column {column}; there are {_few(names)}; {meant}")
     if taken := [name for name in (_PROBABILITY, _TONALITY) if name in names]:
-        raise InputFault(
+        raise InputError(
             f"line {line.number}: there is a column {' and a column '.join(taken)} already, which would be written "
             f"twice: rename it or take it out"
         )

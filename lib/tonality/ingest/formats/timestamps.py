@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 
-from tonality.ingest.formats.record import Rejected
+from tonality.ingest.formats.record import RejectedRecord
 
 __all__ = ["DAY_MICROSECONDS", "microseconds"]
 
@@ -34,15 +34,15 @@ def microseconds(value: object) -> int:
     """A time as microseconds since 1970, UTC.
 
     Reads Twitter's own form (Thu Dec 10 08:01:02 +0000 2015, or with UTC, GMT, PDT or PST), ISO 8601 (UTC where it
-    names no offset), seconds or milliseconds since 1970, datetimes and dates. Raises Rejected where it is none
+    names no offset), seconds or milliseconds since 1970, datetimes and dates. Raises RejectedRecord where it is none
     of these or no time Twitter has seen.
     """
     if value is None or value == "":
-        raise Rejected("no-date")
+        raise RejectedRecord("no-date")
     try:
         return _from_text(value) if isinstance(value, str) else _since_1970(_moment(value))
     except (ValueError, OverflowError, KeyError, OSError) as error:
-        raise Rejected("bad-date", f"{str(value)[:100]}: {error}") from None
+        raise RejectedRecord("bad-date", f"{str(value)[:100]}: {error}") from None
 
 
 def _from_text(text: str) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, whole_characters
-from tonality.ingest.formats.record import Notice, Rejected, Tweet
+from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
 from tonality.ingest.formats.timestamps import microseconds
 from tonality.text.html_entities import unescaped
 
@@ -132,31 +132,31 @@ _delete: Final = msgspec.json.Decoder(_Delete).decode
 _keys: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def parse_line(line: bytes) -> Tweet | Notice | Page:
+def parse_line(line: bytes) -> Tweet | ControlMessage | Page:
     """A line of JSON as a tweet, a notice or a page of tweets. A blank line is the stream's keep-alive.
 
-    Raises Rejected where it is none.
+    Raises RejectedRecord where it is none.
     """
     if not line or line.isspace():
-        return Notice("keep-alive")
+        return ControlMessage("keep-alive")
     content, line = _decoded(line)
     if content.data is not UNSET:
         return Page(line, content.data, content.includes)
     try:
         return _outcome(content, line, {}, {})
     except RecursionError as error:  # nested just so deep that the first look at it got through
-        raise Rejected("malformed-json", str(error)) from None
+        raise RejectedRecord("malformed-json", str(error)) from None
 
 
-def parse_tweet(content: bytes, included: Mapping[str, TweetText], names: Mapping[str, str]) -> Tweet | Notice:
+def parse_tweet(content: bytes, included: Mapping[str, TweetText], names: Mapping[str, str]) -> Tweet | ControlMessage:
     """A tweet of a page, with the tweets and the users' names that its page includes, by their ids.
 
-    Raises Rejected where it is neither tweet nor notice.
+    Raises RejectedRecord where it is neither tweet nor notice.
     """
     try:
         return _outcome(*_decoded(content), included, names)
     except RecursionError as error:
-        raise Rejected("malformed-json", str(error)) from None
+        raise RejectedRecord("malformed-json", str(error)) from None
 
 
 def _decoded(line: bytes) -> tuple[_Object, bytes]:
@@ -164,15 +164,15 @@ def _decoded(line: bytes) -> tuple[_Object, bytes]:
     try:
         content = _object(line)
     except msgspec.ValidationError as error:
-        raise Rejected(_reason(line, "wrong-type"), str(error)) from None
+        raise RejectedRecord(_reason(line, "wrong-type"), str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if marks := _BYTE_ORDER_MARKS.match(line):
             return _decoded(line[marks.end() :])
         if (mended := whole_characters(line)) != line:
             return _decoded(mended)
-        raise Rejected(_reason(line, "malformed-json"), str(error)) from None
+        raise RejectedRecord(_reason(line, "malformed-json"), str(error)) from None
     if not line.isascii() and _reason(line, ""):  # what is skipped is not decoded
-        raise Rejected("invalid-utf8")
+        raise RejectedRecord("invalid-utf8")
     return content, line
 
 
@@ -189,7 +189,7 @@ def _reason(line: bytes, otherwise: str) -> str:
 
 def _outcome(
     content: _Object, raw: bytes, included: Mapping[str, TweetText], names: Mapping[str, str]
-) -> Tweet | Notice:
+) -> Tweet | ControlMessage:
     if content.text is UNSET and content.full_text is UNSET and (notice := _notice(raw)):
         return notice
     original = content.retweeted_status
@@ -197,7 +197,7 @@ def _outcome(
         original = _retweeted(content.referenced_tweets, included) or original
     whole = (_whole_text(original) if original else None) or _whole_text(content)
     if whole is None:
-        raise Rejected("no-text")
+        raise RejectedRecord("no-text")
     text, entities = whole
     return Tweet(
         _identifier(content),
@@ -210,19 +210,19 @@ def _outcome(
     )
 
 
-def _notice(raw: bytes) -> Notice | None:
+def _notice(raw: bytes) -> ControlMessage | None:
     content = _keys(raw)
     kind = next((key for key in content if key in _NOTICES), None)
     if kind == "delete":
-        return Notice(kind, _deleted(content["delete"]))
-    return Notice(kind) if kind else None
+        return ControlMessage(kind, _deleted(content["delete"]))
+    return ControlMessage(kind) if kind else None
 
 
 def _deleted(content: msgspec.Raw) -> int | None:
     try:
         notice = _delete(content)
         return _identifier(notice.status or notice.tweet or _Deleted())
-    except (msgspec.ValidationError, Rejected):
+    except (msgspec.ValidationError, RejectedRecord):
         return None
 
 
@@ -260,11 +260,11 @@ def _identifier(content: _Object | _Deleted) -> int:
     if type(value) is not int:  # JavaScript's numbers lose its last digits; the string has them all
         value = content.id_str or value
         if value is None:
-            raise Rejected("no-id")
+            raise RejectedRecord("no-id")
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
             value = int(value)
     if type(value) is not int or not 0 < value < 2**63:
-        raise Rejected("wrong-type", f"id is {str(value)[:100]!r}, not a positive 64-bit number")
+        raise RejectedRecord("wrong-type", f"id is {str(value)[:100]!r}, not a positive 64-bit number")
     return value
 
 

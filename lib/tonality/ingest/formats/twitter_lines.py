@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from tonality.ingest.formats.lines import Line, Lines
-from tonality.ingest.formats.record import Notice, Record, Rejected, Tweet
+from tonality.ingest.formats.record import ControlMessage, Record, RejectedRecord, Tweet
 from tonality.ingest.formats.twitter_json import Page, TweetText, parse_line, parse_tweet
 
 __all__ = ["PAGE_RECORDS", "JsonRecords"]
@@ -48,15 +48,15 @@ class JsonRecords:
     def __iter__(self) -> Iterator[Record]:
         limit = self._max_record
         for line in self._lines:
-            outcome: Tweet | Notice | Page | Rejected
+            outcome: Tweet | ControlMessage | Page | RejectedRecord
             if line.damage:
-                outcome = Rejected("cut-off", line.damage)
+                outcome = RejectedRecord("cut-off", line.damage)
             elif line.is_too_long:
                 outcome = _too_long(line.bytes, limit)
             else:
                 try:
                     outcome = parse_line(line.content)
-                except Rejected as rejected:
+                except RejectedRecord as rejected:
                     outcome = rejected
                 if isinstance(outcome, Page):
                     yield from self._page(line, outcome)
@@ -70,7 +70,7 @@ class JsonRecords:
         data = bytes(page.data)
         elements = [bytes(element) for element in _elements(data)] if data.startswith(b"[") else [data]
         if not elements or data == b"null":
-            yield Record(line.offset, line.number, line.content, Notice("empty-page"))
+            yield Record(line.offset, line.number, line.content, ControlMessage("empty-page"))
             return
         included, names = _included(page)
         content = page.content
@@ -88,17 +88,17 @@ class JsonRecords:
 
     def _element(
         self, element: bytes, included: dict[str, TweetText], names: dict[str, str]
-    ) -> Tweet | Notice | Rejected:
+    ) -> Tweet | ControlMessage | RejectedRecord:
         try:
             if len(element) > self._max_record:
                 raise _too_long(len(element), self._max_record)
             return parse_tweet(element, included, names)
-        except Rejected as rejected:
+        except RejectedRecord as rejected:
             return rejected
 
 
-def _too_long(size: int, limit: int) -> Rejected:
-    return Rejected("too-long", f"{size} bytes, at most {limit}")
+def _too_long(size: int, limit: int) -> RejectedRecord:
+    return RejectedRecord("too-long", f"{size} bytes, at most {limit}")
 
 
 def _included(page: Page) -> tuple[dict[str, TweetText], dict[str, str]]:

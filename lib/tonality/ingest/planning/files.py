@@ -5,13 +5,13 @@ from typing import Final, NamedTuple
 
 from tonality.ingest.containers.compression import Expansion
 from tonality.ingest.containers.streams import FileStream
-from tonality.ingest.containers.walk import find_sources
+from tonality.ingest.containers.walk import find_members_in
 from tonality.ingest.formats.csv_rows import csv_columns
 from tonality.ingest.formats.detect import form_of
 from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.parquet_rows import parquet_columns
-from tonality.ingest.options import ReadRequest
-from tonality.runtime.diagnostics.errors import InputFault, MissingInput
+from tonality.ingest.options import ReadOptions
+from tonality.runtime.diagnostics.errors import InputError, MissingInputError
 from tonality.runtime.storage.urls import expand, filesystem
 
 __all__ = ["ArchiveFile", "check_columns", "find_files"]
@@ -35,31 +35,31 @@ def find_files(locations: Iterable[str], besides: Iterable[str] = ()) -> list[Ar
     """Every file that the locations name, once, in the order of their URLs, and what those besides name, if anything.
     Below folders, names that begin with . or _ are hidden.
 
-    Raises InputFault where a location finds nothing, for all such locations together.
+    Raises InputError where a location finds nothing, for all such locations together.
     """
     found: dict[str, int] = {}
     missing: list[str] = []
     for location in locations:
         try:
             found |= expand(location)
-        except InputFault as fault:
+        except InputError as fault:
             missing.append(str(fault))
     if missing:
         more = [f"and so on, {len(missing):,} in all"] if len(missing) > _SHOWN else []
-        raise InputFault("\n".join(missing[:_SHOWN] + more))
+        raise InputError("\n".join(missing[:_SHOWN] + more))
     for location in besides:
         try:
             found |= expand(location)
-        except MissingInput:
+        except MissingInputError:
             continue
     return [ArchiveFile(url, size) for url, size in sorted(found.items())]
 
 
-def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
+def check_columns(files: Sequence[ArchiveFile], request: ReadOptions) -> None:
     """Refuse tables whose first file, of those that are not empty, lacks a column that the request names; the accounts
     tell of later files.
 
-    Raises InputFault with the columns that the file has, or how many, where the request hides who wrote what.
+    Raises InputError with the columns that the file has, or how many, where the request hides who wrote what.
     """
     if request.columns is None:
         return
@@ -75,10 +75,10 @@ def check_columns(files: Sequence[ArchiveFile], request: ReadRequest) -> None:
             has = f'one column: set archive.delimiter = "{_DELIMITERS[mark]}"?'
         elif request.privacy.hides and found:  # which are those of a tweet where the file has no header
             has = f"{len(found)} others"
-        raise InputFault(f"{file.url} has no such column: {asked}; it has {has}")
+        raise InputError(f"{file.url} has no such column: {asked}; it has {has}")
 
 
-def _columns(url: str, request: ReadRequest) -> list[str] | None:
+def _columns(url: str, request: ReadOptions) -> list[str] | None:
     """The columns of a file, of its first member where it is a tar; None for what has no header, as JSON."""
     system, path = filesystem(url)
     with system.open(path, "rb") as file:
@@ -86,7 +86,7 @@ def _columns(url: str, request: ReadRequest) -> list[str] | None:
         if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
             return parquet_columns(file)
         streams = (
-            source.stream for source in find_sources(url, stream, Expansion(request.max_expansion)) if source.stream
+            source.stream for source in find_members_in(url, stream, Expansion(request.max_expansion)) if source.stream
         )
         if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), request) != "csv":
             return None

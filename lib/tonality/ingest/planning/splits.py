@@ -15,11 +15,11 @@ from tonality.ingest.containers.compression import Expansion, compression_of, un
 from tonality.ingest.containers.streams import FileStream, Stream, UnpackedStream
 from tonality.ingest.containers.tar import is_tar, read_members
 from tonality.ingest.formats.detect import form_of
-from tonality.ingest.options import ReadRequest
+from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import ArchiveFile
 from tonality.runtime.storage.urls import filesystem
 
-__all__ = ["Piece", "plan_tasks"]
+__all__ = ["Split", "plan_tasks"]
 
 _PEEK_BYTES: Final = 2**16
 _TASKS_A_CORE: Final = 4
@@ -34,7 +34,7 @@ _CUTTING_BLOCK: Final = 2**16
 """What is fetched at once of a file that is looked into: the headers of a tar are 512 bytes each, and far between."""
 
 
-class Piece(NamedTuple):
+class Split(NamedTuple):
     """A file, or a part of it, that one task reads."""
 
     url: str
@@ -49,20 +49,20 @@ class Piece(NamedTuple):
     """Which of the file's parts it is, from 0."""
 
 
-def plan_tasks(files: Sequence[ArchiveFile], request: ReadRequest) -> list[list[Piece]]:
+def plan_tasks(files: Sequence[ArchiveFile], request: ReadOptions) -> list[list[Split]]:
     """The pieces that each task reads: small ones packed, the largest tasks first, so that none of them starts last."""
     share = sum(file.bytes for file in files) // (request.cores * _TASKS_A_CORE)
     task_bytes = min(request.task_bytes, max(share, _LEAST_BYTES))
     return _pack((piece for file in files for piece in _cut(file, request, task_bytes)), task_bytes)
 
 
-def _cut(file: ArchiveFile, request: ReadRequest, task_bytes: int) -> list[Piece]:
+def _cut(file: ArchiveFile, request: ReadOptions, task_bytes: int) -> list[Split]:
     """The pieces of a file: one, unless it is large and of a form that can be read from the middle.
 
     Lines of JSON can, plain or in bzip2; plain tars, by their members; Parquet, by its row groups. A table in CSV
     cannot, whose line breaks may stand inside of fields, nor what is compressed by gzip or Zstandard.
     """
-    whole = [Piece(file.url, file.bytes)]
+    whole = [Split(file.url, file.bytes)]
     if file.bytes < 2 * task_bytes:
         return whole
     system, path = filesystem(file.url)
@@ -79,9 +79,9 @@ def _cut(file: ArchiveFile, request: ReadRequest, task_bytes: int) -> list[Piece
     return whole
 
 
-def _pack(pieces: Iterable[Piece], task_bytes: int) -> list[list[Piece]]:
+def _pack(pieces: Iterable[Split], task_bytes: int) -> list[list[Split]]:
     """Neighbours share a task: their names tell of their days, so that a task's tweets are of few days."""
-    tasks: list[list[Piece]] = []
+    tasks: list[list[Split]] = []
     filled = 0
     least = min(_OPENING_BYTES, task_bytes // _MOST_OPENED)
     for piece in sorted(pieces, key=lambda piece: (piece.url, piece.number)):
@@ -98,12 +98,12 @@ _Part = tuple[int, int | None, int]
 """Start, end and bytes."""
 
 
-def _pieces(file: ArchiveFile, part: Literal["lines", "members", "row groups"], parts: list[_Part]) -> list[Piece]:
+def _pieces(file: ArchiveFile, part: Literal["lines", "members", "row groups"], parts: list[_Part]) -> list[Split]:
     parts[-1:] = [(start, None, size) for start, _, size in parts[-1:]]  # whatever stands behind belongs to the last
-    return [Piece(file.url, size, part, start, end, number) for number, (start, end, size) in enumerate(parts)]
+    return [Split(file.url, size, part, start, end, number) for number, (start, end, size) in enumerate(parts)]
 
 
-def _holds_json_lines(stream: Stream, start: bytes, request: ReadRequest) -> bool:
+def _holds_json_lines(stream: Stream, start: bytes, request: ReadOptions) -> bool:
     compression = compression_of(start)
     if compression == "bzip2":
         start = UnpackedStream(lambda: unpack(stream, compression, Expansion(request.max_expansion))).peek(_PEEK_BYTES)

@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 
 from tonality.ingest.containers.compression import Expansion, compression_of
 from tonality.ingest.containers.streams import FileStream, Stream
-from tonality.ingest.containers.walk import find_sources
+from tonality.ingest.containers.walk import find_members_in
 from tonality.ingest.formats.detect import form_of
-from tonality.ingest.options import ReadRequest
+from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import ArchiveFile
-from tonality.ingest.planning.splits import Piece
+from tonality.ingest.planning.splits import Split
 from tonality.ingest.reading.task import read_opened
 from tonality.runtime.storage.urls import filesystem
 
-__all__ = ["Group", "estimate", "in_words"]
+__all__ = ["SampledFiles", "estimate", "in_words"]
 
 _SAMPLED_FILES: Final = 4
 _SAMPLED_BYTES: Final = 2**22
@@ -38,7 +38,7 @@ _WHOLE_JOB: Final = 1.4
 """How much longer the job takes than its reading: duplicates are told apart, days written, counts verified."""
 
 
-class Group(NamedTuple):
+class SampledFiles(NamedTuple):
     """Files of one form."""
 
     form: str
@@ -53,7 +53,7 @@ class Group(NamedTuple):
     """What else was found in what was read: filtered, notices, reasons of rejects, damage."""
 
 
-def estimate(files: Sequence[ArchiveFile], request: ReadRequest) -> list[Group]:
+def estimate(files: Sequence[ArchiveFile], request: ReadOptions) -> list[SampledFiles]:
     """The files by the endings of their names, each group by the beginning of a few of its files."""
     by_ending: defaultdict[str, list[ArchiveFile]] = defaultdict(list)
     for file in files:
@@ -61,7 +61,7 @@ def estimate(files: Sequence[ArchiveFile], request: ReadRequest) -> list[Group]:
     return [_group(ending, group, request) for ending, group in sorted(by_ending.items())]
 
 
-def in_words(groups: Sequence[Group], tasks: int, cores: int | None) -> str:
+def in_words(groups: Sequence[SampledFiles], tasks: int, cores: int | None) -> str:
     """The groups as a table, and about how long so many tasks take, on the cores of this machine too where it is one's
     own."""
     lines = [f"  {'tweets, about':>16}  {'files':>9}  {'bytes':>18}  form"]
@@ -73,7 +73,7 @@ def in_words(groups: Sequence[Group], tasks: int, cores: int | None) -> str:
     return "\n".join([*lines, f"  {said}; Spark's start aside", "Nothing was written."])
 
 
-def _instead(group: Group) -> str:
+def _instead(group: SampledFiles) -> str:
     """The form of a group without a tweet, and what it has instead."""
     found = ", ".join(f"{count:,} {what}" for what, count in group.others.most_common())
     return f"{group.form}: {found}" if found else group.form
@@ -88,7 +88,7 @@ def _ending(url: str) -> str:
     return found[0] if found else ""
 
 
-def _group(ending: str, files: Sequence[ArchiveFile], request: ReadRequest) -> Group:
+def _group(ending: str, files: Sequence[ArchiveFile], request: ReadOptions) -> SampledFiles:
     samples = [_sample(file, request) for file in _spread([file for file in files if file.bytes])]
     size = sum(file.bytes for file in files)
     read = sum(sample.bytes for sample in samples)
@@ -97,7 +97,9 @@ def _group(ending: str, files: Sequence[ArchiveFile], request: ReadRequest) -> G
     tweets = scale * sum(sample.tweets for sample in samples)
     seconds = scale * sum(sample.core_seconds for sample in samples)
     others = sum((sample.others for sample in samples), Counter())
-    return Group(f"{ending} ({forms})" if ending else forms, len(files), size, tweets, seconds * _WHOLE_JOB, others)
+    return SampledFiles(
+        f"{ending} ({forms})" if ending else forms, len(files), size, tweets, seconds * _WHOLE_JOB, others
+    )
 
 
 def _spread(files: Sequence[ArchiveFile]) -> Iterable[ArchiveFile]:
@@ -106,7 +108,7 @@ def _spread(files: Sequence[ArchiveFile]) -> Iterable[ArchiveFile]:
     return files[step // 2 :: step][:_SAMPLED_FILES]
 
 
-def _sample(file: ArchiveFile, request: ReadRequest) -> Group:
+def _sample(file: ArchiveFile, request: ReadOptions) -> SampledFiles:
     system, path = filesystem(file.url)
     with system.open(path, "rb") as opened:
         form = _form(FileStream(opened), request)
@@ -114,13 +116,13 @@ def _sample(file: ArchiveFile, request: ReadRequest) -> Group:
         if form == _NAMES["parquet"]:
             return _sample_parquet(file, opened, request)
         start = opened.read(_SAMPLED_BYTES)
-    return _timed(form, Piece(file.url, len(start)), io.BytesIO(start), request)
+    return _timed(form, Split(file.url, len(start)), io.BytesIO(start), request)
 
 
-def _sample_parquet(file: ArchiveFile, opened: BinaryIO, request: ReadRequest) -> Group:
+def _sample_parquet(file: ArchiveFile, opened: BinaryIO, request: ReadOptions) -> SampledFiles:
     """One row group, for its share of the rows: a Parquet table is read from its end, and may be of any size."""
     form = _NAMES["parquet"]
-    nothing = Group(form, 1, file.bytes, 0, 0, Counter())
+    nothing = SampledFiles(form, 1, file.bytes, 0, 0, Counter())
     if request.format != "table":
         return nothing
     try:
@@ -132,10 +134,10 @@ def _sample_parquet(file: ArchiveFile, opened: BinaryIO, request: ReadRequest) -
     if not rows:
         return nothing
     share = max(1, file.bytes * rows // metadata.num_rows)
-    return _timed(form, Piece(file.url, share, "row groups", middle, middle + 1), opened, request)
+    return _timed(form, Split(file.url, share, "row groups", middle, middle + 1), opened, request)
 
 
-def _timed(form: str, piece: Piece, file: BinaryIO, request: ReadRequest) -> Group:
+def _timed(form: str, piece: Split, file: BinaryIO, request: ReadOptions) -> SampledFiles:
     """A piece read, as a group of its own."""
     began = time.process_time()
     tweets, others = 0, Counter[str]()
@@ -144,7 +146,7 @@ def _timed(form: str, piece: Piece, file: BinaryIO, request: ReadRequest) -> Gro
             tweets += batch.num_rows
         else:
             others.update(_others(batch))
-    return Group(form, 1, piece.bytes, tweets, time.process_time() - began, others)
+    return SampledFiles(form, 1, piece.bytes, tweets, time.process_time() - began, others)
 
 
 def _others(batch: pa.RecordBatch) -> Iterator[str]:
@@ -157,13 +159,13 @@ def _others(batch: pa.RecordBatch) -> Iterator[str]:
             yield from [row["damage"]] if row["damage"] else []
 
 
-def _form(stream: Stream, request: ReadRequest) -> str:
+def _form(stream: Stream, request: ReadOptions) -> str:
     """How a file is packed and what it holds, as `gzip JSON lines`, of a tar its first member."""
     start = stream.peek(_PEEK_BYTES)
     if form_of(start, request) == "parquet":
         return _NAMES["parquet"]
     words = [compression_of(start) or ""]
-    for source in find_sources("", stream, Expansion(request.max_expansion)):
+    for source in find_members_in("", stream, Expansion(request.max_expansion)):
         words += ["tar of"] if source.name else []
         if source.stream:
             words.append(_NAMES[form_of(source.stream.peek(_PEEK_BYTES), request)])

@@ -5,14 +5,14 @@ from typing import BinaryIO, Final, NamedTuple
 
 from tonality.ingest.containers.compression import Expansion, compression_of, unpack
 from tonality.ingest.containers.streams import Block, FileStream
-from tonality.ingest.containers.walk import Source, find_members, find_sources
+from tonality.ingest.containers.walk import Member, find_members, find_members_in
 from tonality.ingest.formats.detect import form_of, json_lines, json_records, open_parquet, open_records
 from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.record import Records
-from tonality.ingest.options import ReadRequest
-from tonality.ingest.planning.splits import Piece
+from tonality.ingest.options import ReadOptions
+from tonality.ingest.planning.splits import Split
 
-__all__ = ["Opened", "open_piece"]
+__all__ = ["Opened", "open_split"]
 
 _PEEK_BYTES: Final = 512
 
@@ -28,7 +28,7 @@ class Opened(NamedTuple):
     """Of a range of lines: they know, afterwards, how long it is."""
 
 
-def open_piece(piece: Piece, file: BinaryIO, request: ReadRequest) -> Iterator[Opened]:
+def open_split(piece: Split, file: BinaryIO, request: ReadOptions) -> Iterator[Opened]:
     """The sources of a piece of a file."""
     match piece.part:
         case "lines":
@@ -47,16 +47,17 @@ def open_piece(piece: Piece, file: BinaryIO, request: ReadRequest) -> Iterator[O
                 yield Opened(piece.url, open_parquet(file, request))
             else:
                 yield from (
-                    _opened(one, request) for one in find_sources(piece.url, stream, Expansion(request.max_expansion))
+                    _opened(one, request)
+                    for one in find_members_in(piece.url, stream, Expansion(request.max_expansion))
                 )
 
 
-def _opened(source: Source, request: ReadRequest) -> Opened:
+def _opened(source: Member, request: ReadOptions) -> Opened:
     records = open_records(source.stream, request) if source.stream else None
     return Opened(source.name, records, source.skipped, source.damage)
 
 
-def _range(file: BinaryIO, piece: Piece, max_expansion: int) -> Iterator[Block]:
+def _range(file: BinaryIO, piece: Split, max_expansion: int) -> Iterator[Block]:
     """The bytes of a range of lines, then, not their own, those behind it; unpacked where they are bzip2."""
     stream = FileStream(file)
     compression = compression_of(stream.peek(_PEEK_BYTES))

@@ -1,16 +1,16 @@
 """What the rows of a pass show of their authors, and the marks that they carry: made as soon as a record is read."""
 
 from tonality.ingest.formats.record import Tweet
-from tonality.privacy.digests import Marks
+from tonality.privacy.digests import SaltedDigests
 from tonality.privacy.keys import Keys
 from tonality.privacy.mentions import without_names
 from tonality.privacy.policy import Policy
 from tonality.privacy.pseudonyms import Pseudonyms
 
-__all__ = ["Protection"]
+__all__ = ["Pseudonymizer"]
 
 
-class Protection:
+class Pseudonymizer:
     """A policy at work, and the marks of a salt where something was forgotten."""
 
     def __init__(self, policy: Policy, keys: Keys | None, salt: str) -> None:
@@ -19,7 +19,7 @@ class Protection:
         self._policy = policy
         self._authors = Pseudonyms(keys.authors) if keys and policy.authors == "hash" else None
         self._ids = Pseudonyms(keys.ids) if keys and policy.ids != "keep" else None
-        self._marks = Marks(bytes.fromhex(salt)) if salt else None
+        self._marks = SaltedDigests(bytes.fromhex(salt)) if salt else None
         self.acts = policy.hides or bool(salt)
         """Whether it does anything at all."""
 

@@ -1,6 +1,7 @@
 """The Spark data source `tweets`: one pass over an archive (Spark's Python Data Source API).
 
-Its rows are schema.NOTES: accounts, rejects, deletes, and the row groups of the files that its tasks write tweets to.
+Its rows are schema.TASK_MANIFEST: accounts, rejects, deletes, and the row groups of the files of tweets
+that its tasks write.
 """
 
 import gc
@@ -13,14 +14,14 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from tonality.ingest.options import ReadRequest
+from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import find_files
-from tonality.ingest.planning.splits import Piece, plan_tasks
+from tonality.ingest.planning.splits import Split, plan_tasks
 from tonality.ingest.reading.task import read_staged
 from tonality.ingest.writing.tweet_files import stored
 from tonality.privacy.keys import keys_of_pass
 from tonality.runtime.diagnostics.task_log import announced
-from tonality.runtime.storage.schema import NOTES
+from tonality.runtime.storage.schema import TASK_MANIFEST
 
 __all__ = ["TweetSource"]
 
@@ -29,7 +30,7 @@ _OBJECTS_A_COLLECTION: Final = 100_000
 
 
 class TweetSource(DataSource):
-    """`spark.read.format("tweets").option("request", ReadRequest(...).model_dump_json()).option("folder", url).load()`.
+    """`spark.read.format("tweets").option("request", ReadOptions(...).model_dump_json()).option("folder", url).load()`.
 
     The folder is where the tasks write the tweets, which must be there and belong to this pass alone.
     """
@@ -40,24 +41,24 @@ class TweetSource(DataSource):
         return "tweets"
 
     def schema(self) -> StructType:
-        """schema.NOTES in Spark's types."""
-        return from_arrow_schema(NOTES)
+        """schema.TASK_MANIFEST in Spark's types."""
+        return from_arrow_schema(TASK_MANIFEST)
 
     def reader(self, schema: StructType) -> DataSourceReader:  # noqa: ARG002 - Spark's signature
         """The reader of one request."""
-        return _Reader(ReadRequest.model_validate_json(self.options["request"]), self.options["folder"])
+        return _Reader(ReadOptions.model_validate_json(self.options["request"]), self.options["folder"])
 
 
 class _Task(InputPartition):
     """The pieces that a task reads."""
 
-    def __init__(self, pieces: list[Piece]) -> None:
+    def __init__(self, pieces: list[Split]) -> None:
         super().__init__(pieces)
         self.pieces = pieces
 
 
 class _Reader(DataSourceReader):
-    def __init__(self, request: ReadRequest, folder: str) -> None:
+    def __init__(self, request: ReadOptions, folder: str) -> None:
         self._request = request
         self._folder = folder
         # Spark makes the reader on the driver, and sends it to the tasks: no other machine needs the key's file

@@ -9,19 +9,19 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
-from tonality.ingest.formats.record import Notice, Records, Tweet
+from tonality.ingest.formats.record import ControlMessage, Records, Tweet
 from tonality.ingest.formats.timestamps import DAY_MICROSECONDS
-from tonality.ingest.options import ReadRequest
-from tonality.ingest.planning.splits import Piece
-from tonality.ingest.reading.open_split import open_piece
-from tonality.ingest.reading.pseudonymize import Protection
+from tonality.ingest.options import ReadOptions
+from tonality.ingest.planning.splits import Split
+from tonality.ingest.reading.open_split import open_split
+from tonality.ingest.reading.pseudonymize import Pseudonymizer
 from tonality.ingest.reading.topic_filter import TopicFilter
 from tonality.privacy.keys import Keys
 from tonality.runtime.diagnostics.redaction import redacted
 from tonality.runtime.storage.schema import STAGED
 from tonality.runtime.storage.urls import filesystem
 from tonality.text.html_entities import in_utf8
-from tonality.text.preprocess import Cleaner
+from tonality.text.preprocess import TextPreprocessor
 from tonality.text.rules import Rules
 
 __all__ = ["read_opened", "read_staged"]
@@ -51,7 +51,7 @@ class _Account:
     breaks: int = 0
 
 
-def read_staged(pieces: Iterable[Piece], request: ReadRequest, keys: Keys | None = None) -> Iterator[pa.RecordBatch]:
+def read_staged(pieces: Iterable[Split], request: ReadOptions, keys: Keys | None = None) -> Iterator[pa.RecordBatch]:
     """Batches of schema.STAGED: the kept tweets with their stems, the rejects, and an account of each source.
 
     The keys are those of the request's policy, where it hides authors or ids.
@@ -64,7 +64,7 @@ def read_staged(pieces: Iterable[Piece], request: ReadRequest, keys: Keys | None
     yield from task.rest()
 
 
-def read_opened(piece: Piece, file: BinaryIO, request: ReadRequest) -> Iterator[pa.RecordBatch]:
+def read_opened(piece: Split, file: BinaryIO, request: ReadOptions) -> Iterator[pa.RecordBatch]:
     """The same of one piece of a file that is open."""
     task = _Pass(request)
     yield from task.read(piece, file)
@@ -74,9 +74,9 @@ def read_opened(piece: Piece, file: BinaryIO, request: ReadRequest) -> Iterator[
 class _Pass:
     """The rows that wait for their batch to fill."""
 
-    def __init__(self, request: ReadRequest, keys: Keys | None = None) -> None:
+    def __init__(self, request: ReadOptions, keys: Keys | None = None) -> None:
         self._request = request
-        self._protection = Protection(request.privacy, keys, request.forgotten_salt)
+        self._protection = Pseudonymizer(request.privacy, keys, request.erasure_salt)
         self._hides = request.privacy.hides
         self._cleaner = _cleaner(request.rules.model_dump_json())
         self._languages = frozenset(language.casefold() for language in request.languages)
@@ -88,9 +88,9 @@ class _Pass:
         self._characters = 0
         self._others: list[dict[str, Any]] = []
 
-    def read(self, piece: Piece, file: BinaryIO) -> Iterator[pa.RecordBatch]:
+    def read(self, piece: Split, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """The batches that fill up while a piece is read."""
-        for entry, opened in enumerate(open_piece(piece, file, self._request)):
+        for entry, opened in enumerate(open_split(piece, file, self._request)):
             account = _Account(redacted(in_utf8(opened.name)), damage=opened.damage, skipped=in_utf8(opened.skipped))
             account.piece, account.entry = piece.number, entry
             if opened.records:
@@ -123,7 +123,7 @@ class _Pass:
                 self._characters += len(shown.text)
                 if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
                     yield self._tweet_batch()
-            elif isinstance(outcome, Notice):
+            elif isinstance(outcome, ControlMessage):
                 account.notices += 1
                 if outcome.deleted and self._request.honour_deletes:
                     deleted = self._protection.tweet_id(outcome.deleted)
@@ -172,9 +172,9 @@ class _Pass:
 
 
 @lru_cache(maxsize=1)
-def _cleaner(rules: str) -> Cleaner:
+def _cleaner(rules: str) -> TextPreprocessor:
     """The cleaner of the rules, as JSON: one for all tasks of a worker, since it remembers the stems of words."""
-    return Cleaner(Rules.model_validate_json(rules))
+    return TextPreprocessor(Rules.model_validate_json(rules))
 
 
 def _midnight(day: date) -> int:

@@ -19,7 +19,7 @@ from fsspec import AbstractFileSystem
 from tonality.ingest.synthetic.archive_lines import Planted, Stream
 from tonality.ingest.synthetic.labelled_corpus import corpus_lines, wrong_count
 from tonality.ingest.synthetic.timeline import DAYS
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.storage.schema import NEGATIVE, NEUTRAL, POSITIVE
 from tonality.runtime.storage.urls import filesystem, join
 
@@ -61,12 +61,12 @@ def write_sample(
     truth.json (by file) in the folder that `archive` lies in. An odd `seed` plants a rising opinion, an even one a
     falling.
 
-    Raises SettingsFault, before anything is written, where a folder holds files that are not a sample's.
+    Raises SettingsError, before anything is written, where a folder holds files that are not a sample's.
     """
     archive_system, archive_path = filesystem(archive)
     corpus_system, corpus_path = filesystem(corpus)
     if archive_path == corpus_path:
-        raise SettingsFault(f"{archive}: archive and corpus are the same folder; give each its own")
+        raise SettingsError(f"{archive}: archive and corpus are the same folder; give each its own")
     older = [
         (archive_system, _older_files(archive_system, archive_path, _DAY_FILE)),
         (corpus_system, _older_files(corpus_system, corpus_path, _CORPUS_FILE)),
@@ -94,13 +94,13 @@ def _older_files(system: AbstractFileSystem, folder: str, ours: re.Pattern[str])
     if not system.exists(folder):
         return []
     if not system.isdir(folder):
-        raise SettingsFault(f"{folder}: is a file, wanted a folder for the sample")
+        raise SettingsError(f"{folder}: is a file, wanted a folder for the sample")
     files = sorted(str(file).rstrip("/") for file in system.ls(folder, detail=False))
     files = [file for file in files if file != folder.rstrip("/")]  # object stores list the folder itself
     for file in files:
         name = file.rpartition("/")[2]
         if not ours.fullmatch(name):
-            raise SettingsFault(f"{folder}: holds {name}, which is no sample's; name an empty folder or a new one")
+            raise SettingsError(f"{folder}: holds {name}, which is no sample's; name an empty folder or a new one")
     return files
 
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["WaitingFile"]
+__all__ = ["BufferedParquetWriter"]
 
 
-class WaitingFile(ABC):
+class BufferedParquetWriter(ABC):
     """A file under a name that no other has: there once it has rows, whole once it is left."""
 
     def __init__(self, folder: str, prefix: str, most_rows: int, most_bytes: int) -> None:

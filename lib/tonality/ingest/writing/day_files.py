@@ -16,12 +16,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from tonality.ingest.formats.timestamps import DAY_MICROSECONDS
-from tonality.ingest.writing.buffered_parquet import WaitingFile
-from tonality.ingest.writing.tweet_files import Numbers
+from tonality.ingest.writing.buffered_parquet import BufferedParquetWriter
+from tonality.ingest.writing.tweet_files import Int64Array
 from tonality.runtime.storage.schema import DAY, KEPT, TWEETS
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["DayFile", "DayFileJob", "StoredGroup", "WrittenFile", "plan_day_files", "write_day_files"]
+__all__ = ["DayFile", "DayFileJob", "StoredRowGroup", "WrittenFile", "plan_day_files", "write_day_files"]
 
 _FILE_BYTES: Final = 192 * 2**20
 """Of stored row groups, to a file: Zstandard makes 128 MiB of them."""
@@ -43,7 +43,7 @@ _STORED: Final = [name for name in KEPT.names if name in _FILE_SCHEMA.names]
 _EPOCH: Final = date(1970, 1, 1)
 
 
-class StoredGroup(NamedTuple):
+class StoredRowGroup(NamedTuple):
     """A row group that a pass stored, sorted by days."""
 
     path: str
@@ -64,7 +64,7 @@ class DayFile(NamedTuple):
 
     day: int
     """Since 1970."""
-    groups: tuple[StoredGroup, ...]
+    groups: tuple[StoredRowGroup, ...]
     """Where its tweets are, beside some of other days."""
 
 
@@ -78,11 +78,11 @@ class WrittenFile(NamedTuple):
 
 @dataclass(frozen=True)
 class DayFileJob:
-    """What all files have in common. Folders are URLs."""
+    """What all files have in common. HadoopRoot are URLs."""
 
     stored: str
     """Where the pass stored the tweets."""
-    left_out: str
+    dropped: str
     """A table of what is left out: `path`, and `row` in the file."""
     folder: str
     """Where to write."""
@@ -92,9 +92,9 @@ class DayFileJob:
     """Whether the tweets lose their ids."""
 
 
-def plan_day_files(groups: Iterable[StoredGroup], cores: int) -> list[list[DayFile]]:
+def plan_day_files(groups: Iterable[StoredRowGroup], cores: int) -> list[list[DayFile]]:
     """The files that each task writes: of about 128 MiB where a day has so much, one file of any other day."""
-    days: dict[int, list[StoredGroup]] = defaultdict(list)
+    days: dict[int, list[StoredRowGroup]] = defaultdict(list)
     weights: dict[int, float] = defaultdict(float)
     for group in groups:
         rows = sum(group.counts)
@@ -115,19 +115,19 @@ def plan_day_files(groups: Iterable[StoredGroup], cores: int) -> list[list[DayFi
     return tasks
 
 
-def _in_order(groups: Iterable[StoredGroup]) -> list[StoredGroup]:
+def _in_order(groups: Iterable[StoredRowGroup]) -> list[StoredRowGroup]:
     """Groups of one file together, files by their first tweet of the day."""
-    files: dict[str, list[StoredGroup]] = defaultdict(list)
+    files: dict[str, list[StoredRowGroup]] = defaultdict(list)
     for group in groups:
         files[group.path].append(group)
     of_files = [sorted(file, key=lambda group: group.number) for file in files.values()]
     return [group for file in sorted(of_files, key=lambda file: (file[0].first, file[0].path)) for group in file]
 
 
-def _parts(groups: Sequence[StoredGroup], count: int) -> Iterator[tuple[StoredGroup, ...]]:
+def _parts(groups: Sequence[StoredRowGroup], count: int) -> Iterator[tuple[StoredRowGroup, ...]]:
     """The groups in so many parts, or fewer, of about the same bytes."""
     share = sum(group.bytes for group in groups) / count
-    part: list[StoredGroup] = []
+    part: list[StoredRowGroup] = []
     filled = 0
     for group in groups:
         part.append(group)
@@ -157,8 +157,8 @@ class _StoredTweets:
         self._stored = job.stored
         self._days = range(files[0].day, files[-1].day + 1)
         self._uses = Counter(group for file in files for group in file.groups)
-        self._left_out = _left_out(job.left_out, {group.path for group in self._uses})
-        self._kept: dict[StoredGroup, pa.Table] = {}
+        self._dropped = _dropped(job.dropped, {group.path for group in self._uses})
+        self._kept: dict[StoredRowGroup, pa.Table] = {}
         self._open = ExitStack()
         self._file: pq.ParquetFile | None = None
         self._path = ""
@@ -169,7 +169,7 @@ class _StoredTweets:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def rows(self, group: StoredGroup, day: int) -> pa.Table:
+    def rows(self, group: StoredRowGroup, day: int) -> pa.Table:
         """A group's rows of a day. What no other of the task's files needs is let go."""
         rows = self._kept.pop(group, None)
         if rows is None:
@@ -180,16 +180,16 @@ class _StoredTweets:
         start, end = _between(rows, range(day, day + 1))
         return rows.slice(start, end - start)
 
-    def _read(self, group: StoredGroup) -> pa.Table:
+    def _read(self, group: StoredRowGroup) -> pa.Table:
         """A group's rows of the task's days."""
         file = self._opened(group.path)
         rows = file.read_row_group(group.number, _STORED, use_threads=False)
         start, end = _between(rows, self._days)
         wanted = np.zeros(rows.num_rows, dtype=bool)
         wanted[start:end] = True
-        if (left_out := self._left_out.get(group.path)) is not None:
+        if (dropped := self._dropped.get(group.path)) is not None:
             before = sum(file.metadata.row_group(number).num_rows for number in range(group.number))
-            in_group = left_out[(left_out >= before) & (left_out < before + rows.num_rows)]
+            in_group = dropped[(dropped >= before) & (dropped < before + rows.num_rows)]
             wanted[in_group - before] = False
         return rows if wanted.all() else rows.take(np.flatnonzero(wanted))
 
@@ -203,13 +203,13 @@ class _StoredTweets:
         return self._file
 
 
-def _left_out(table: str, paths: set[str]) -> dict[str, Numbers]:
+def _dropped(table: str, paths: set[str]) -> dict[str, Int64Array]:
     """Which rows of these files are left out."""
     system, place = filesystem(table)
     found = ds.dataset(place, filesystem=system, format="parquet").to_batches(
         columns=["path", "row"], filter=ds.field("path").isin(sorted(paths)), use_threads=False
     )
-    rows: dict[str, list[Numbers]] = defaultdict(list)
+    rows: dict[str, list[Int64Array]] = defaultdict(list)
     for batch in found:
         codes = batch["path"].dictionary_encode()
         for code, path in enumerate(codes.dictionary.to_pylist()):
@@ -223,12 +223,12 @@ def _between(rows: pa.Table, days: range) -> tuple[int, int]:
     return int(start), int(end)
 
 
-def _numbers(rows: pa.Table, column: str) -> Numbers:
-    numbers: Numbers = rows[column].cast(pa.int64()).to_numpy()
+def _numbers(rows: pa.Table, column: str) -> Int64Array:
+    numbers: Int64Array = rows[column].cast(pa.int64()).to_numpy()
     return numbers
 
 
-class _Writer(WaitingFile):
+class _Writer(BufferedParquetWriter):
     """A file of a day, each row group sorted by time."""
 
     def __init__(self, job: DayFileJob) -> None:

@@ -1,7 +1,7 @@
 """What becomes of the records of a pass: which tweets are left out, where rejects stood, what each account says.
 
-The notes are DataFrames of schema.NOTES. Stored tweets are of schema.KEPT and say where they are stored: `path`, the
-name of a file, and `row`, from 0.
+The notes are DataFrames of schema.TASK_MANIFEST. Stored tweets are of schema.KEPT and say where they are stored:
+`path`, the name of a file, and `row`, from 0.
 """
 
 from functools import reduce
@@ -10,7 +10,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-__all__ = ["DELETED", "DUPLICATE", "FORGOTTEN", "counted", "left_out", "of_kind", "placed"]
+__all__ = ["DELETED", "DUPLICATE", "FORGOTTEN", "counted", "dropped", "of_kind", "placed"]
 
 DELETED: Final = "deleted"
 FORGOTTEN: Final = "forgotten"
@@ -28,7 +28,7 @@ def of_kind(notes: DataFrame, kind: str) -> DataFrame:
     return notes.where(F.col("kind") == kind)
 
 
-def left_out(
+def dropped(
     tweets: DataFrame, notes: DataFrame, deduplicate: bool, honour_deletes: bool, forgotten: DataFrame | None = None
 ) -> DataFrame:
     """Where the tweets are stored that are left out, their source, and the reason: one of those above.
@@ -87,7 +87,7 @@ def placed(notes: DataFrame) -> DataFrame:
     )
 
 
-def counted(notes: DataFrame, tweets: DataFrame, left_out: DataFrame) -> DataFrame:
+def counted(notes: DataFrame, tweets: DataFrame, dropped: DataFrame) -> DataFrame:
     """Each source's account: what the pass counted, beside what stands in the table of tweets and what was left out."""
     by_the_pass = (
         of_kind(notes, "account")
@@ -97,7 +97,7 @@ def counted(notes: DataFrame, tweets: DataFrame, left_out: DataFrame) -> DataFra
             *(_in_words(name).alias(name) for name in ("damage", "skipped")),
         )
     )
-    by_reason = left_out.groupBy("source").agg(
+    by_reason = dropped.groupBy("source").agg(
         F.count_if(F.col("reason") == DUPLICATE).alias("duplicates"),
         F.count_if(F.col("reason").isin(DELETED, FORGOTTEN)).alias("deleted"),
     )

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tonality.ingest.formats.timestamps import DAY_MICROSECONDS
-from tonality.ingest.writing.buffered_parquet import WaitingFile
-from tonality.runtime.storage.schema import KEPT, NOTES, STAGED
+from tonality.ingest.writing.buffered_parquet import BufferedParquetWriter
+from tonality.runtime.storage.schema import KEPT, STAGED, TASK_MANIFEST
 
-__all__ = ["Numbers", "stored"]
+__all__ = ["Int64Array", "stored"]
 
-Numbers = np.ndarray[Any, np.dtype[np.int64]]
+Int64Array = np.ndarray[Any, np.dtype[np.int64]]
 
 _WAITING_ROWS: Final = 2**17
 _WAITING_BYTES: Final = 2**26
@@ -32,7 +32,7 @@ _OF_FEW_VALUES: Final = ["author", "lang", "hashtags.list.element", "source"]
 
 
 def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
-    """What is no tweet of batches of schema.STAGED, each of tweets or of others, as schema.NOTES.
+    """What is no tweet of batches of schema.STAGED, each of tweets or of others, as schema.TASK_MANIFEST.
 
     The tweets go to a file of schema.KEPT in the folder, if there are any. The last rows, of the kind `group`, tell of
     its row groups, each of which is sorted by days.
@@ -44,16 +44,16 @@ def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.Record
             else:
                 yield _note(batch)
     if groups := file.groups:
-        yield pa.RecordBatch.from_pylist(groups, schema=NOTES)
+        yield pa.RecordBatch.from_pylist(groups, schema=TASK_MANIFEST)
 
 
 def _note(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows of schema.STAGED that are no tweets, as schema.NOTES."""
-    columns = [rows[f.name] if f.name in STAGED.names else pa.nulls(len(rows), f.type) for f in NOTES]
-    return pa.RecordBatch.from_arrays(columns, schema=NOTES)
+    """Rows of schema.STAGED that are no tweets, as schema.TASK_MANIFEST."""
+    columns = [rows[f.name] if f.name in STAGED.names else pa.nulls(len(rows), f.type) for f in TASK_MANIFEST]
+    return pa.RecordBatch.from_arrays(columns, schema=TASK_MANIFEST)
 
 
-class _TweetFile(WaitingFile):
+class _TweetFile(BufferedParquetWriter):
     """A task's tweets, in row groups by days."""
 
     def __init__(self, folder: str) -> None:
@@ -95,7 +95,7 @@ class _TweetFile(WaitingFile):
             self._days.append({"first": first, "days": held.tolist(), "counts": counts.tolist()})
 
 
-def _row_groups(days: Numbers) -> Iterator[tuple[int, int]]:
+def _row_groups(days: Int64Array) -> Iterator[tuple[int, int]]:
     """Where to cut rows of these days: between two, as far as they have rows enough, and large ones into parts."""
     ends = [*(np.flatnonzero(days[1:] != days[:-1]) + 1).tolist(), len(days)]
     start = 0

@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tonality.runtime.diagnostics.errors import InputFault
-from tonality.runtime.storage.json_files import first_fault
+from tonality.runtime.diagnostics.errors import InputError
+from tonality.runtime.storage.json_files import first_error
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["DatasetNote", "Side", "read_note"]
+__all__ = ["DatasetMetadata", "SplitStats", "read_metadata"]
 
 
-class Side(BaseModel):
+class SplitStats(BaseModel):
     """The rows of one side of the split, as they were written."""
 
     model_config = ConfigDict(frozen=True)
@@ -22,7 +22,7 @@ class Side(BaseModel):
     """A hash of the rows' stems and labels, in whatever order; empty where an earlier version wrote the note."""
 
 
-class DatasetNote(BaseModel):
+class DatasetMetadata(BaseModel):
     """How the dataset was made: what a model must know to number other tweets the same way."""
 
     model_config = ConfigDict(frozen=True)
@@ -31,7 +31,7 @@ class DatasetNote(BaseModel):
     """The vocabulary's fingerprint."""
     stems: int
     """In the vocabulary."""
-    rows: dict[str, Side]
+    rows: dict[str, SplitStats]
     """By side of the split."""
     dropped: dict[str, int]
     """Labelled rows that are on neither side, by reason."""
@@ -56,18 +56,18 @@ class DatasetNote(BaseModel):
         return {"seed": self.seed, "valid_fraction": self.valid_fraction}
 
     @property
-    def numbering(self) -> tuple[str, str, int]:
+    def encoding(self) -> tuple[str, str, int]:
         """What decides a tweet's numbers, its stems given: vocabulary, unknown, max_length."""
         return self.vocabulary, self.unknown, self.max_length
 
 
-def read_note(root: str) -> DatasetNote:
-    """The note of the dataset under root. Raises InputFault where there is none or it is not whole."""
+def read_metadata(root: str) -> DatasetMetadata:
+    """The note of the dataset under root. Raises InputError where there is none or it is not whole."""
     location = join(root, "dataset", "dataset.json")
     system, path = filesystem(location)
     try:
-        return DatasetNote.model_validate_json(system.cat_file(path))
+        return DatasetMetadata.model_validate_json(system.cat_file(path))
     except FileNotFoundError:
-        raise InputFault(f"no dataset: {location} is not there. Run `prepare` first.") from None
+        raise InputError(f"no dataset: {location} is not there. Run `prepare` first.") from None
     except ValidationError as error:
-        raise InputFault(f"{location} is broken ({first_fault(error)}). Run `prepare` again.") from None
+        raise InputError(f"{location} is broken ({first_error(error)}). Run `prepare` again.") from None

@@ -1,4 +1,4 @@
-"""The vocabulary: stems numbered by falling frequency on the training side."""
+"""The vocabulary: stems encoded by falling frequency on the training side."""
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812

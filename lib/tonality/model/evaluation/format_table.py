@@ -2,21 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 
-from tonality.model.evaluation.results import Measured
+from tonality.model.evaluation.results import EvaluationResult
 
 __all__ = ["as_markdown", "as_text"]
 
 _HEADER = ("model", "accuracy", "95 % interval", "macro F1", "AUC", "log loss")
 
 
-def as_text(models: Mapping[str, Measured]) -> str:
+def as_text(models: Mapping[str, EvaluationResult]) -> str:
     """The table in columns of one width."""
     rows = [_HEADER, *_rows(models)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     return "\n".join(_line(row, widths) for row in rows)
 
 
-def as_markdown(models: Mapping[str, Measured], rows: int, positive: int) -> str:
+def as_markdown(models: Mapping[str, EvaluationResult], rows: int, positive: int) -> str:
     """The table as a Markdown document, with what it was measured on."""
     lines = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *_rows(models)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -41,7 +41,7 @@ def as_markdown(models: Mapping[str, Measured], rows: int, positive: int) -> str
     )
 
 
-def _rows(models: Mapping[str, Measured]) -> Iterable[tuple[str, ...]]:
+def _rows(models: Mapping[str, EvaluationResult]) -> Iterable[tuple[str, ...]]:
     for name, model in models.items():
         metrics = model.metrics
         yield (

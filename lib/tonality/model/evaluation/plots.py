@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from tonality.model.evaluation.plot_style import INK, RULE, SOFT_INK, blank, png, strip
-from tonality.model.evaluation.results import Confusion, Measured
+from tonality.model.evaluation.results import Confusion, EvaluationResult
 
 __all__ = ["draw_png"]
 
@@ -25,7 +25,7 @@ _LOOKS: Final[tuple[_Look, ...]] = (
 without colour too."""
 
 
-def draw_png(models: Mapping[str, Measured], title: str, width: int = 1600, height: int = 1260) -> bytes:
+def draw_png(models: Mapping[str, EvaluationResult], title: str, width: int = 1600, height: int = 1260) -> bytes:
     """The models, at most five, as a PNG of width × height pixels."""
     figure = blank(title, width, height)
     curves, confusions = figure.subfigures(2, 1, height_ratios=[1.9, 1], squeeze=False)[:, 0]
@@ -40,13 +40,13 @@ def draw_png(models: Mapping[str, Measured], title: str, width: int = 1600, heig
     return png(figure)
 
 
-def _draw_roc(axes: Axes, name: str, model: Measured, look: _Look) -> None:
+def _draw_roc(axes: Axes, name: str, model: EvaluationResult, look: _Look) -> None:
     colour, dash, _ = look
     label = f"{name}: {model.metrics.auc:.3f}"
     axes.plot(model.roc.false_positive_rate, model.roc.true_positive_rate, linestyle=dash, color=colour, label=label)
 
 
-def _draw_reliability(axes: Axes, name: str, model: Measured, look: _Look) -> None:
+def _draw_reliability(axes: Axes, name: str, model: EvaluationResult, look: _Look) -> None:
     colour, dash, marker = look
     found = model.reliability
     share = np.array(found.positive_share)

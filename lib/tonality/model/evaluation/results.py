@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tonality.model.evaluation.intervals import wilson
-from tonality.model.metrics import Labels, Metrics, Probabilities, measure
+from tonality.model.metrics import Labels, Metrics, Probabilities, compute_metrics
 
-__all__ = ["Confusion", "Measured", "Reliability", "Roc", "measured"]
+__all__ = ["Confusion", "EvaluationResult", "Reliability", "Roc", "evaluate_predictions"]
 
 _BINS: Final = 10
 _ROC_POINTS: Final = 200
@@ -47,7 +47,7 @@ class Reliability:
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationResult:
     """All that is known of one model."""
 
     metrics: Metrics
@@ -66,12 +66,14 @@ class Measured:
         return {**rest.pop("metrics"), **rest}
 
 
-def measured(probabilities: Probabilities, labels: Labels, settings: Mapping[str, float] | None = None) -> Measured:
+def evaluate_predictions(
+    probabilities: Probabilities, labels: Labels, settings: Mapping[str, float] | None = None
+) -> EvaluationResult:
     """What a model's probabilities of the held-out rows are worth; both (N,), labels 1 and 0."""
-    metrics = measure(probabilities, labels)
+    metrics = compute_metrics(probabilities, labels)
     called, true = probabilities >= 0.5, labels == 1
     low, high = wilson(np.array([float(np.sum(called == true))]), np.array([float(len(labels))]))
-    return Measured(
+    return EvaluationResult(
         metrics=metrics,
         accuracy_low=float(low[0]),
         accuracy_high=float(high[0]),

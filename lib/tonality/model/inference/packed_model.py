@@ -18,11 +18,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tonality.model.network.lstm import Shape
+from tonality.model.network.lstm import LSTMConfig
 from tonality.model.network.tiled_lstm import Precision, tile_weights
 from tonality.model.registry.artifact import Artifact
 
-__all__ = ["Device", "PreparedModel"]
+__all__ = ["Device", "PackedModel"]
 
 Device: TypeAlias = Literal["cpu", "cuda"]
 
@@ -32,12 +32,12 @@ _ABOUT: Final = "about"
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedModel:
+class PackedModel:
     """What scoring needs of a model."""
 
     name: str
     """Another model, precision or kind of device has another name."""
-    shape: Shape
+    shape: LSTMConfig
     vocabulary: pa.StringArray
     """Stems in the order of their numbers."""
     unknown: Literal["train", "drop"]
@@ -56,7 +56,7 @@ class PreparedModel:
             weights = tile_weights(network, precision) if device == "cpu" else dict(artifact.weights)
         return cls(
             name=f"{artifact.fingerprint}-{precision}-{device}",
-            shape=artifact.shape,
+            shape=artifact.network_config,
             vocabulary=artifact.vocabulary["stem"].combine_chunks(),
             unknown=artifact.unknown,
             max_length=artifact.max_length,
@@ -87,4 +87,4 @@ class PreparedModel:
         offsets, content = (pa.py_buffer(tensors.pop(name).numpy()) for name in (_OFFSETS, _BYTES))
         vocabulary = pa.StringArray.from_buffers(offsets.size // 4 - 1, offsets, content)
         weights = {name.removeprefix("weights."): tensor for name, tensor in tensors.items()}
-        return cls(**{**about, "shape": Shape(**about["shape"])}, vocabulary=vocabulary, weights=weights)
+        return cls(**{**about, "shape": LSTMConfig(**about["shape"])}, vocabulary=vocabulary, weights=weights)

@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tonality.text.token_ids import Numbers
+from tonality.text.token_ids import TokenIds
 
-__all__ = ["RecentProbabilities"]
+__all__ = ["ScoreCache"]
 
 _PLACES: Final = 2**20
 """Tweets that are remembered at most, in 20 bytes each."""
@@ -15,7 +15,7 @@ _PLACES: Final = 2**20
 Keys = npt.NDArray[np.uint64]
 
 
-class RecentProbabilities:
+class ScoreCache:
     """Remembers the probability of as many tweets as it has places for; a newer one takes the place of an older.
 
     A tweet is known by 128 bits of its numbers, two sums of a random factor of each number times one of its place. The
@@ -32,7 +32,7 @@ class RecentProbabilities:
         self._probabilities = np.full(places, np.nan, np.float32)
         self._mask = np.uint64(places - 1)
 
-    def keys(self, numbers: Numbers) -> Keys:
+    def keys(self, numbers: TokenIds) -> Keys:
         """What the tweets that have numbers, 1 or more, are known by: (2, tweets)."""
         places = numbers.places
         filled = numbers.starts[numbers.lengths > 0]

@@ -8,11 +8,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tonality.model.inference.packed_model import PreparedModel
-from tonality.model.inference.score_cache import RecentProbabilities
+from tonality.model.inference.packed_model import PackedModel
+from tonality.model.inference.score_cache import ScoreCache
 from tonality.model.network.lstm import build
 from tonality.model.network.tiled_lstm import TiledLSTM, longest_first
-from tonality.text.token_ids import Numbering
+from tonality.text.token_ids import StemEncoder
 
 __all__ = ["Scorer"]
 
@@ -23,13 +23,13 @@ _GPU_ROWS: Final = 4096
 class Scorer:
     """Scores with one model on one device."""
 
-    def __init__(self, model: PreparedModel, device: str | None = None) -> None:
+    def __init__(self, model: PackedModel, device: str | None = None) -> None:
         """On a device of the kind that the model was prepared for, as torch names it: its own, such as cuda:1."""
         self._network: _Network = (
             TiledLSTM(model.weights) if model.device == "cpu" else _GpuNetwork(model, torch.device(device or "cuda"))
         )
-        self._numbering = Numbering(model.vocabulary, model.unknown, model.max_length)
-        self._recent = RecentProbabilities(model.shape.vocabulary, model.max_length)
+        self._numbering = StemEncoder(model.vocabulary, model.unknown, model.max_length)
+        self._recent = ScoreCache(model.shape.vocabulary, model.max_length)
 
     def probabilities(self, stems: pa.StringArray) -> pa.FloatArray:
         """The probability that each tweet is positive, by its space-joined stems; null where it has none it knows.
@@ -65,7 +65,7 @@ class _Network(Protocol):
 class _GpuNetwork:
     """The network as a GPU reads it: many tweets of about one length at once, padded behind."""
 
-    def __init__(self, model: PreparedModel, device: torch.device) -> None:
+    def __init__(self, model: PackedModel, device: torch.device) -> None:
         network = build(model.shape)
         network.load_state_dict(dict(model.weights))
         self._network = network.to(device, getattr(torch, model.precision)).eval().requires_grad_(False)

@@ -15,12 +15,12 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined, unused-ignore]
 
 from tonality.model.inference.device import choose_kind, choose_precision, gpu_of_task
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 from tonality.model.registry.artifact import Artifact
 from tonality.runtime.diagnostics.task_log import announced
 
-__all__ = ["in_batches", "prepared_for", "scoring_udf"]
+__all__ = ["in_batches", "packed_model_for", "scoring_udf"]
 
 _BATCH_BYTES: Final = 2**26
 """Of stems that are scored at once at most, or of one array that Spark hands over."""
@@ -30,22 +30,22 @@ _built: Final[dict[str, Scorer]] = {}
 """This worker's scorer, by the model and the device."""
 
 
-def prepared_for(
+def packed_model_for(
     spark: SparkSession,
     artifact: Artifact,
     precision: Literal["auto", "float32", "bfloat16"],
     device: Literal["auto", "cpu", "cuda"],
-) -> PreparedModel:
+) -> PackedModel:
     """The model, ready for the executors of this session: the one choice that all of them follow.
 
-    Raises SettingsFault where a GPU is asked for and Spark gives tasks none.
+    Raises SettingsError where a GPU is asked for and Spark gives tasks none.
     """
     gpus = float(spark.sparkContext.getConf().get(_GPUS_A_TASK) or 0)
     kind = choose_kind(device, gpus)
-    return PreparedModel.of(artifact, choose_precision(precision, kind), kind)
+    return PackedModel.of(artifact, choose_precision(precision, kind), kind)
 
 
-def scoring_udf(spark: SparkSession, model: PreparedModel, batch_rows: int) -> Callable[[Column], Column]:
+def scoring_udf(spark: SparkSession, model: PackedModel, batch_rows: int) -> Callable[[Column], Column]:
     """A function of a column of space-joined stems: the probabilities, null where a tweet has no stem.
 
     A worker scores batch_rows rows at once, or 64 MiB of them. Spark hands over fewer, some thousands, when it reads
@@ -90,7 +90,7 @@ def _scorer(name: str, kind: str, content: Broadcast[bytes]) -> Scorer:
     if key not in _built:
         torch.set_num_threads(1)  # Spark fills the cores already
         _built.clear()
-        _built[key] = Scorer(PreparedModel.map(_shared_file(name, content)), device)
+        _built[key] = Scorer(PackedModel.map(_shared_file(name, content)), device)
     return _built[key]
 
 

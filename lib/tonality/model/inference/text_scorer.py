@@ -6,14 +6,14 @@ import pyarrow as pa
 import Stemmer
 from pydantic import ValidationError
 
-from tonality.model.inference.packed_model import PreparedModel
+from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 from tonality.model.network.tiled_lstm import Precision
 from tonality.model.registry.artifact import CONFIG, Artifact
-from tonality.runtime.diagnostics.errors import InputFault
-from tonality.runtime.storage.json_files import first_fault
+from tonality.runtime.diagnostics.errors import InputError
+from tonality.runtime.storage.json_files import first_error
 from tonality.text.html_entities import unescaped
-from tonality.text.preprocess import Cleaner
+from tonality.text.preprocess import TextPreprocessor
 from tonality.text.rules import Rules
 
 __all__ = ["TextScorer"]
@@ -22,12 +22,12 @@ __all__ = ["TextScorer"]
 class TextScorer:
     """Scores texts with one model, on a processor, each as `clean` and `score` would score a tweet of that text.
 
-    Raises InputFault where the model's text rules cannot be followed here.
+    Raises InputError where the model's text rules cannot be followed here.
     """
 
     def __init__(self, artifact: Artifact, precision: Precision = "float32") -> None:
-        self._cleaner = Cleaner(_rules(artifact))
-        self._scorer = Scorer(PreparedModel.of(artifact, precision))
+        self._cleaner = TextPreprocessor(_rules(artifact))
+        self._scorer = Scorer(PackedModel.of(artifact, precision))
         self.model = artifact.fingerprint
         """The model's short name."""
 
@@ -42,9 +42,9 @@ def _rules(artifact: Artifact) -> Rules:
     try:
         rules = Rules.model_validate(dict(artifact.rules))
     except ValidationError as error:
-        raise InputFault(f"{CONFIG}: rules: {first_fault(error)}; copy the model again, or train anew") from error
+        raise InputError(f"{CONFIG}: rules: {first_error(error)}; copy the model again, or train anew") from error
     if rules.fingerprint != artifact.rules_fingerprint:
-        raise InputFault(
+        raise InputError(
             f"{CONFIG}: the model's text rules were {artifact.rules_fingerprint}, here they are {rules.fingerprint}: "
             f"texts would be cut in another way (PyStemmer's Snowball is {Stemmer.version()} here). Install the "
             f"versions of Tonality and PyStemmer that the model was trained with, or run `prepare` and `train` again"

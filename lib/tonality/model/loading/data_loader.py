@@ -54,7 +54,7 @@ class Loader:
     def epoch(self, number: int, skip: int = 0) -> Iterator[Iterator[Batch]]:
         """The batches of one epoch, all full but one, without the first `skip`.
 
-        Threads have ended on the way out, however that is reached. Raises InputFault in the loop where the dataset
+        Threads have ended on the way out, however that is reached. Raises InputError in the loop where the dataset
         cannot be read.
         """
         try:

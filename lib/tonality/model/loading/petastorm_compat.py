@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.runtime.diagnostics.errors import UserError
 
 __all__ = ["PETASTORM", "UnreadableFile", "adapt", "parquet_files"]
 
@@ -45,7 +45,7 @@ _READING_MODULES: Final = ("petastorm.reader", "petastorm.arrow_reader_worker", 
 def adapt() -> None:
     """Makes `import petastorm` work in this process; calling it again does nothing.
 
-    Raises Fault where another release than PETASTORM, or none, is installed.
+    Raises UserError where another release than PETASTORM, or none, is installed.
     """
     _require_release()
     with _imports_of_old():
@@ -77,7 +77,7 @@ def _require_release() -> None:
     except importlib.metadata.PackageNotFoundError:
         found = ""
     if found != PETASTORM:
-        raise Fault(
+        raise UserError(
             f"{f'petastorm {found}' if found else 'no petastorm'} is installed, petastorm {PETASTORM} is wanted: "
             f"run `make setup`, or `pip install --no-deps petastorm=={PETASTORM}`"
         )

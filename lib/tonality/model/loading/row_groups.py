@@ -21,7 +21,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 
 from tonality.model.loading import petastorm_compat
 from tonality.model.loading.ragged_rows import Rows
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage import schema, urls
 
 __all__ = ["RowGroups"]
@@ -38,7 +38,7 @@ class RowGroups:
     `readers` threads read and decode them, each up to four row groups ahead. A row whose stems are not below
     `vocabulary` is refused.
 
-    Raises InputFault where the dataset is missing, empty, has other columns, or has too few row groups for the shards.
+    Raises InputError where the dataset is missing, empty, has other columns, or has too few row groups for the shards.
     """
 
     def __init__(self, location: str, vocabulary: int, *, shard: int = 0, shards: int = 1, readers: int = 1) -> None:
@@ -79,7 +79,7 @@ class RowGroups:
     def read(self, seed: int | None = None) -> Iterator[Iterator[Rows]]:
         """The rows of one row group after the other: in an order that the seed decides, or as they lie in the files.
 
-        Petastorm's threads are stopped and joined on the way out, however that is reached. Raises InputFault in the
+        Petastorm's threads are stopped and joined on the way out, however that is reached. Raises InputError in the
         loop where a row group cannot be read, holds what is no training row, or where the files change meanwhile.
         """
         with ExitStack() as stack, self._named():
@@ -108,7 +108,7 @@ class RowGroups:
             count += len(group.length)
             yield self._checked(group)
         if count != self.rows:
-            raise InputFault(
+            raise InputError(
                 f"{self._location}: {count} rows came, {self.rows} were there at the start: "
                 f"something else writes to this dataset; train again when it has finished"
             )
@@ -119,7 +119,7 @@ class RowGroups:
         try:
             yield
         except petastorm_compat.UnreadableFile as broken:
-            raise InputFault(
+            raise InputError(
                 f"{urls.join(self._location, broken.path)} cannot be read: {broken.why}; run `prepare` again"
             ) from broken
 
@@ -134,7 +134,7 @@ class RowGroups:
         ):
             if not fit.all():
                 found = values[~fit][0]
-                raise InputFault(f"{self._location}: {column} {found} found, {wanted} wanted; run `prepare` again")
+                raise InputError(f"{self._location}: {column} {found} found, {wanted} wanted; run `prepare` again")
         return rows
 
 
@@ -180,7 +180,7 @@ def _rows_by_shard(sizes: list[int], location: str, shards: int) -> list[int]:
     rows = [sum(sizes[shard::shards]) for shard in range(shards)]
     if not all(rows):
         filled = sum(1 for size in sizes if size)
-        raise InputFault(
+        raise InputError(
             f"{location}: {filled} row groups with rows for {shards} processes, and each needs its own: write more, "
             f"smaller row groups (a lower dataset.shard_rows, then `prepare` again) or train with fewer processes"
         )
@@ -218,7 +218,7 @@ def _row_group_sizes(files: Mapping[str, pq.FileMetaData], location: str) -> lis
     sizes = [footer.row_group(i).num_rows for footer in files.values() for i in range(footer.num_row_groups)]
     if not any(sizes):
         found = f"{len(files)} Parquet files without a row" if files else "no Parquet files"
-        raise InputFault(f"{location}: {found} found, training rows are wanted: run `prepare` first")
+        raise InputError(f"{location}: {found} found, training rows are wanted: run `prepare` first")
     return sizes
 
 
@@ -229,13 +229,13 @@ def _read_footer(system: AbstractFileSystem, location: str, file: str) -> pq.Fil
     except (OSError, pa.ArrowInvalid) as error:
         if isinstance(error, OSError) and error.errno:  # the system's, not the file's
             raise
-        raise InputFault(f"{urls.join(location, file)}: no Parquet file: {error}; run `prepare` again") from error
+        raise InputError(f"{urls.join(location, file)}: no Parquet file: {error}; run `prepare` again") from error
     columns = footer.schema.to_arrow_schema()
     for name in _COLUMNS:
         wanted = schema.DATASET.field(name).type
         found = columns.field(name).type if name in columns.names else "no such column"
         if found != wanted:
-            raise InputFault(
+            raise InputError(
                 f"{urls.join(location, file)}: column {name}: found {found}, wanted {wanted}; run `prepare` again"
             )
     return footer

@@ -15,20 +15,20 @@ from torch import Tensor, nn
 
 from tonality.runtime.storage import schema
 
-__all__ = ["LSTM", "Shape", "State", "build"]
+__all__ = ["LSTM", "LSTMConfig", "State", "build"]
 
 State: TypeAlias = tuple[Tensor, Tensor]
 """Outputs and cells of all layers."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class LSTMConfig:
     """What a network is built from. Two networks of one shape differ in their weights only."""
 
     vocabulary: int
     """Rows of the embedding, padding and unknown included."""
     embedding: int = 128
-    """Numbers that stand for a stem."""
+    """TokenIds that stand for a stem."""
     hidden: int = 64
     """Cells of an LSTM layer."""
     layers: int = 2
@@ -56,7 +56,7 @@ class Shape:
             raise ValueError(f"the network's dropout is {self.dropout!r}: it must be a number from 0 and below 1")
 
 
-def build(shape: Shape) -> LSTM:
+def build(shape: LSTMConfig) -> LSTM:
     """A network with fresh weights, drawn from torch's global generator."""
     return LSTM(shape)
 
@@ -72,7 +72,7 @@ class LSTM(nn.Module):
     learned, as the few numbers that it is, or a few steps of such padding are kept, which are read once for all tweets.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: LSTMConfig) -> None:
         super().__init__()
         # empty, since torch's own draw of the largest tensor would be thrown away
         rows = torch.empty(shape.vocabulary, shape.embedding)
@@ -124,7 +124,7 @@ class LSTM(nn.Module):
 
     @property
     def width(self) -> int:
-        """Numbers that are left of a tweet: what dropout acts on."""
+        """TokenIds that are left of a tweet: what dropout acts on."""
         return self.dense.in_features
 
     def _initialize(self) -> None:

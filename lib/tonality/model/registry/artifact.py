@@ -27,8 +27,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from tonality.model.network.lstm import LSTM, Shape, build
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.model.network.lstm import LSTM, LSTMConfig, build
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage import schema
 
 __all__ = ["CARD", "CONFIG", "FILES", "FORMAT", "METRICS", "NEEDED", "VOCABULARY", "WEIGHTS", "Artifact"]
@@ -65,10 +65,10 @@ _KEYS: Final[dict[str, type]] = {"network": dict, "checksums": dict, **_SETTINGS
 class Artifact:
     """A trained network with all that turns a text into its probability.
 
-    Raises InputFault where the parts do not fit each other.
+    Raises InputError where the parts do not fit each other.
     """
 
-    shape: Shape
+    network_config: LSTMConfig
     weights: Mapping[str, Tensor]
     """The network's state_dict: float32, on the CPU."""
     vocabulary: pa.Table
@@ -92,12 +92,12 @@ class Artifact:
 
     def __post_init__(self) -> None:
         _check_settings(self)
-        _check_weights(self.weights, self.shape)
-        _check_vocabulary(self.vocabulary, self.shape)
+        _check_weights(self.weights, self.network_config)
+        _check_vocabulary(self.vocabulary, self.network_config)
 
     def network(self) -> LSTM:
         """The trained network, ready to score: on the CPU, dropout off, no gradients. It shares these weights."""
-        network = _build_empty(self.shape)
+        network = _build_empty(self.network_config)
         network.load_state_dict(dict(self.weights), assign=True)
         return network.eval().requires_grad_(False)
 
@@ -126,13 +126,13 @@ class Artifact:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """The model of these files. Raises InputFault, which names the file, what is wrong with it and what to do."""
+        """The model of these files. Raises InputError, which names the file, what is wrong with it and what to do."""
         if missing := [name for name in NEEDED if name not in files]:
-            raise InputFault(f"no whole model: {', '.join(missing)} missing, wanted {', '.join(NEEDED)}; {_REMEDY}")
+            raise InputError(f"no whole model: {', '.join(missing)} missing, wanted {', '.join(NEEDED)}; {_REMEDY}")
         config = _read_config(files[CONFIG])
         _check_checksums(files, config["checksums"])
         return cls(
-            shape=_read_shape(config["network"]),
+            network_config=_read_shape(config["network"]),
             weights=_read_weights(files[WEIGHTS]),
             vocabulary=_read_vocabulary(files[VOCABULARY]),
             metrics=_read_object(METRICS, files[METRICS]),
@@ -141,10 +141,10 @@ class Artifact:
         )
 
     def _settings(self) -> dict[str, Any]:
-        return {"network": asdict(self.shape), **{name: getattr(self, name) for name in _SETTINGS}}
+        return {"network": asdict(self.network_config), **{name: getattr(self, name) for name in _SETTINGS}}
 
 
-def _build_empty(shape: Shape) -> LSTM:
+def _build_empty(shape: LSTMConfig) -> LSTM:
     """A network of shapes alone, without memory or random draws, for weights to be put in."""
     with torch.device("meta"):
         return build(shape)
@@ -170,41 +170,41 @@ def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
 def _check_checksums(files: Mapping[str, bytes], recorded: Mapping[str, object]) -> None:
     for name, found in _checksums(files).items():
         if recorded.get(name) != found:
-            raise InputFault(f"{name}: sha256 {found} found, {CONFIG} wants {recorded.get(name)}; {_REMEDY}")
+            raise InputError(f"{name}: sha256 {found} found, {CONFIG} wants {recorded.get(name)}; {_REMEDY}")
 
 
 def _check_settings(artifact: Artifact) -> None:
     choices: dict[str, tuple[str, ...]] = {"unknown": ("train", "drop"), "dtype": ("float32",)}
     for name, known in choices.items():
         if (found := getattr(artifact, name)) not in known:
-            raise InputFault(f"{CONFIG}: {name}: {found!r} found, wanted {' or '.join(known)}; {_REMEDY}")
+            raise InputError(f"{CONFIG}: {name}: {found!r} found, wanted {' or '.join(known)}; {_REMEDY}")
     if artifact.max_length < 1:
-        raise InputFault(f"{CONFIG}: max_length: {artifact.max_length} found, wanted at least 1; {_REMEDY}")
+        raise InputError(f"{CONFIG}: max_length: {artifact.max_length} found, wanted at least 1; {_REMEDY}")
 
 
-def _check_weights(weights: Mapping[str, Tensor], shape: Shape) -> None:
+def _check_weights(weights: Mapping[str, Tensor], shape: LSTMConfig) -> None:
     wanted = {name: (torch.float32, tuple(weight.shape)) for name, weight in _build_empty(shape).state_dict().items()}
     found = {name: (weight.dtype, tuple(weight.shape)) for name, weight in weights.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if found.get(name) != wanted.get(name):
-            raise InputFault(
+            raise InputError(
                 f"{WEIGHTS}: {name}: {found.get(name, 'nothing')} found, "
                 f"the network of {CONFIG} wants {wanted.get(name, 'nothing')}; {_REMEDY}"
             )
 
 
-def _check_vocabulary(vocabulary: pa.Table, shape: Shape) -> None:
+def _check_vocabulary(vocabulary: pa.Table, shape: LSTMConfig) -> None:
     if not vocabulary.schema.equals(schema.VOCABULARY):
         found = ", ".join(f"{field.name} {field.type}" for field in vocabulary.schema)
         wanted = ", ".join(f"{field.name} {field.type}" for field in schema.VOCABULARY)
-        raise InputFault(f"{VOCABULARY}: columns {found} found, wanted {wanted}; {_REMEDY}")
+        raise InputError(f"{VOCABULARY}: columns {found} found, wanted {wanted}; {_REMEDY}")
     end = schema.FIRST_STEM_ID + vocabulary.num_rows
     if vocabulary["id"].to_pylist() != list(range(schema.FIRST_STEM_ID, end)):
-        raise InputFault(f"{VOCABULARY}: ids do not run from {schema.FIRST_STEM_ID} without a gap; {_REMEDY}")
+        raise InputError(f"{VOCABULARY}: ids do not run from {schema.FIRST_STEM_ID} without a gap; {_REMEDY}")
     if end > shape.vocabulary:
-        raise InputFault(f"{VOCABULARY}: ids up to {end - 1} found, the network has {shape.vocabulary} rows; {_REMEDY}")
+        raise InputError(f"{VOCABULARY}: ids up to {end - 1} found, the network has {shape.vocabulary} rows; {_REMEDY}")
     if pc.count_distinct(vocabulary["stem"], mode="only_valid").as_py() != vocabulary.num_rows:
-        raise InputFault(f"{VOCABULARY}: a stem is empty or has two numbers; {_REMEDY}")
+        raise InputError(f"{VOCABULARY}: a stem is empty or has two numbers; {_REMEDY}")
 
 
 def _read_config(content: bytes) -> dict[str, Any]:
@@ -213,14 +213,14 @@ def _read_config(content: bytes) -> dict[str, Any]:
     if version != FORMAT:
         newer = isinstance(version, int) and version > FORMAT
         remedy = "install the tonality that wrote it, or train anew" if newer else _REMEDY
-        raise InputFault(f"{CONFIG}: format {version!r} found, {FORMAT} wanted; {remedy}")
+        raise InputError(f"{CONFIG}: format {version!r} found, {FORMAT} wanted; {remedy}")
     if config.keys() != _KEYS.keys():
-        raise InputFault(
+        raise InputError(
             f"{CONFIG}: keys {', '.join(sorted(config))} found, wanted {', '.join(sorted(_KEYS))}; {_REMEDY}"
         )
     for name, kind in _KEYS.items():
         if type(config[name]) is not kind:
-            raise InputFault(f"{CONFIG}: {name}: {config[name]!r} found, {kind.__name__} wanted; {_REMEDY}")
+            raise InputError(f"{CONFIG}: {name}: {config[name]!r} found, {kind.__name__} wanted; {_REMEDY}")
     return config
 
 
@@ -228,28 +228,28 @@ def _read_object(name: str, content: bytes) -> dict[str, Any]:
     try:
         value = json.loads(content)
     except ValueError as error:
-        raise InputFault(f"{name}: no JSON: {error}; {_REMEDY}") from error
+        raise InputError(f"{name}: no JSON: {error}; {_REMEDY}") from error
     if not isinstance(value, dict):
-        raise InputFault(f"{name}: {type(value).__name__} found, a JSON object wanted; {_REMEDY}")
+        raise InputError(f"{name}: {type(value).__name__} found, a JSON object wanted; {_REMEDY}")
     return value
 
 
-def _read_shape(network: Mapping[str, Any]) -> Shape:
+def _read_shape(network: Mapping[str, Any]) -> LSTMConfig:
     try:
-        return Shape(**network)
+        return LSTMConfig(**network)
     except (TypeError, ValueError) as error:
-        raise InputFault(f"{CONFIG}: network: {error}; {_REMEDY}") from error
+        raise InputError(f"{CONFIG}: network: {error}; {_REMEDY}") from error
 
 
 def _read_weights(content: bytes) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(content)
     except SafetensorError as error:
-        raise InputFault(f"{WEIGHTS}: no safetensors file: {error}; {_REMEDY}") from error
+        raise InputError(f"{WEIGHTS}: no safetensors file: {error}; {_REMEDY}") from error
 
 
 def _read_vocabulary(content: bytes) -> pa.Table:
     try:
         return pq.read_table(io.BytesIO(content))
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputFault(f"{VOCABULARY}: no Parquet file: {error}; {_REMEDY}") from error
+        raise InputError(f"{VOCABULARY}: no Parquet file: {error}; {_REMEDY}") from error

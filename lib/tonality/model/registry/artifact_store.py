@@ -17,7 +17,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from tonality.model.registry.artifact import CONFIG, FILES, Artifact
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage import urls
 
 __all__ = ["read", "write"]
@@ -26,24 +26,24 @@ __all__ = ["read", "write"]
 def read(location: str) -> Artifact:
     """The model in a folder: a local path or any URL that fsspec knows.
 
-    Raises InputFault where there is none, or none that can be trusted. The message names the file, what was found, what
+    Raises InputError where there is none, or none that can be trusted. The message names the file, what was found, what
     was wanted and what to do.
     """
     system, path = urls.filesystem(location)
     if not system.isdir(path):
-        raise InputFault(f"{location}: no such folder, a model is wanted: run `train` first")
+        raise InputError(f"{location}: no such folder, a model is wanted: run `train` first")
     paths = {name: urls.join(path, name) for name in FILES}
     files = {name: system.cat_file(file) for name, file in paths.items() if system.isfile(file)}
     try:
         return Artifact.from_files(files)
-    except InputFault as fault:
-        raise InputFault(f"{location}: {fault}") from fault
+    except InputError as fault:
+        raise InputError(f"{location}: {fault}") from fault
 
 
 def write(artifact: Artifact, location: str) -> None:
     """Puts the model into a folder, in the place of the model that was there.
 
-    Raises InputFault where the folder is on a local disk and holds anything else, since that would be deleted.
+    Raises InputError where the folder is on a local disk and holds anything else, since that would be deleted.
     """
     system, path = urls.filesystem(location)
     _check_place(location)
@@ -73,14 +73,14 @@ def _write_local(files: dict[str, bytes], place: Path) -> None:
 def _check_place(location: str) -> None:
     """Refuses a place where `write` would delete somebody's other files.
 
-    Raises InputFault where the folder is on a local disk and holds anything but a model.
+    Raises InputError where the folder is on a local disk and holds anything but a model.
     """
     system, path = urls.filesystem(location)
     place = Path(path)
     if not isinstance(system, LocalFileSystem):
         return
     if place.exists() and (not place.is_dir() or {file.name for file in place.iterdir()} - set(FILES)):
-        raise InputFault(
+        raise InputError(
             f"{place}: holds other things than a model, which writing one would delete: name another folder"
         )
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fsspec.implementations.local import LocalFileSystem
 
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage.json_files import to_json
 from tonality.runtime.storage.urls import filesystem, join, replace_file
 
@@ -24,7 +24,7 @@ class Pointer:
         self._folder, self._location, self._mend = folder, join(folder, name), mend
 
     def read(self) -> dict[str, Any] | None:
-        """What it says; None where there is none. Raises InputFault where it is damaged."""
+        """What it says; None where there is none. Raises InputError where it is damaged."""
         system, path = filesystem(self._location)
         if not system.isfile(path):
             return None
@@ -32,16 +32,16 @@ class Pointer:
             content = json.loads(system.cat_file(path))
             if FINGERPRINT.fullmatch(content["model"]):
                 return dict(content)
-        raise InputFault(f"{self._location} names no model: {self._mend}")
+        raise InputError(f"{self._location} names no model: {self._mend}")
 
     def read_if_whole(self) -> dict[str, Any] | None:
         """What it says, for whoever writes it anew: None where nothing of it can be kept."""
-        with suppress(InputFault):
+        with suppress(InputError):
             return self.read()
         return None
 
     def model(self) -> str | None:
-        """The model that it names; None where there is none. Raises InputFault where it is damaged."""
+        """The model that it names; None where there is none. Raises InputError where it is damaged."""
         content = self.read()
         return content["model"] if content else None
 

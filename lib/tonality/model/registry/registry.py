@@ -24,10 +24,10 @@ from fsspec.implementations.local import LocalFileSystem
 from tonality.model.registry import artifact_store
 from tonality.model.registry.artifact import CONFIG, METRICS, Artifact
 from tonality.model.registry.pointer import FINGERPRINT, Pointer, names
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["Release", "Releases"]
+__all__ = ["ModelRegistry", "RegisteredModel"]
 
 _MODELS: Final = "models"
 _LOCK: Final = ".lock"
@@ -36,7 +36,7 @@ _USE: Final = "`tonality models use MODEL`"
 
 
 @dataclass(frozen=True)
-class Release:
+class RegisteredModel:
     """A release as it is listed, without its weights."""
 
     model: str
@@ -45,7 +45,7 @@ class Release:
     """metrics.json; empty where it cannot be read."""
 
 
-class Releases:
+class ModelRegistry:
     """The releases under a root: a local folder, or any URL that fsspec knows."""
 
     def __init__(self, root: str) -> None:
@@ -61,11 +61,11 @@ class Releases:
     def check_place(self) -> None:
         """Refuse, before anything is trained for it, a place that takes no release, or where what scores is unknown.
 
-        Raises InputFault.
+        Raises InputError.
         """
         if self._system.exists(self._path) and not self._system.isdir(self._path):
-            raise InputFault(f"{self._place} is a file, a folder of models is wanted: move it, or name another root")
-        self.current_if_any()
+            raise InputError(f"{self._place} is a file, a folder of models is wanted: move it, or name another root")
+        self.production_if_any()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -99,30 +99,30 @@ class Releases:
             return True
 
     def read(self, model: str) -> Artifact:
-        """The release of that name. Raises InputFault where there is none, or its content is another's."""
+        """The release of that name. Raises InputError where there is none, or its content is another's."""
         artifact = artifact_store.read(self.location(model))
         if artifact.fingerprint != model:
-            raise InputFault(
+            raise InputError(
                 f"{self.location(model)} holds model {artifact.fingerprint}: its files were changed or mixed. Copy the "
                 "model again, or train anew"
             )
         return artifact
 
-    def read_current(self) -> Artifact:
-        """The model that scores. Raises InputFault where there is none, or it cannot be read."""
-        return self.read(self.current())
+    def read_production(self) -> Artifact:
+        """The model that scores. Raises InputError where there is none, or it cannot be read."""
+        return self.read(self.production())
 
     def location(self, model: str) -> str:
         """The folder of a release."""
         return join(self._place, model)
 
-    def current(self) -> str:
-        """The model that scores. Raises InputFault where there is none yet."""
-        if model := self.current_if_any():
+    def production(self) -> str:
+        """The model that scores. Raises InputError where there is none yet."""
+        if model := self.production_if_any():
             return model
-        raise InputFault(f"no current model: {self._way_to_one(_USE)}")
+        raise InputError(f"no current model: {self._way_to_one(_USE)}")
 
-    def current_if_any(self) -> str | None:
+    def production_if_any(self) -> str | None:
         """The model that scores; None where there is none yet."""
         return self._current.model()
 
@@ -138,20 +138,20 @@ class Releases:
         """The models that were rolled back from, the last one first, and not used since."""
         return names(self._current.read(), "rejected")
 
-    def latest(self) -> str:
-        """The model that was trained, or added, last. Raises InputFault where there is none."""
-        if model := self.latest_if_any():
+    def candidate(self) -> str:
+        """The model that was trained, or added, last. Raises InputError where there is none."""
+        if model := self.candidate_if_any():
             return model
-        raise InputFault(f"no model to evaluate: {self._way_to_one(self._add_again)}")
+        raise InputError(f"no model to evaluate: {self._way_to_one(self._add_again)}")
 
-    def latest_if_any(self) -> str | None:
+    def candidate_if_any(self) -> str | None:
         """The model that was trained, or added, last; None where there is none, or nobody noted which."""
         return self._latest.model()
 
     def use(self, model: str) -> str | None:
         """Let a release score from now on: the model that did before, if any is known to.
 
-        Raises InputFault where the release cannot be read.
+        Raises InputError where the release cannot be read.
         """
         with self.alone():
             self.read(model)
@@ -165,12 +165,12 @@ class Releases:
     def roll_back(self) -> str:
         """Let the model score that did before the current one, which is one that was rolled back from then: its name.
 
-        Raises InputFault where there was none, or it is gone.
+        Raises InputError where there was none, or it is gone.
         """
         with self.alone():
-            former, current = self.former(), self.current()
+            former, current = self.former(), self.production()
             if not former:
-                raise InputFault(f"no model was current before {current}: name one, of those that `models` lists")
+                raise InputError(f"no model was current before {current}: name one, of those that `models` lists")
             back, *before = former
             self.read(back)
             rejected = [name for name in self.rejected() if name not in (back, current)]
@@ -178,33 +178,33 @@ class Releases:
             return back
 
     def remove(self, model: str) -> None:
-        """Delete a release. Raises InputFault for the current one, and where nobody knows which that is."""
+        """Delete a release. Raises InputError for the current one, and where nobody knows which that is."""
         with self.alone():
-            if model == self.current_if_any():
-                raise InputFault(f"model {model} is the current one: let another score first, with `models use`")
+            if model == self.production_if_any():
+                raise InputError(f"model {model} is the current one: let another score first, with `models use`")
             self._system.rm(join(self._path, model), recursive=True)
 
     def resolve(self, beginning: str) -> str:
-        """The one release whose name begins so. Raises InputFault where none does, or several do."""
+        """The one release whose name begins so. Raises InputError where none does, or several do."""
         models = [release.model for release in self.listed()]
         found = [model for model in models if model.startswith(beginning)] if beginning else []
         if len(found) == 1:
             return found[0]
         there = ", ".join(found or models) or "none"
-        raise InputFault(f"{beginning!r} names {len(found)} models under {self._place}, wanted one of: {there}")
+        raise InputError(f"{beginning!r} names {len(found)} models under {self._place}, wanted one of: {there}")
 
-    def listed(self) -> list[Release]:
+    def listed(self) -> list[RegisteredModel]:
         """Every release, by the time when it was written."""
         return sorted(self._listed(), key=lambda release: release.written)
 
-    def _listed(self) -> Iterator[Release]:
+    def _listed(self) -> Iterator[RegisteredModel]:
         if not self._system.isdir(self._path):
             return
         for folder in self._system.ls(self._path, detail=False):
             model = folder.rstrip("/").rpartition("/")[2]
             config = join(folder, CONFIG)
             if FINGERPRINT.fullmatch(model) and self._system.isfile(config):
-                yield Release(model, self._system.modified(config), self._metrics(join(folder, METRICS)))
+                yield RegisteredModel(model, self._system.modified(config), self._metrics(join(folder, METRICS)))
 
     def _metrics(self, path: str) -> dict[str, Any]:
         with suppress(OSError, ValueError):
@@ -215,7 +215,7 @@ class Releases:
     def _holds(self, model: str) -> bool:
         try:
             return bool(self.read(model))
-        except InputFault:
+        except InputError:
             return False
 
     def _let_score(self, model: str, former: list[str], rejected: list[str]) -> None:

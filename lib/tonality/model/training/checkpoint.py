@@ -14,7 +14,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage import urls
 
 __all__ = ["Checkpoint", "Saved"]
@@ -58,7 +58,7 @@ class Checkpoint:
     def read(self) -> Saved | None:
         """What was written last, for whichever training; None where there is nothing.
 
-        Raises InputFault where the file is broken, or of another format.
+        Raises InputError where the file is broken, or of another format.
         """
         system, path = urls.filesystem(self.location)
         try:
@@ -71,7 +71,7 @@ class Checkpoint:
                 raise ValueError(f"format {note['format']} found, {_FORMAT} wanted")
             return Saved(note["identity"], note["position"], tensors)
         except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
-            raise InputFault(
+            raise InputError(
                 f"the checkpoint {self.location} cannot be read: {error}: remove it, or set train.resume to false, "
                 f"and training begins anew"
             ) from error

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from tonality.model.network.lstm import LSTM
 from tonality.model.training.adam import STANDARD, adam_step
 
-__all__ = ["Body", "body_of", "learned", "parts_like"]
+__all__ = ["DenseAdam", "dense_parameters", "learned", "parts_like"]
 
 _EMBEDDING: Final = "embedding.weight"
 
 
-def body_of(network: LSTM) -> list[nn.Parameter]:
+def dense_parameters(network: LSTM) -> list[nn.Parameter]:
     """All weights but the embedding's, always in the same order."""
     return [weight for name, weight in network.named_parameters() if name != _EMBEDDING]
 
@@ -32,12 +32,12 @@ def parts_like(flat: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
         yield flat[start:end].view(weight.shape)
 
 
-class Body:
+class DenseAdam:
     """The learned body of a network, which steps of Adam change in place: as one tensor, since ten small ones take
     several times as long."""
 
     def __init__(self, network: LSTM) -> None:
-        self._weights = learned(body_of(network))
+        self._weights = learned(dense_parameters(network))
         self._flat = torch.cat([weight.detach().flatten() for weight in self._weights])
         self._mean, self._square = torch.zeros_like(self._flat), torch.zeros_like(self._flat)
         self._time = 0

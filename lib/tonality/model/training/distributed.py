@@ -15,14 +15,14 @@ from torch import Tensor
 
 from tonality.model.loading.length_buckets import Batch, Segment
 
-__all__ = ["ALONE", "Group", "in_step", "joined"]
+__all__ = ["ALONE", "ProcessGroup", "in_step", "joined"]
 
 _NOTHING: Final = Batch(np.empty(0, np.int64), (Segment(np.zeros((1, 1), np.int64), np.zeros(1, np.float32)),), 0)
 """What a process learns from whose batches have ended before those of others: a tweet that counts nothing."""
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """This process among those that train together."""
 
     rank: int = 0
@@ -39,23 +39,23 @@ class Group:
         return self.size == 1 or bool((np.diff(_gather(np.array(numbers), self), axis=0) == 0).all())
 
 
-ALONE: Final = Group()
+ALONE: Final = ProcessGroup()
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Group]:
+def joined(device: torch.device) -> Iterator[ProcessGroup]:
     """This process' group, as the environment variables of torchrun describe it. All leave it together."""
     if device.type == "cuda":
         torch.cuda.set_device(device)  # NCCL and barriers would take the first GPU in every process
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Group(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
         dist.barrier()
     finally:
         dist.destroy_process_group()
 
 
-def in_step(batches: Iterator[Batch], group: Group) -> Iterator[tuple[Batch, int]]:
+def in_step(batches: Iterator[Batch], group: ProcessGroup) -> Iterator[tuple[Batch, int]]:
     """Each batch, with the rows of all processes' batches of this step.
 
     A batch's stems are then those of all processes. A process whose batches end before those of others goes on with
@@ -77,7 +77,7 @@ def in_step(batches: Iterator[Batch], group: Group) -> Iterator[tuple[Batch, int
         yield _moved(batch, stems[stems >= 0]), int(rows)
 
 
-def _gather(numbers: NDArray[np.int64], group: Group) -> NDArray[np.int64]:
+def _gather(numbers: NDArray[np.int64], group: ProcessGroup) -> NDArray[np.int64]:
     """These numbers (K,) of every process: (processes, K)."""
     own = torch.from_numpy(numbers)
     parts = [torch.empty_like(own) for _ in range(group.size)]

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 import torch
 
 from tonality.model.network.cpu_features import can
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 
-__all__ = ["Recipe", "choose_device", "choose_precision", "choose_threads", "learning_rate"]
+__all__ = ["Hyperparameters", "choose_device", "choose_precision", "choose_threads", "learning_rate"]
 
 _LEAST_SHARE: Final = 16
 """Rows of a batch below which a thread more costs more than it brings."""
@@ -19,7 +19,7 @@ _FAST_IN_BFLOAT16: Final = ("avx512_bf16", "amx_bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Hyperparameters:
     """How a network is trained: what the settings' section [train] says under the same names."""
 
     batch_size: int
@@ -44,7 +44,7 @@ class Recipe:
         return {name: value for name, value in asdict(self).items() if name not in changes_nothing}
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+def learning_rate(recipe: Hyperparameters, step: int, steps: int) -> float:
     """The step size of a step, from 1, of so many in all."""
     passed = min(1.0, (step - 1) / steps)
     match recipe.decay:
@@ -58,11 +58,11 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 def choose_device(name: Literal["auto", "cpu", "cuda"], rank: int = 0) -> torch.device:
     """The device that a process trains on, by its rank among those of this machine.
 
-    Raises SettingsFault where a GPU is asked for and there is none, or fewer than processes.
+    Raises SettingsError where a GPU is asked for and there is none, or fewer than processes.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "cuda" and not count:
-        raise SettingsFault(
+        raise SettingsError(
             f"train.device is cuda, and torch {torch.__version__} finds no GPU here: "
             f'set train.device to "auto" or "cpu", install a torch built for this machine\'s GPU, '
             f"or ask a Spark cluster for spark.task.resource.gpu.amount=1"
@@ -70,7 +70,7 @@ def choose_device(name: Literal["auto", "cpu", "cuda"], rank: int = 0) -> torch.
     if name == "cpu" or not count:
         return torch.device("cpu")
     if rank >= count:
-        raise SettingsFault(
+        raise SettingsError(
             f"{rank + 1} processes on a machine with {count} GPUs, and each needs its own: lower train.processes"
         )
     return torch.device("cuda", rank)

@@ -26,7 +26,7 @@ from torch import Tensor
 from tonality.model.training.adam import STANDARD, Constants, adam_step
 from tonality.model.training.device import on_device, put_rows
 
-__all__ = ["EmbeddingAdam", "Touched"]
+__all__ = ["EmbeddingAdam", "GatheredRows"]
 
 _FORGOTTEN: Final = 1e-10
 """Of a momentum that has decayed to this share, nothing is left."""
@@ -36,7 +36,7 @@ _CHUNK: Final = 4_096
 """Rows that are brought up to date at once."""
 
 
-class Touched(NamedTuple):
+class GatheredRows(NamedTuple):
     """The rows of a batch, out of the embedding and up to date."""
 
     ids: Tensor
@@ -52,7 +52,7 @@ class Touched(NamedTuple):
 class EmbeddingAdam:
     """Adam on the rows of `weight` (N, D), which it changes in place.
 
-    For each step: `touch` the rows of the batch, compute the gradient of their weights, `step` with it. `settle` before
+    For each step: `gather` the rows of the batch, compute the gradient of their weights, `step` with it. `flush` before
     the embedding is read as a whole.
     """
 
@@ -71,29 +71,29 @@ class EmbeddingAdam:
         decay = (b1 / b2**0.5) ** back
         self._decays = np.stack([decay * b2 ** (-back / 2 * power) for power in range(4)])
 
-    def touch(self, ids: NDArray[np.int64]) -> Touched:
+    def gather(self, ids: NDArray[np.int64]) -> GatheredRows:
         """These rows (U,), each once, brought up to date."""
         rows = on_device(ids, self._weight.device)
         weight, mean, square = (table.index_select(0, rows) for table in (self._weight, self._mean, self._square))
         self._catch_up(weight, mean, square, self._last[ids])
-        return Touched(rows, weight, mean, square)
+        return GatheredRows(rows, weight, mean, square)
 
     @torch.no_grad()
-    def step(self, touched: Touched, ids: NDArray[np.int64], gradient: Tensor, rate: float) -> None:
+    def step(self, touched: GatheredRows, ids: NDArray[np.int64], gradient: Tensor, rate: float) -> None:
         """One step of Adam with the gradient (U, D) of the touched rows, at this learning rate."""
         self._advance(rate)
         adam_step(touched.weight, touched.mean, touched.square, gradient, rate, self._time, self._constants)
         self._put_back(touched, ids)
         if self._time <= _FIRST_STEPS:
-            self.settle()
+            self.flush()
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Bring every row up to date."""
         [behind] = np.nonzero((self._last > 0) & (self._last < self._time))
         for start in range(0, len(behind), _CHUNK):
             ids = behind[start : start + _CHUNK]
-            self._put_back(self.touch(ids), ids)
+            self._put_back(self.gather(ids), ids)
 
     def state(self) -> dict[str, Tensor]:
         """All that the steps to come depend on, weights excepted."""
@@ -124,7 +124,7 @@ class EmbeddingAdam:
         mean.mul_(fade)
         square.mul_(fade_square)
 
-    def _put_back(self, touched: Touched, ids: NDArray[np.int64]) -> None:
+    def _put_back(self, touched: GatheredRows, ids: NDArray[np.int64]) -> None:
         """The rows are as they stand now."""
         put_rows(self._weight, touched.ids, touched.weight)
         put_rows(self._mean, touched.ids, touched.mean)

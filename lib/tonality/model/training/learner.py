@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from tonality.model.loading.length_buckets import Batch
-from tonality.model.network.lstm import Shape, build
-from tonality.model.training.dense_weights import Body
+from tonality.model.network.lstm import LSTMConfig, build
+from tonality.model.training.dense_weights import DenseAdam
 from tonality.model.training.device import on_device
-from tonality.model.training.distributed import ALONE, Group
-from tonality.model.training.hyperparameters import Recipe, choose_precision, choose_threads
+from tonality.model.training.distributed import ALONE, ProcessGroup
+from tonality.model.training.hyperparameters import Hyperparameters, choose_precision, choose_threads
 from tonality.model.training.lazy_adam import EmbeddingAdam
-from tonality.model.training.thread_parallel import Lanes
+from tonality.model.training.thread_parallel import ThreadParallel
 
 __all__ = ["Learner", "Losses"]
 
@@ -35,7 +35,9 @@ class Learner:
     A context manager: on the way out its threads end.
     """
 
-    def __init__(self, shape: Shape, recipe: Recipe, device: torch.device, group: Group = ALONE) -> None:
+    def __init__(
+        self, shape: LSTMConfig, recipe: Hyperparameters, device: torch.device, group: ProcessGroup = ALONE
+    ) -> None:
         self._recipe = recipe
         self._group = group
         self._device = device
@@ -47,9 +49,9 @@ class Learner:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(recipe.seed)
             self._network = build(shape).to(device)
-        self._body = Body(self._network)
+        self._body = DenseAdam(self._network)
         self._embedding = EmbeddingAdam(self._network.embedding.weight)
-        self._lanes = Lanes(shape, self._network, self.threads, precision, parallel=group.size > 1)
+        self._lanes = ThreadParallel(shape, self._network, self.threads, precision, parallel=group.size > 1)
         self._draws = torch.Generator(device)
 
     def __enter__(self) -> Self:
@@ -63,7 +65,7 @@ class Learner:
 
         `rows` are those of all processes' batches. `draw` names the step: the same name has the same dropout.
         """
-        touched = self._embedding.touch(batch.stems)
+        touched = self._embedding.gather(batch.stems)
         # of several processes, the network's gradients are averaged on the way; the embedding's are summed here
         scale = self._group.size / rows if batch.rows else 0.0
         loss, gradient, body = self._lanes.backward(touched.weight, batch, self._dropout(batch, draw), scale)
@@ -79,9 +81,9 @@ class Learner:
         self._lanes.refresh()
         return losses
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Bring all weights up to date, before anything but a step reads them."""
-        self._embedding.settle()
+        self._embedding.flush()
 
     def logits(self, batch: Batch) -> Tensor:
         """The logits of the batch's rows (B,), by settled weights."""

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from tonality.model.loading.data_loader import Loader
 from tonality.model.loading.length_buckets import Batch, count_batches
 from tonality.model.loading.row_groups import RowGroups
-from tonality.model.metrics import measure
-from tonality.model.network.lstm import Shape
+from tonality.model.metrics import compute_metrics
+from tonality.model.network.lstm import LSTMConfig
 from tonality.model.training.checkpoint import Checkpoint
-from tonality.model.training.distributed import ALONE, Group, in_step
-from tonality.model.training.hyperparameters import Recipe, learning_rate
+from tonality.model.training.distributed import ALONE, ProcessGroup, in_step
+from tonality.model.training.hyperparameters import Hyperparameters, learning_rate
 from tonality.model.training.learner import Learner, Losses
 from tonality.model.training.progress import Progress
 from tonality.model.training.signals import Interrupted, Interruption
-from tonality.model.training.state import Epoch, Standing, Trained
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.model.training.state import Epoch, TrainingResult, TrainingState
+from tonality.runtime.diagnostics.errors import UserError
 
 __all__ = ["predict", "train"]
 
@@ -32,16 +32,16 @@ _STEPS_UNSEEN: Final = 50
 
 
 def train(
-    shape: Shape,
+    shape: LSTMConfig,
     train_location: str,
     valid_location: str,
-    recipe: Recipe,
+    recipe: Hyperparameters,
     device: torch.device,
     *,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
-    group: Group = ALONE,
-) -> Trained:
+    group: ProcessGroup = ALONE,
+) -> TrainingResult:
     """Trains a fresh network of this shape on one folder of schema.DATASET rows and validates it on another.
 
     On one machine, the same recipe on the CPU gives the same weights, whatever torch's global generator was at and
@@ -50,8 +50,8 @@ def train(
 
     With a group, every process of it calls this; each reads its own shard, and all get the same weights.
 
-    Raises InputFault where a side cannot be read, Fault where the loss stops being finite or the checkpoint cannot be
-    written, and Interrupted on Ctrl-C.
+    Raises InputError where a side cannot be read, UserError where the loss stops being finite or the checkpoint cannot
+    be written, and Interrupted on Ctrl-C.
     """
     return _Training(shape, train_location, valid_location, recipe, device, progress, checkpoint, group).run()
 
@@ -61,14 +61,14 @@ class _Training:
 
     def __init__(
         self,
-        shape: Shape,
+        shape: LSTMConfig,
         train_location: str,
         valid_location: str,
-        recipe: Recipe,
+        recipe: Hyperparameters,
         device: torch.device,
         progress: Progress | None,
         checkpoint: Checkpoint | None,
-        group: Group,
+        group: ProcessGroup,
     ) -> None:
         if recipe.batch_size % group.size:
             raise ValueError(f"a batch of {recipe.batch_size} cannot be shared by {group.size} processes")
@@ -94,21 +94,21 @@ class _Training:
         self._rows = rows.all_rows
         self._steps = count_batches(rows.most_rows, share)
 
-    def run(self) -> Trained:
+    def run(self) -> TrainingResult:
         """All epochs, from the start or from the checkpoint."""
         with (
             _one_thread(),
             Learner(self._shape, self._recipe, self._device, self._group) as self._learner,
             Interruption(patient=self._group.size > 1) as self._interruption,
         ):
-            standing = self._resumed() or Standing(computed=self._computed())
+            standing = self._resumed() or TrainingState(computed=self._computed())
             self._require_agreement(standing)
             while not self._has_ended(standing):
                 self._learn(standing)
                 self._validate(standing)
                 self._save(standing)
                 self._end_if_asked()
-            return Trained(
+            return TrainingResult(
                 standing.weights,
                 standing.epochs,
                 standing.best,
@@ -125,11 +125,11 @@ class _Training:
         in_tf32 = ", multiplied as TF32," if precision == "float32" and has_tf32 else ""
         return f"{precision}{in_tf32} on {torch.cuda.get_device_name(self._device)}{each}"
 
-    def _has_ended(self, standing: Standing) -> bool:
+    def _has_ended(self, standing: TrainingState) -> bool:
         in_vain = len(standing.epochs) - standing.best.number if standing.epochs else 0
         return standing.epoch > self._recipe.epochs or 0 < self._recipe.patience <= in_vain
 
-    def _learn(self, standing: Standing) -> None:
+    def _learn(self, standing: TrainingState) -> None:
         """The rest of the epoch's steps."""
         looks = _STEPS_UNSEEN if self._device.type == "cuda" else 1
         unseen: list[tuple[Batch, Losses]] = []
@@ -157,14 +157,14 @@ class _Training:
         """Of several processes the first decides, since it saves; the others end because it does."""
         return self._interruption.asked and self._group.rank == 0
 
-    def _end_if_asked(self, standing: Standing | None = None) -> None:
+    def _end_if_asked(self, standing: TrainingState | None = None) -> None:
         """With a checkpoint of where training stands, if that is given."""
         if self._is_asked_to_end:
             if standing:
                 self._save(standing)
             raise Interrupted(self._way_on())
 
-    def _look(self, standing: Standing, unseen: list[tuple[Batch, Losses]], started: float) -> None:
+    def _look(self, standing: TrainingState, unseen: list[tuple[Batch, Losses]], started: float) -> None:
         """At the losses of the last steps, which a GPU is waited for."""
         wholes = torch.stack([losses.whole for _, losses in unseen]).tolist() if unseen else []
         for step, ((batch, losses), whole) in enumerate(
@@ -179,11 +179,13 @@ class _Training:
         if self._progress and standing.rows:
             self._progress.step(standing.rows, standing.loss / standing.rows)
 
-    def _validate(self, standing: Standing) -> None:
+    def _validate(self, standing: TrainingState) -> None:
         """The epoch ends with its measures; its weights are kept where they are the best so far."""
         started = time.monotonic()
-        self._learner.settle()
-        valid = measure(*predict(self._learner, self._validation, self._group, lambda: self._end_if_asked(standing)))
+        self._learner.flush()
+        valid = compute_metrics(
+            *predict(self._learner, self._validation, self._group, lambda: self._end_if_asked(standing))
+        )
         _require_finite(valid.log_loss, f"the validation of epoch {standing.epoch}")
         loss = standing.loss / standing.rows
         epoch = Epoch(
@@ -201,11 +203,11 @@ class _Training:
             standing.weights = self._learner.weights()
         standing.epoch, standing.step, standing.rows, standing.loss, standing.seconds = epoch.number + 1, 0, 0, 0.0, 0.0
 
-    def _learning_rate(self, standing: Standing) -> float:
+    def _learning_rate(self, standing: TrainingState) -> float:
         step = (standing.epoch - 1) * self._steps + standing.step
         return learning_rate(self._recipe, step, self._recipe.epochs * self._steps)
 
-    def _resumed(self) -> Standing | None:
+    def _resumed(self) -> TrainingState | None:
         """Where the checkpoint stands, and the learner with it; None where there is none of this training."""
         if self._checkpoint is None or not self._checkpoint.resume:
             return None
@@ -216,29 +218,29 @@ class _Training:
         if saved.identity != self._checkpoint.identity:
             self._tell(f"{place} is of other settings or another dataset: training begins anew and will replace it")
             return None
-        standing = Standing.restored(saved, self._learner)
+        standing = TrainingState.restored(saved, self._learner)
         self._tell(f"going on from {place}: epoch {standing.epoch}, after step {standing.step:,}")
         if standing.computed != (now := self._computed()):
             self._tell(f"it was computed in {standing.computed}, and is now in {now}: what comes will round otherwise")
             standing.computed = now
         return standing
 
-    def _require_agreement(self, standing: Standing) -> None:
+    def _require_agreement(self, standing: TrainingState) -> None:
         """All processes must have found the same checkpoint: on a shared disk one may see it later than another."""
         if not self._group.agrees([standing.epoch, standing.step]):
-            raise Fault("the processes have found several checkpoints, or one of them none: train again")
+            raise UserError("the processes have found several checkpoints, or one of them none: train again")
 
     def _tell(self, text: str) -> None:
         if self._progress:
             self._progress.tell(text)
 
-    def _save(self, standing: Standing) -> None:
+    def _save(self, standing: TrainingState) -> None:
         if self._checkpoint is None or self._group.rank > 0:
             return
         try:
             standing.save(self._checkpoint, self._learner)
         except OSError as error:
-            raise Fault(
+            raise UserError(
                 f"no checkpoint can be written to {self._checkpoint.location}: {error.strerror or error}; the one "
                 f"before, if there was one, is whole: free some space or name another disk, then train again"
             ) from error
@@ -259,7 +261,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def predict(
-    learner: Learner, loader: Loader, group: Group = ALONE, between: Callable[[], None] = lambda: None
+    learner: Learner, loader: Loader, group: ProcessGroup = ALONE, between: Callable[[], None] = lambda: None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Probabilities (N,) and labels (N,) of all the loader's rows, by settled weights; the group shares the work.
 
@@ -283,7 +285,7 @@ def predict(
 
 def _require_finite(loss: float, place: str) -> None:
     if not math.isfinite(loss):
-        raise Fault(
+        raise UserError(
             f"the loss is {loss} in {place}: lower train.learning_rate, set train.clip_norm (1 is a usual one), "
             f'or train.precision = "float32"'
         )

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tonality.model.network.lstm import Shape
-from tonality.model.training.hyperparameters import Recipe
-from tonality.model.training.state import Epoch, Trained
+from tonality.model.network.lstm import LSTMConfig
+from tonality.model.training.hyperparameters import Hyperparameters
+from tonality.model.training.state import Epoch, TrainingResult
 
 __all__ = ["card"]
 
 
 def card(
     *,
-    shape: Shape,
-    recipe: Recipe,
-    trained: Trained,
+    shape: LSTMConfig,
+    recipe: Hyperparameters,
+    trained: TrainingResult,
     rows: Mapping[str, Mapping[str, int]],
     dropped: Mapping[str, int],
     rules: Mapping[str, Any],
@@ -50,7 +50,7 @@ def card(
             "## Training",
             "",
             "Network: " + ", ".join(f"{name} {value}" for name, value in asdict(shape).items()) + ".",
-            "Recipe: " + ", ".join(f"{name} {value}" for name, value in asdict(recipe).items()) + ".",
+            "Hyperparameters: " + ", ".join(f"{name} {value}" for name, value in asdict(recipe).items()) + ".",
             f"Computed in {trained.computed}.",
             "",
             *_table(

@@ -10,7 +10,7 @@ from tonality.model.metrics import Metrics
 from tonality.model.training.checkpoint import Checkpoint, Saved
 from tonality.model.training.learner import Learner
 
-__all__ = ["Epoch", "Standing", "Trained"]
+__all__ = ["Epoch", "TrainingResult", "TrainingState"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainingResult:
     """What training gave."""
 
     weights: Mapping[str, Tensor]
@@ -45,7 +45,7 @@ class Trained:
 
 
 @dataclass(eq=False)
-class Standing:
+class TrainingState:
     """Where a training stands: at a step of an epoch, after other epochs."""
 
     epoch: int = 1

@@ -21,11 +21,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, embedding
 from torch.nn.parallel import DistributedDataParallel
 
 from tonality.model.loading.length_buckets import Batch
-from tonality.model.network.lstm import LSTM, Shape, State, build
-from tonality.model.training.dense_weights import body_of, learned, parts_like
+from tonality.model.network.lstm import LSTM, LSTMConfig, State, build
+from tonality.model.training.dense_weights import dense_parameters, learned, parts_like
 from tonality.model.training.device import on_device
 
-__all__ = ["Lanes"]
+__all__ = ["ThreadParallel"]
 
 _Result = TypeVar("_Result")
 
@@ -44,13 +44,13 @@ class _Piece(NamedTuple):
 class _Replica(nn.Module):
     """The network but for its embedding, for one lane."""
 
-    def __init__(self, shape: Shape, network: LSTM, precision: torch.dtype) -> None:
+    def __init__(self, shape: LSTMConfig, network: LSTM, precision: torch.dtype) -> None:
         super().__init__()
         with torch.device("meta"):  # its weights are the network's, so none are drawn
             self.network = build(replace(shape, vocabulary=1, dropout=0.0))
         self.network.to_empty(device=network.embedding.weight.device).to(precision)
         self.network.embedding.requires_grad_(False)
-        self._masters, self._own = body_of(network), body_of(self.network)
+        self._masters, self._own = dense_parameters(network), dense_parameters(self.network)
         self._shares = precision == torch.float32
         for own, master in zip(self._own, self._masters, strict=True):
             own.requires_grad_(master.requires_grad)
@@ -81,14 +81,14 @@ class _Replica(nn.Module):
         return binary_cross_entropy_with_logits(logits, piece.labels, reduction="sum")
 
 
-class Lanes:
+class ThreadParallel:
     """So many lanes over a network; they share its weights.
 
     With `parallel`, the one lane's gradients are averaged over all processes of torch's default group.
     """
 
     def __init__(
-        self, shape: Shape, network: LSTM, count: int, precision: torch.dtype, *, parallel: bool = False
+        self, shape: LSTMConfig, network: LSTM, count: int, precision: torch.dtype, *, parallel: bool = False
     ) -> None:
         if parallel and count > 1:
             raise ValueError(f"{count} lanes in each of several processes: there must be one")

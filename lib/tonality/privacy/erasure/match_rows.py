@@ -7,15 +7,15 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.privacy.digests import Marks
+from tonality.privacy.digests import SaltedDigests
 
 __all__ = [
     "PLACE",
     "at",
     "copies_of",
+    "digests_of_ids",
     "located",
     "marked",
-    "marks_of_ids",
     "named",
     "part_of",
     "repeating",
@@ -63,7 +63,7 @@ def marked(rows: DataFrame, salt: str) -> DataFrame:
 
 def _marker(salt: str) -> Callable[[_Batches], _Batches]:
     def mark(batches: _Batches) -> _Batches:
-        marks = Marks(bytes.fromhex(salt))
+        marks = SaltedDigests(bytes.fromhex(salt))
         nothing = marks.text("")
         for batch in batches:
             found = [marks.text(text) for text in batch["text"].to_pylist()]
@@ -75,11 +75,11 @@ def _marker(salt: str) -> Callable[[_Batches], _Batches]:
     return mark
 
 
-def marks_of_ids(rows: DataFrame, salt: str) -> DataFrame:
+def digests_of_ids(rows: DataFrame, salt: str) -> DataFrame:
     """The `mark` of each `tweet_id` of the rows. A row without one has none."""
 
     def mark(batches: _Batches) -> _Batches:
-        marks = Marks(bytes.fromhex(salt))
+        marks = SaltedDigests(bytes.fromhex(salt))
         for batch in batches:
             found = pa.array([marks.tweet(number) for number in batch["tweet_id"].to_pylist()], pa.binary())
             yield pa.RecordBatch.from_arrays([found], names=["mark"])

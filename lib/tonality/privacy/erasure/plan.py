@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pyspark.sql import DataFrame
 
-__all__ = ["Found", "Lines", "in_words"]
+__all__ = ["ErasurePlan", "Lines", "in_words"]
 
 _SHOWN: Final = 20
 """Kinds of lines that are named."""
@@ -25,13 +25,13 @@ class Lines:
 
 
 @dataclass
-class Found:
+class ErasurePlan:
     """What must go, by table: rows with their places, and how many; nothing of a table that is not there."""
 
     lines: Lines
     salt: str
     """Of the marks, in hex."""
-    new_marks: DataFrame
+    new_digests: DataFrame
     removed: dict[str, DataFrame]
     """Rows of tables of days."""
     rejects: DataFrame | None = None
@@ -46,7 +46,7 @@ class Found:
     retweets: dict[str, int] = field(default_factory=dict)
     """Of the rows, those that go only as retweets of what goes."""
     remembered: int = 0
-    """Marks that are new."""
+    """SaltedDigests that are new."""
     remarks: list[str] = field(default_factory=list)
     """What could not be found, and why."""
 
@@ -61,7 +61,7 @@ class Found:
             self.counts["dataset"] = sum(places.count() for places in self.dataset.values())
         if self.rejects is not None:
             self.counts["rejects"] = self.rejects.count()
-        self.remembered = self.new_marks.count()
+        self.remembered = self.new_digests.count()
 
     @property
     def has_work(self) -> bool:
@@ -82,7 +82,7 @@ class Found:
         }
 
 
-def in_words(found: Found, what: str) -> str:
+def in_words(found: ErasurePlan, what: str) -> str:
     """The summary that people read; `what` says what became of the rows."""
     lines, counts = found.lines, found.counts
     said = [f"{sum(lines.events.values()):,} lines of the lists name what must go:"]

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tonality.privacy.digests import Marks
+from tonality.privacy.digests import SaltedDigests
 from tonality.privacy.pseudonyms import Pseudonyms
 from tonality.runtime.storage.urls import filesystem, join
 
@@ -32,7 +32,7 @@ _BATCH: Final = 100_000
 
 
 def write_entries(
-    deletions: Iterable[tuple[int | None, str | None]], folder: str, marks: Marks, pseudonyms: Pseudonyms | None
+    deletions: Iterable[tuple[int | None, str | None]], folder: str, marks: SaltedDigests, pseudonyms: Pseudonyms | None
 ) -> None:
     """Write rows of ENTRIES to a folder that is there: for each tweet's id, or author, one as the list says it and one
     by its pseudonym, where there are any: tables may hold either, while they change from one to the other.
@@ -45,7 +45,7 @@ def write_entries(
 
 
 def _rows(
-    tweet_id: int | None, author: str | None, marks: Marks, pseudonyms: Pseudonyms | None
+    tweet_id: int | None, author: str | None, marks: SaltedDigests, pseudonyms: Pseudonyms | None
 ) -> Iterator[dict[str, Any]]:
     if tweet_id is not None:
         row = {"kind": TWEET, "mark": marks.tweet(tweet_id)}

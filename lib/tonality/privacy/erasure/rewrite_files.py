@@ -37,7 +37,7 @@ class NewFile(NamedTuple):
 
 @dataclass(frozen=True)
 class RewriteJob:
-    """What all files have in common. Folders are URLs."""
+    """What all files have in common. HadoopRoot are URLs."""
 
     table: str
     """Where the files lie, each in the folder of its part."""

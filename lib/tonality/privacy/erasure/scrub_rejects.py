@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.privacy.digests import Marks
+from tonality.privacy.digests import SaltedDigests
 from tonality.privacy.erasure.match_rows import PLACE
 from tonality.text.html_entities import unescaped
 
@@ -48,7 +48,7 @@ def _unless(condition: Column, name: str, otherwise: Column) -> Column:
 
 def _searcher(salt: str) -> Callable[[_Batches], _Batches]:
     def search(batches: _Batches) -> _Batches:
-        marks = Marks(bytes.fromhex(salt))
+        marks = SaltedDigests(bytes.fromhex(salt))
         for batch in batches:
             found = [
                 (place, mark)
@@ -66,7 +66,7 @@ def _searcher(salt: str) -> Callable[[_Batches], _Batches]:
     return search
 
 
-def _marks(content: str, marks: Marks) -> set[bytes]:
+def _marks(content: str, marks: SaltedDigests) -> set[bytes]:
     """The marks of all that a record may say: words as ids and names, strings and fields as names and texts, as they
     stand and as the tables have them, with their character references read.
     """

@@ -12,9 +12,9 @@ from tonality.privacy.erasure.match_rows import (
     PLACE,
     at,
     copies_of,
+    digests_of_ids,
     located,
     marked,
-    marks_of_ids,
     named,
     part_of,
     repeating,
@@ -77,7 +77,7 @@ class Search:
     def rejects(self, table: DataFrame, texts: DataFrame, removed: Iterable[DataFrame]) -> DataFrame:
         """The places of rejects that show an entry, one of the marked texts, or the id of a removed row."""
         rows = located(table, part_of(WINDOW), "raw", "detail")
-        ids = (marks_of_ids(of_table, self.salt) for of_table in removed)  # an author is listed without them
+        ids = (digests_of_ids(of_table, self.salt) for of_table in removed)  # an author is listed without them
         marks = reduce(DataFrame.union, ids, self.marks(texts).select("mark"))
         return self.write(showing(rows, marks, self.salt), "showing")
 

@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 
 from tonality.privacy.erasure.requests import AUTHOR, TWEET
 from tonality.runtime.storage import tables
-from tonality.runtime.storage.schema import DAY, ORIGIN_NOTE
+from tonality.runtime.storage.schema import DAY, ORIGIN_FILE
 
 __all__ = ["LOOKED_UP_BY", "behind", "not_looked_up"]
 
@@ -32,7 +32,7 @@ def not_looked_up(spark: SparkSession, root: str, noted: Collection[Mapping[str,
 def behind(spark: SparkSession, root: str) -> list[str]:
     """What is said of days that were scored before `clean` made them anew."""
     days, there = tables.days(spark, root, "scored"), tables.days(spark, root, "tweets")
-    origins = tables.partition_notes(spark, root, "scored", DAY, days, ORIGIN_NOTE)
+    origins = tables.partition_files(spark, root, "scored", DAY, days, ORIGIN_FILE)
     versions = tables.versions(spark, root, "tweets", DAY, sorted(set(days).intersection(there)))
     number = sum(origin.get("tweets") != versions.get(day, "") for day, origin in origins.items())
     if not number:

@@ -4,16 +4,16 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.diagnostics.redaction import redacted
 
-__all__ = ["counted", "say", "tell"]
+__all__ = ["counted", "to_stderr", "to_stdout"]
 
 
-def say(summary: str, end: str = "\n") -> None:
+def to_stdout(summary: str, end: str = "\n") -> None:
     """Print a summary: what stdout is for. A terminal that lacks a letter shows its code; a reader may have gone.
 
-    Raises Fault where stdout goes to a disk that is full.
+    Raises UserError where stdout goes to a disk that is full.
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -22,10 +22,10 @@ def say(summary: str, end: str = "\n") -> None:
     except BrokenPipeError:
         return  # the stage is done, whoever reads of it
     except OSError as error:
-        raise Fault(f"the stage is done, but its summary cannot be written to stdout: {error.strerror}") from error
+        raise UserError(f"the stage is done, but its summary cannot be written to stdout: {error.strerror}") from error
 
 
-def tell(news: str) -> None:
+def to_stderr(news: str) -> None:
     """Print to stderr what is no result: how a run goes, and why it failed."""
     if sys.stderr is None:  # as it is where the shell has closed it
         return

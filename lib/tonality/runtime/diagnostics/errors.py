@@ -1,4 +1,4 @@
-"""Faults that a user can cause, sorted by whose they are. The command turns them into a message and an exit status."""
+"""Errors that a user can cause, sorted by whose they are; the command turns them into a message and an exit status."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from typing import Final
 from tonality.runtime.diagnostics.redaction import redacted
 
 
-class Fault(Exception):
+class UserError(Exception):
     """Something the user can mend. The message says what was found, what was wanted and what to do.
 
     It may quote a location, and end in logs: what is secret in it is taken out.
@@ -20,32 +20,32 @@ class Fault(Exception):
         super().__init__(redacted(message))
 
 
-class SettingsFault(Fault):
+class SettingsError(UserError):
     """The settings are wrong: nothing was started."""
 
     exit_status = 2
 
 
-class InputFault(Fault):
+class InputError(UserError):
     """The settings are right but nothing usable was found in the input."""
 
     exit_status = 3
 
 
-class MissingInput(InputFault):
+class MissingInputError(InputError):
     """Nothing is there where input was looked for."""
 
 
-def ask_all(checks: Iterable[Callable[[], None]]) -> None:
+def run_checks(checks: Iterable[Callable[[], None]]) -> None:
     """Ask every check, and raise the SettingsFaults of all as one."""
     faults: list[str] = []
     for check in checks:
         try:
             check()
-        except SettingsFault as fault:
+        except SettingsError as fault:
             faults.append(str(fault))
     if faults:
-        raise SettingsFault("\n".join(faults))
+        raise SettingsError("\n".join(faults))
 
 
 _NO_ROOM: Final = "free some space or name another disk, then run the stage again"
@@ -68,8 +68,8 @@ _REMEDIES: Final = {
 """What to do where the system refuses. Others, a missing file among them, may be faults of ours."""
 
 
-def refusal(number: int | None, place: object) -> Fault | None:
+def refusal(number: int | None, place: object) -> UserError | None:
     """The fault of what the operating system refused at a place, by its errno; None where it may be a fault of ours."""
     if number not in _REMEDIES:
         return None
-    return Fault(f"{place}: {os.strerror(number).lower()}: {_REMEDIES[number]}")
+    return UserError(f"{place}: {os.strerror(number).lower()}: {_REMEDIES[number]}")

@@ -22,7 +22,7 @@ __all__ = ["PastRun", "State"]
 
 _STARTS_TOGETHER_SECONDS: Final = 2.0
 """A process that is so much younger than its run is another of the same number; records have whole seconds."""
-_OF_PEOPLE: Final = ("Fault", "InputFault", "MissingInput")
+_OF_PEOPLE: Final = ("UserError", "InputError", "MissingInputError")
 """Kinds of faults whose names tell people nothing."""
 _INTERRUPTIONS: Final = ("KeyboardInterrupt", "Interrupted")
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from fsspec import AbstractFileSystem
 
-from tonality.runtime.diagnostics.errors import InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.runs.past_run import PastRun
 from tonality.runtime.runs.record import RUNS
-from tonality.runtime.storage.urls import filesystem, join, what_is_missing
+from tonality.runtime.storage.urls import filesystem, join, missing_reason
 
-__all__ = ["Wanted", "find"]
+__all__ = ["RunQuery", "find"]
 
 _TIME: Final = re.compile(r"-(\d{8}T\d{6}Z)-")
 _READ_AT_ONCE: Final = 32
@@ -22,7 +22,7 @@ _SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunQuery:
     """Which runs are asked for; None and False ask for nothing in particular."""
 
     run: str | None = None
@@ -37,10 +37,10 @@ class Wanted:
     """The newest so many."""
 
 
-def find(root: str, wanted: Wanted) -> list[PastRun]:
+def find(root: str, wanted: RunQuery) -> list[PastRun]:
     """The runs under a root, the newest last.
 
-    Raises InputFault where there is no record at all, and SettingsFault where no run, or more than one, has the id.
+    Raises InputError where there is no record at all, and SettingsError where no run, or more than one, has the id.
     """
     system, folder = filesystem(join(root, RUNS))
     names = _names(system, folder, root)
@@ -66,8 +66,8 @@ def _names(system: AbstractFileSystem, folder: str, root: str) -> list[str]:
     names = [name.rpartition("/")[2] for name in files]
     ids = [name.removesuffix(".json") for name in names if name.endswith(".json") and not name.startswith(".")]
     if not ids:
-        missing = what_is_missing(root)
-        raise InputFault(f"no run has left a record in {join(root, RUNS)}" + (f": {missing}" if missing else ""))
+        missing = missing_reason(root)
+        raise InputError(f"no run has left a record in {join(root, RUNS)}" + (f": {missing}" if missing else ""))
     return sorted(ids, key=lambda name: (found[1] if (found := _TIME.search(name)) else "", name), reverse=True)
 
 
@@ -76,8 +76,8 @@ def _one(names: Sequence[str], asked: str, root: str) -> str:
     if asked in names or len(near) == 1:
         return asked if asked in names else near[0]
     if near:
-        raise SettingsFault(f"{len(near)} runs have {asked} in their id: {_few(near)}; wanted one")
-    raise SettingsFault(f"no run in {join(root, RUNS)} has the id {asked}; the newest are {_few(names)}")
+        raise SettingsError(f"{len(near)} runs have {asked} in their id: {_few(near)}; wanted one")
+    raise SettingsError(f"no run in {join(root, RUNS)} has the id {asked}; the newest are {_few(names)}")
 
 
 def _few(names: Sequence[str]) -> str:
@@ -93,7 +93,7 @@ def _read(system: AbstractFileSystem, folder: str, names: Sequence[str]) -> Iter
             yield from filter(None, pool.map(lambda path: PastRun.read(system, path), paths))
 
 
-def _is_wanted(run: PastRun, wanted: Wanted) -> bool:
+def _is_wanted(run: PastRun, wanted: RunQuery) -> bool:
     if wanted.failed and not run.state.is_bad:
         return False
     if wanted.part_of and not str(run.record.get("part_of") or "").startswith(wanted.part_of):

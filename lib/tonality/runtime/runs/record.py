@@ -21,9 +21,9 @@ from typing import Any, Final, Self
 from fsspec.implementations.local import LocalFileSystem
 
 import tonality
-from tonality.runtime.diagnostics.errors import Fault, SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError, UserError
 from tonality.runtime.diagnostics.redaction import redacted, redacted_values
-from tonality.runtime.explain.system import explain
+from tonality.runtime.explain.system import translate_error
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.storage.json_files import to_json
 from tonality.runtime.storage.urls import filesystem, join, replace_file
@@ -54,16 +54,16 @@ class Run:
         self._clock = time.monotonic()
         self._lock: int | None = None
 
-    def note(self, **facts: Any) -> None:
+    def add(self, **facts: Any) -> None:
         """Remember what is read, written and counted, or metrics, for the record."""
         self.facts.update(facts)
 
     def __enter__(self) -> Self:
-        """Write the record of a run that has not ended, which a kill leaves. Raises Fault where that cannot be done."""
+        """Write the record of an unfinished run, which a kill leaves. Raises UserError where that cannot be done."""
         try:
             self._begin()
         except OSError as error:
-            raise Fault(
+            raise UserError(
                 f"paths.root: cannot write to {self._settings.paths.root}: {error.strerror or error}"
             ) from error
         return self
@@ -114,9 +114,9 @@ class Run:
         if error is None:
             self._write(None)
             return
-        fault = error if isinstance(error, Fault) else explain(error, self._settings) or error
+        fault = error if isinstance(error, UserError) else translate_error(error, self._settings) or error
         with suppress(OSError):  # what made the run fail is what people must see
-            if isinstance(fault, SettingsFault):
+            if isinstance(fault, SettingsError):
                 self._forget()
             else:
                 self._write(f"{type(fault).__name__}: {fault}")

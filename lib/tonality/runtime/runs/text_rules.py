@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.runtime.diagnostics.errors import InputFault
+from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import text_settings
 
 __all__ = ["refuse_other_rules"]
@@ -14,7 +14,7 @@ __all__ = ["refuse_other_rules"]
 def refuse_other_rules(
     frame: DataFrame, root: str, table: str, rules: Mapping[str, object], fingerprint: str, remedy: str
 ) -> None:
-    """Raise InputFault where rows of the table were cut by other text rules than these, both in words.
+    """Raise InputError where rows of the table were cut by other text rules than these, both in words.
 
     What the rows were cut by stands in the record of the run that wrote them.
     """
@@ -24,7 +24,7 @@ def refuse_other_rules(
         return
     wanted = {"language": rules["name"], "links": rules["links"], "mentions": rules["mentions"]}
     same = any(text == wanted for _, text in found)
-    raise InputFault(
+    raise InputError(
         f"{table}/ was cut by other text rules: found {'; '.join(_in_words(*other) for other in found)}; "
         f"wanted {_in_words(fingerprint, wanted)}. "
         f"{'The settings agree, so the language file or the stemmer has changed since. ' if same else ''}{remedy}"

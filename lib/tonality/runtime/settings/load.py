@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.settings.sections import ArchiveSettings, PathSettings, Settings, TextSettings
 from tonality.runtime.settings.types import WORDS
 from tonality.runtime.storage.day_paths import fixed_part, has_day
-from tonality.runtime.storage.urls import unknown_scheme, what_is_missing
+from tonality.runtime.storage.urls import missing_reason, unknown_scheme
 from tonality.text.language import load_language
 from tonality.text.rules import Rules
 
@@ -22,11 +22,11 @@ __all__ = ["conf_directory", "load", "text_rules"]
 
 
 def text_rules(text: TextSettings) -> Rules:
-    """The text rules that the settings ask for. Raises SettingsFault where the language's file is missing or wrong."""
+    """The text rules that the settings ask for. Raises SettingsError where the language's file is missing or wrong."""
     try:
         language = load_language(text.language, conf_directory() / "languages")
     except ValueError as error:
-        raise SettingsFault(str(error)) from error
+        raise SettingsError(str(error)) from error
     return Rules(name=text.language, language=language, links=text.links, mentions=text.mentions)
 
 
@@ -44,7 +44,7 @@ def load(
 
     The inputs are keys of [paths] that are about to be read: what they name on this machine must be there, {day} must
     have its days, and root must be of a kind that can be opened; None where nothing is about to happen. Raises
-    SettingsFault, which names every fault found: unreadable files, unknown keys, wrong types, contradictions, missing
+    SettingsError, which names every fault found: unreadable files, unknown keys, wrong types, contradictions, missing
     inputs.
     """
     faults: list[str] = []
@@ -67,7 +67,7 @@ def load(
         if "archive" in inputs:
             faults.extend(_day_faults(paths, merged, wrong))
     if faults:
-        raise SettingsFault("\n".join(faults))
+        raise SettingsError("\n".join(faults))
     return settings
 
 
@@ -92,7 +92,7 @@ def _hidden_contradictions(merged: Mapping[str, Any], wrong: Iterable[tuple[int 
 def _language_faults(text: TextSettings) -> list[str]:
     try:
         text_rules(text)
-    except SettingsFault as fault:
+    except SettingsError as fault:
         return [str(fault)]
     return []
 
@@ -101,7 +101,7 @@ def _path_faults(paths: PathSettings, inputs: Iterable[str]) -> list[str]:
     named = [(key, location) for key in inputs for location in getattr(paths, key)]
     # what stands before {day} is there on every day; what stands on some of them is for the stage to find
     looked = [(key, fixed_part(place) if key == "archive" and has_day(place) else place) for key, place in named]
-    missing = [("root", unknown_scheme(paths.root)), *((key, what_is_missing(location)) for key, location in looked)]
+    missing = [("root", unknown_scheme(paths.root)), *((key, missing_reason(location)) for key, location in looked)]
     return [f"paths.{key}: {what}" for key, what in missing if what]
 
 

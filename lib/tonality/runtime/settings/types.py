@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.storage.day_paths import has_day
 from tonality.text.phrase_patterns import hashtag_pattern, phrase_pattern
 
@@ -84,7 +84,7 @@ def _refusals(words: Iterable[str], check: Callable[[str], object]) -> Iterable[
     for word in words:
         try:
             check(word)
-        except (ValueError, SettingsFault) as error:
+        except (ValueError, SettingsError) as error:
             yield str(error)
 
 

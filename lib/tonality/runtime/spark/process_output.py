@@ -15,11 +15,11 @@ from collections import deque
 from contextlib import suppress
 from typing import Final, TextIO, cast
 
-from tonality.runtime.diagnostics.errors import Fault, InputFault, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.storage.json_files import to_json
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["Faults", "Heard", "announcer"]
+__all__ = ["ErrorChannel", "Heard", "announcer"]
 
 _MARK: Final = "tonality: "
 """Before a line that a process has for people."""
@@ -30,7 +30,7 @@ _KEPT_LINES: Final = 1_000
 _ENDED_BY: Final = re.compile(r"rank\s*: (\d+) [^\n]*\n\s*exitcode\s*: -(\d+) ")
 """torchrun's report of a process that a signal has ended."""
 _GOES_ON: Final = "it goes on from the last checkpoint"
-_KINDS: Final = {kind.__name__: kind for kind in (Fault, InputFault, SettingsFault, KeyboardInterrupt)}
+_KINDS: Final = {kind.__name__: kind for kind in (UserError, InputError, SettingsError, KeyboardInterrupt)}
 
 
 class Heard(io.TextIOBase):
@@ -64,18 +64,18 @@ class Heard(io.TextIOBase):
         self._people.write("".join(f"{line}\n" for line in self._others))
         self._people.flush()
 
-    def explain(self) -> Fault | None:
+    def explain(self) -> UserError | None:
         """How a process was lost; None where a traceback tells more."""
         text = "\n".join(self._others)
         for rank, number in _ENDED_BY.findall(text):
             if int(number) != signal.SIGTERM:  # which ends the others
                 name = signal.Signals(int(number)).name
-                return Fault(
+                return UserError(
                     f"process {rank} (they count from 0) was ended by {name}, most often the system's doing when "
                     f"memory runs out: free memory or lower train.processes, then train again: {_GOES_ON}"
                 )
         if "Traceback" not in text:
-            return Fault(
+            return UserError(
                 f"the processes ended without a word, most often the system's doing when memory runs out: free memory "
                 f"or lower train.processes, then train again: {_GOES_ON}"
             )
@@ -96,13 +96,13 @@ def announcer() -> TextIO:
     return cast(TextIO, _Announcer())
 
 
-class Faults:
+class ErrorChannel:
     """The folder of the faults that processes have met. The driver opens it, and on the way out it is gone."""
 
     def __init__(self, folder: str) -> None:
         self._system, self._folder = filesystem(folder)
 
-    def __enter__(self) -> "Faults":
+    def __enter__(self) -> "ErrorChannel":
         self._system.makedirs(self._folder, exist_ok=True)
         return self
 

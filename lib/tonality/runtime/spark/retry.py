@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from tonality.runtime.diagnostics.console import tell
-from tonality.runtime.explain.system import is_of_removed_file
+from tonality.runtime.diagnostics.console import to_stderr
+from tonality.runtime.explain.system import is_about_removed_file
 
-__all__ = ["begun_again"]
+__all__ = ["with_retries"]
 
 _Result = TypeVar("_Result")
 
 _TIMES: Final = 2
 
 
-def begun_again(work: Callable[[], _Result]) -> _Result:
+def with_retries(work: Callable[[], _Result]) -> _Result:
     """Do the work; from its beginning, twice more at most, where a file that it was to read had gone by then.
 
     That is what a reader meets where a day is replaced: Spark lists the files first, and opens them later. Raises what
@@ -23,7 +23,7 @@ def begun_again(work: Callable[[], _Result]) -> _Result:
         try:
             return work()
         except Exception as error:
-            if not is_of_removed_file(error):
+            if not is_about_removed_file(error):
                 raise
-            tell("another run has replaced a day that this one was reading: it begins again")
+            to_stderr("another run has replaced a day that this one was reading: it begins again")
     return work()

@@ -16,7 +16,7 @@ from py4j.protocol import Py4JError
 from pyspark import accumulators
 from pyspark.sql import SparkSession
 
-from tonality.runtime.diagnostics.errors import Fault, SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError, UserError
 from tonality.runtime.diagnostics.task_log import RUN, WANTED
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import conf_directory
@@ -53,7 +53,7 @@ _LEAST_MEMORY: Final = 512 * 2**20
 
 
 def check_session(settings: SparkSettings) -> None:
-    """Refuse settings that no session can be made of, but where spark-submit rules. Raises SettingsFault, for all."""
+    """Refuse settings that no session can be made of, but where spark-submit rules. Raises SettingsError, for all."""
     if _under_spark_submit():
         return
     faults = []
@@ -65,7 +65,7 @@ def check_session(settings: SparkSettings) -> None:
     if wanted > 2 * there:  # a heap somewhat too large starts, and may never be filled
         faults.append(f"spark.memory: found {settings.memory}, but this machine has {there >> 20}m")
     if faults:
-        raise SettingsFault("\n".join(faults))
+        raise SettingsError("\n".join(faults))
 
 
 def local_cores(settings: SparkSettings) -> int | None:
@@ -80,7 +80,7 @@ def local_cores(settings: SparkSettings) -> int | None:
 def spark_session(name: str, settings: SparkSettings) -> Iterator[SparkSession]:
     """A session for one stage, stopped at its end.
 
-    Raises Fault where Java is missing, too old or does not run.
+    Raises UserError where Java is missing, too old or does not run.
     """
     builder = SparkSession.builder.appName(f"tonality {name}")
     if not _under_spark_submit():
@@ -135,18 +135,18 @@ def _check_java() -> None:
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if not java or not Path(java).exists():
         where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
-        raise Fault(f"Spark needs Java 17 or 21: {where}. Install one (Debian and Ubuntu: default-jre-headless).")
+        raise UserError(f"Spark needs Java 17 or 21: {where}. Install one (Debian and Ubuntu: default-jre-headless).")
     try:
         said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
     except OSError as error:
-        raise Fault(f"Spark needs Java 17 or 21: {java} does not run: {error.strerror}. Set JAVA_HOME.") from error
+        raise UserError(f"Spark needs Java 17 or 21: {java} does not run: {error.strerror}. Set JAVA_HOME.") from error
     version = said.partition('version "')[2].partition('"')[0]
     major = version.removeprefix("1.").split(".")[0].split("-")[0]
     if not version:
         said = said.strip().partition("\n")[0] or "nothing"
-        raise Fault(f"Spark needs Java 17 or 21: {java} -version says {said}. Set JAVA_HOME to another.")
+        raise UserError(f"Spark needs Java 17 or 21: {java} -version says {said}. Set JAVA_HOME to another.")
     if not major.isdigit() or int(major) < _OLDEST_JAVA:
-        raise Fault(f"Spark needs Java 17 or 21: {java} is version {version}. Set JAVA_HOME to another.")
+        raise UserError(f"Spark needs Java 17 or 21: {java} is version {version}. Set JAVA_HOME to another.")
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def in_run(spark: SparkSession, record: Run, settings: SparkSettings) -> Iterato
     %X{mdc.run}) on executors.
     """
     context = spark.sparkContext
-    record.note(spark={"version": spark.version, "master": context.master, "application": context.applicationId})
+    record.add(spark={"version": spark.version, "master": context.master, "application": context.applicationId})
     is_wanted = settings.task_lines == "on" or (settings.task_lines == "auto" and not _is_here(str(context.master)))
     marks = dict.fromkeys(("spark.jobGroup.id", "spark.job.description", RUN), record.id)
     marks[WANTED] = str(is_wanted).lower()

@@ -20,9 +20,9 @@ import psutil
 from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 
-from tonality.runtime.diagnostics.errors import Fault, SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError, UserError
 from tonality.runtime.settings.sections import SparkSettings
-from tonality.runtime.spark.process_output import Faults, Heard
+from tonality.runtime.spark.process_output import ErrorChannel, Heard
 from tonality.runtime.spark.session import spark_session
 
 __all__ = ["run_in_processes"]
@@ -42,14 +42,14 @@ def run_in_processes(
     `faults` is a folder for this run's faults, which all processes can reach; it is gone afterwards. Where one process
     fails the others are ended.
 
-    Raises SettingsFault where the cluster has too few slots, the Fault that a process has met, Fault where a process
-    was killed, and what Spark raises where there is no such explanation.
+    Raises SettingsError where the cluster has too few slots, the UserError of a process, UserError where a process was
+    killed, and what Spark raises where there is no such explanation.
     """
-    with _session(settings) as spark, Faults(faults) as told, _Interruption():
+    with _session(settings) as spark, ErrorChannel(faults) as told, _Interruption():
         heard = Heard(sys.stderr)
         try:
             _run(spark, heard, processes, _in_process, function, arguments, faults)
-        except Fault:
+        except UserError:
             raise
         except Exception as error:
             if fault := told.first(heard) or heard.explain():
@@ -108,7 +108,7 @@ def _gpus_of_a_task(spark: SparkSession, processes: int) -> int:
     key = "spark.task.resource.gpu.amount"
     amount = spark.sparkContext.getConf().get(key) or "0"
     if not amount.isdecimal() or (int(amount) and processes % int(amount)):
-        raise SettingsFault(
+        raise SettingsError(
             f"{key} is {amount}: wanted a whole number, of which train.processes, {processes}, is a multiple: "
             f"each process has a GPU of its own"
         )
@@ -118,14 +118,14 @@ def _gpus_of_a_task(spark: SparkSession, processes: int) -> int:
 def _require_slots(spark: SparkSession, tasks: int) -> None:
     """All processes must run at once: Spark would wait for ever, or for long, for slots that are not there."""
     if spark.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
-        raise SettingsFault(
+        raise SettingsError(
             "train.processes above 1 needs executors that stay: submit with spark.dynamicAllocation.enabled=false "
             "and a number of executors"
         )
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while (slots := _slots(spark)) < tasks:
         if time.monotonic() > deadline:
-            raise SettingsFault(
+            raise SettingsError(
                 f"train.processes takes {tasks} tasks, and the cluster runs {slots} tasks at once: "
                 f"ask spark-submit for more executors or cores, or lower train.processes"
             )
@@ -140,13 +140,13 @@ def _slots(spark: SparkSession) -> int:
 
 def _in_process(function: Callable[..., None], arguments: tuple[str, ...], faults: str) -> None:
     """What each process does."""
-    told = Faults(faults)
+    told = ErrorChannel(faults)
     if told.read():
         return  # Spark tries again, and the fault is still there
     _end_with_parent()
     try:
         function(*arguments)
-    except (Fault, KeyboardInterrupt) as fault:
+    except (UserError, KeyboardInterrupt) as fault:
         told.tell(fault)
         raise
 

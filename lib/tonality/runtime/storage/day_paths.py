@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final, NamedTuple
 
-from tonality.runtime.diagnostics.errors import SettingsFault
+from tonality.runtime.diagnostics.errors import SettingsError
 
 __all__ = ["DayLocations", "day_locations", "fixed_part", "has_day"]
 
@@ -28,14 +28,14 @@ class DayLocations(NamedTuple):
 
 
 def has_day(location: str) -> bool:
-    """Whether a location holds {day}. Raises SettingsFault where it has one that is not written as it should be."""
+    """Whether a location holds {day}. Raises SettingsError where it has one that is not written as it should be."""
     if not _MEANT.search(location):
         return False
     for found in _DAY.finditer(location):
         if found[1] is not None:
             _check_form(found[1], location)
     if set(_DAY.sub("", location)) & set("{}"):
-        raise SettingsFault(f"{location}: {_WANTED}, and no other braces beside it")
+        raise SettingsError(f"{location}: {_WANTED}, and no other braces beside it")
     return True
 
 
@@ -44,7 +44,7 @@ def day_locations(
 ) -> DayLocations:
     """The locations with {day} filled in for each day from `since` to `until`, both included, in their order.
 
-    `lookback` and `lookahead` are the days before and after whose files are read besides. Raises SettingsFault where a
+    `lookback` and `lookahead` are the days before and after whose files are read besides. Raises SettingsError where a
     {day} is not written as it should be, or a bound of the days is not known.
     """
     wanted: dict[str, None] = {}
@@ -54,7 +54,7 @@ def day_locations(
             wanted[location] = None
             continue
         if since is None or until is None:
-            raise SettingsFault(f"{location}: {{day}} needs both archive.since and archive.until")
+            raise SettingsError(f"{location}: {{day}} needs both archive.since and archive.until")
         first, last = since.toordinal(), until.toordinal()
         wanted |= _filled(location, first, last)
         besides |= _filled(location, first - lookback, last + lookahead)
@@ -72,9 +72,9 @@ def _check_form(form: str, location: str) -> None:
     directives = _DIRECTIVE.findall(form)
     if unknown := [f"%{letter}" for letter in directives if letter not in (*_OF_DAYS, "%")]:
         known = " ".join(f"%{letter}" for letter in _OF_DAYS)
-        raise SettingsFault(f"{location}: {' '.join(unknown)} tells no day in {{day:{form}}}; there are {known}")
+        raise SettingsError(f"{location}: {' '.join(unknown)} tells no day in {{day:{form}}}; there are {known}")
     if not set(directives) & set(_OF_DAYS):
-        raise SettingsFault(f"{location}: {{day:{form}}} is the same on every day: {_WANTED}")
+        raise SettingsError(f"{location}: {{day:{form}}} is the same on every day: {_WANTED}")
 
 
 def _filled(location: str, first: int, last: int) -> dict[str, None]:

@@ -1,4 +1,4 @@
-"""Folders under one root on whatever file system Hadoop knows, by their names below the root."""
+"""HadoopRoot under one root on whatever file system Hadoop knows, by their names below the root."""
 
 import ctypes
 import os
@@ -8,17 +8,17 @@ from typing import Any, Final
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.storage.urls import hadoop_url, join
 
-__all__ = ["Folders"]
+__all__ = ["HadoopRoot"]
 
 _LIBC: Final = ctypes.CDLL(None)
 _EXCHANGE: Final = 2
 """RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS."""
 
 
-class Folders:
+class HadoopRoot:
     """The root's folders and small files, through Hadoop's FileSystem in the driver's JVM."""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
@@ -58,7 +58,9 @@ class Folders:
         self._system.mkdirs(self._path(new).getParent())
         # Hadoop would move a folder into one that is there
         if self.exists(new) or not self._system.rename(self._path(old), self._path(new)):
-            raise Fault(f"could not rename {self.url(old)} to {self.url(new)}: is the name free, the disk writable?")
+            raise UserError(
+                f"could not rename {self.url(old)} to {self.url(new)}: is the name free, the disk writable?"
+            )
 
     def exchange(self, one: str, other: str) -> bool:
         """Put two folders on a local disk in each other's place, in one step; False where that cannot be done.
@@ -100,7 +102,7 @@ class Folders:
         self.rename(part, name)
 
     def create(self, name: str, text: str) -> bool:
-        """A small text file that was not there before; False where it was. Raises Fault where it cannot be written."""
+        """Create a small text file; False where it exists. Raises UserError where it cannot be written."""
         try:
             self._write(name, text, overwrite=False)
         except Py4JJavaError as error:
@@ -109,7 +111,7 @@ class Folders:
             was_there = kind == "FileAlreadyExistsException" and self._system.isDirectory(self._path(name).getParent())
             if was_there or self.exists(name):
                 return False
-            raise Fault(f"cannot write {self.url(name)}: {error.java_exception.getMessage()}") from error
+            raise UserError(f"cannot write {self.url(name)}: {error.java_exception.getMessage()}") from error
         return True
 
     def _write(self, name: str, text: str, overwrite: bool) -> None:

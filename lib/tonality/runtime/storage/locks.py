@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tonality.runtime.diagnostics.errors import Fault
-from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.diagnostics.errors import UserError
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
 
 __all__ = ["lock", "lock_if_free"]
 
@@ -20,10 +20,10 @@ _POLL_SECONDS: Final = 0.5
 
 
 @contextmanager
-def lock(folders: Folders, name: str, run: str, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
+def lock(folders: HadoopRoot, name: str, run: str, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
     """Hold the lock of that name under the root, waiting for whoever has it.
 
-    Raises Fault where it is not free in time, saying who holds it.
+    Raises UserError where it is not free in time, saying who holds it.
     """
     local = folders.local(name)
     if local is not None:
@@ -45,7 +45,7 @@ def lock(folders: Folders, name: str, run: str, wait_seconds: float = _WAIT_SECO
 
 
 @contextmanager
-def lock_if_free(folders: Folders, name: str) -> Iterator[bool]:
+def lock_if_free(folders: HadoopRoot, name: str) -> Iterator[bool]:
     """Whether no living run holds the lock; if so, none gets it inside. Elsewhere than here a file is believed."""
     local = folders.local(name)
     if local is None:
@@ -63,7 +63,7 @@ def _patiently(attempt: Callable[[], T | None], seconds: float, complain: Callab
     deadline = time.monotonic() + seconds
     while (result := attempt()) is None:
         if time.monotonic() >= deadline:
-            raise Fault(complain())
+            raise UserError(complain())
         time.sleep(_POLL_SECONDS)
     return result
 

@@ -9,7 +9,7 @@ _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 DAY: Final = "day"
 WINDOW: Final = "window"
 
-ORIGIN_NOTE: Final = "_origin.json"
+ORIGIN_FILE: Final = "_origin.json"
 """The note in a scored day's folder of what it was made from; its underscore hides it from readers of tables."""
 
 _READ_FIELDS: Final = [
@@ -62,7 +62,7 @@ ACCOUNTS: Final = pa.schema(
 `deleted` are those of the filtered that a delete notice withdrew or `forget` removed, `damage` says what broke the
 file, `skipped` why an entry of a tar was not read."""
 
-_NOTE_FIELDS: Final = [
+_MANIFEST_FIELDS: Final = [
     pa.field("kind", pa.string()),
     pa.field("tweet_id", pa.int64()),
     *_REJECT_FIELDS,
@@ -79,14 +79,14 @@ _NOTE_FIELDS: Final = [
     pa.field("breaks", pa.int64()),
 ]
 
-_MARKS: Final = pa.field("marks", pa.list_(pa.binary()))
+_DIGESTS: Final = pa.field("marks", pa.list_(pa.binary()))
 
-STAGED: Final = pa.unify_schemas([pa.schema(_NOTE_FIELDS), pa.schema(_READ_FIELDS), pa.schema([_MARKS])])
+STAGED: Final = pa.unify_schemas([pa.schema(_MANIFEST_FIELDS), pa.schema(_READ_FIELDS), pa.schema([_DIGESTS])])
 """What a task reads: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by `kind`."""
 
-NOTES: Final = pa.schema(
+TASK_MANIFEST: Final = pa.schema(
     [
-        *_NOTE_FIELDS,
+        *_MANIFEST_FIELDS,
         pa.field("path", pa.string()),
         pa.field("group", pa.int32()),
         pa.field("first", pa.int64()),
@@ -107,7 +107,7 @@ KEPT: Final = pa.schema(
         pa.field("piece", pa.int32()),
         pa.field("entry", pa.int32()),
         pa.field("offset", pa.int64()),
-        _MARKS,
+        _DIGESTS,
     ]
 )
 """The tweets of a pass, each with its place: the source, the piece, the entry and the offset together; and `marks`, by

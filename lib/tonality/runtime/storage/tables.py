@@ -13,8 +13,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality.runtime.diagnostics.errors import InputFault
-from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.diagnostics.errors import InputError
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
 from tonality.runtime.storage.schema import DAY
 from tonality.runtime.storage.urls import join
 
@@ -22,7 +22,7 @@ __all__ = [
     "days",
     "files",
     "holds",
-    "partition_notes",
+    "partition_files",
     "partitions",
     "read",
     "totals",
@@ -48,12 +48,12 @@ def read(
 ) -> DataFrame:
     """A table with its declared schema; of a table of days, those from `since` to `until`, both included.
 
-    Raises InputFault where the table was never written.
+    Raises InputError where the table was never written.
     """
-    folders = Folders(spark, root)
+    folders = HadoopRoot(spark, root)
     if not folders.exists(table):
         stage = _WRITERS.get(table.partition("/")[0], "the stage that writes it")
-        raise InputFault(f"there is no table {table} under {root}: run {stage} first")
+        raise InputError(f"there is no table {table} under {root}: run {stage} first")
     frame = spark.read.schema(from_arrow_schema(schema)).parquet(folders.url(table))
     if since:
         frame = frame.where(F.col(DAY) >= F.lit(since))
@@ -77,17 +77,17 @@ def days(spark: SparkSession, root: str, table: str) -> list[str]:
 def partitions(spark: SparkSession, root: str, table: str, column: str) -> list[str]:
     """The values of the column that a table is partitioned by, in order; none where there is no table."""
     prefix = f"{column}="
-    return [name.removeprefix(prefix) for name in Folders(spark, root).names(table) if name.startswith(prefix)]
+    return [name.removeprefix(prefix) for name in HadoopRoot(spark, root).names(table) if name.startswith(prefix)]
 
 
 def holds(spark: SparkSession, root: str, name: str) -> bool:
     """Whether there is such a table, or file, under the root."""
-    return Folders(spark, root).exists(name)
+    return HadoopRoot(spark, root).exists(name)
 
 
 def files(spark: SparkSession, root: str, table: str, parts: Sequence[str]) -> dict[str, list[str]]:
     """The names of the files that readers see in each of these folders of a table, as `day=2015-12-10`."""
-    folders = Folders(spark, root)
+    folders = HadoopRoot(spark, root)
     return _of_each(parts, lambda part: sorted(_seen(folders.sizes(join(table, part)))))
 
 
@@ -96,7 +96,7 @@ def versions(spark: SparkSession, root: str, table: str, column: str, values: Se
 
     Of the names and sizes of the files, since no two that were written have the same name.
     """
-    folders = Folders(spark, root)
+    folders = HadoopRoot(spark, root)
     return _of_each(values, lambda value: _version(folders.sizes(join(table, f"{column}={value}"))))
 
 
@@ -108,11 +108,11 @@ def _seen(sizes: Mapping[str, int]) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if not name.startswith(("_", "."))}
 
 
-def partition_notes(
+def partition_files(
     spark: SparkSession, root: str, table: str, column: str, values: Sequence[str], name: str
 ) -> dict[str, dict[str, Any]]:
-    """What a publication noted in each of these partitions; nothing of one without a note that can be read."""
-    folders = Folders(spark, root)
+    """What a transaction noted in each of these partitions; nothing of one without a note that can be read."""
+    folders = HadoopRoot(spark, root)
 
     def note(value: str) -> dict[str, Any]:
         place = join(table, f"{column}={value}", name)

@@ -3,7 +3,7 @@
 A day is replaced by renaming folders, never by deleting and writing in place: what is new is written and counted under
 `_staging/<run>/`, then a journal names every folder that is to change, then folders are renamed, then the journal goes.
 A run that is killed before the journal stands has changed nothing; one that is killed after it is finished by the next
-publication or by `recover`, whichever comes first. So a day is the old one or the new one, never a mixture, and since
+transaction or by `recover`, whichever comes first. So a day is the old one or the new one, never a mixture, and since
 the two change places in one step, it is never missing either.
 
 That is the promise on a local disk. A file system that cannot exchange folders, such as NFS, takes two steps instead,
@@ -23,15 +23,15 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality.runtime.diagnostics.errors import Fault
+from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.storage import tables
-from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
 from tonality.runtime.storage.locks import lock, lock_if_free
 from tonality.runtime.storage.schema import DAY
 from tonality.runtime.storage.urls import join
-from tonality.runtime.storage.write_locks import Claim, claimed
+from tonality.runtime.storage.write_locks import WriteLock, hold_write_locks
 
-__all__ = ["Publication", "publication", "recover"]
+__all__ = ["Transaction", "begin_transaction", "recover"]
 
 _STAGING: Final = "_staging"
 _JOURNAL: Final = "_journal"
@@ -56,10 +56,10 @@ class _Removal(NamedTuple):
     covered: Callable[[str], bool]
 
 
-class Publication:
+class Transaction:
     """What a run is about to publish: partitions of one or several tables, all of them or none."""
 
-    def __init__(self, spark: SparkSession, folders: Folders, run: str, name: str) -> None:
+    def __init__(self, spark: SparkSession, folders: HadoopRoot, run: str, name: str) -> None:
         self._spark = spark
         self._folders = folders
         self._run = run
@@ -68,14 +68,14 @@ class Publication:
         self._moves: list[_Move] = []
         self._removals: list[_Removal] = []
 
-    def scratch(self, name: str) -> str:
+    def temporary_folder(self, name: str) -> str:
         """The URL of a folder for the run's intermediate results; it goes when the run ends."""
         return self._folders.url(join(self._staging, "scratch", name))
 
-    def make_scratch(self, name: str) -> str:
+    def make_temporary_folder(self, name: str) -> str:
         """The same, of a folder that is there: for tasks that write files of their own."""
         self._folders.make(join(self._staging, "scratch", name))
-        return self.scratch(name)
+        return self.temporary_folder(name)
 
     def stage(
         self,
@@ -94,7 +94,7 @@ class Publication:
         writer.parquet(self._folders.url(join(self._staging, table)))
         return self._staged(table, schema, column, values)
 
-    def adopt(
+    def add_files(
         self,
         table: str,
         scratch: str,
@@ -122,13 +122,13 @@ class Publication:
         self._moves.extend(_Move(join(table, name), join(staged, name)) for name in names)
         return self._spark.read.schema(from_arrow_schema(schema)).parquet(self._folders.url(staged))
 
-    def note_partition(self, table: str, column: str, value: str, name: str, content: object) -> None:
+    def write_partition_file(self, table: str, column: str, value: str, name: str, content: object) -> None:
         """Put a file of JSON into a partition that was staged: it comes and goes with it."""
         text = json.dumps(content, indent=2, ensure_ascii=False)
         self._folders.write_text(join(self._staging, table, f"{column}={value}", name), text)
 
-    def remove_others(self, table: str, column: str, covered: Callable[[str], bool]) -> None:
-        """Take away the partitions that this publication covers but has nothing for, as they stand when it commits."""
+    def remove_partitions(self, table: str, column: str, covered: Callable[[str], bool]) -> None:
+        """Take away the partitions that this transaction covers but has nothing for, as they stand when it commits."""
         self._removals.append(_Removal(table, column, covered))
 
     def replace(self, table: str, parts: Mapping[str, DataFrame], schema: pa.Schema) -> dict[str, DataFrame]:
@@ -145,7 +145,7 @@ class Publication:
         self._moves.append(_Move(table, staged))
         return written
 
-    def adopt_whole(
+    def add_table(
         self, table: str, scratch: str, files: Mapping[str, Sequence[str]], schema: pa.Schema
     ) -> dict[str, DataFrame]:
         """Make files of a scratch folder the whole of a table that has no days, each in the folder it is named for; as
@@ -159,7 +159,7 @@ class Publication:
         read = self._spark.read.schema(from_arrow_schema(schema))
         return {part: read.parquet(self._folders.url(join(staged, part))) for part in files}
 
-    def copy_notes(self, table: str, column: str, values: Iterable[str], besides: str = "") -> None:
+    def copy_partition_files(self, table: str, column: str, values: Iterable[str], besides: str = "") -> None:
         """Put into partitions that were staged what was noted in those that they replace, but for one kind of note."""
         for value in values:
             part = join(table, f"{column}={value}")
@@ -171,11 +171,11 @@ class Publication:
         """What `versions` will say of partitions that were staged, once they are published."""
         return tables.versions(self._spark, self._folders.root, join(self._staging, table), column, values)
 
-    def take_away(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a folder or file below the root when all else is published."""
         self._moves.append(_Move(name, None))
 
-    def note(self, table: str, content: object) -> None:
+    def write_metadata(self, table: str, content: object) -> None:
         """Put `<table>.json` beside the parts of a replaced table."""
         text = json.dumps(content, indent=2, ensure_ascii=False)
         self._folders.write_text(join(self._staging, table, f"{table}.json"), text)
@@ -204,19 +204,19 @@ class Publication:
 
 
 @contextmanager
-def publication(spark: SparkSession, root: str, run: str, claims: Sequence[Claim]) -> Iterator[Publication]:
-    """A publication whose staged files go at the end, whatever happens.
+def begin_transaction(spark: SparkSession, root: str, run: str, claims: Sequence[WriteLock]) -> Iterator[Transaction]:
+    """A transaction whose staged files go at the end, whatever happens.
 
-    Inside, no other run writes what is claimed, and what killed ones had begun to publish is finished: what is read
-    there is what the publication replaces.
+    Inside, no other run writes what is locked, and what killed ones had begun to publish is finished: what is read
+    there is what the transaction replaces.
 
-    Raises Fault where another run, which claims some of the same, does not end in time.
+    Raises UserError where another run, which claims some of the same, does not end in time.
     """
-    folders = Folders(spark, root)
+    folders = HadoopRoot(spark, root)
     name = f"{run}-{secrets.token_hex(2)}"  # where a run begins again, tasks of its first try may write still
-    pending = Publication(spark, folders, run, name)
+    pending = Transaction(spark, folders, run, name)
     alive = join(_STAGING, f"{name}{_ALIVE}")
-    with claimed(folders, run, claims):
+    with hold_write_locks(folders, run, claims):
         if claims:  # the one that was waited for may have been killed
             recover(spark, root, run)
         with lock(folders, alive, run):
@@ -229,7 +229,7 @@ def publication(spark: SparkSession, root: str, run: str, claims: Sequence[Claim
 
 def recover(spark: SparkSession, root: str, run: str) -> None:
     """Finish what killed runs had begun to publish, and clear away what they had only staged."""
-    folders = Folders(spark, root)
+    folders = HadoopRoot(spark, root)
     if not folders.exists(_JOURNAL) and not folders.exists(_STAGING):
         return
     with lock(folders, _LOCK, run):
@@ -242,7 +242,7 @@ def recover(spark: SparkSession, root: str, run: str) -> None:
                     folders.delete(alive)
 
 
-def _finish_others(folders: Folders) -> None:
+def _finish_others(folders: HadoopRoot) -> None:
     for name in folders.names(_JOURNAL):
         if name.endswith(".json"):
             _carry_out(folders, join(_JOURNAL, name))
@@ -250,7 +250,7 @@ def _finish_others(folders: Folders) -> None:
             folders.delete(join(_JOURNAL, name))
 
 
-def _carry_out(folders: Folders, journal: str) -> None:
+def _carry_out(folders: HadoopRoot, journal: str) -> None:
     """Rename what the journal names. Done again after a kill, it goes on where it stopped."""
     content = _read_journal(folders, journal)
     replaced = join(_STAGING, content["run"], "replaced")
@@ -270,7 +270,7 @@ def _carry_out(folders: Folders, journal: str) -> None:
     folders.delete(replaced)
 
 
-def _exchanged(folders: Folders, target: str, staged: str, mark: str) -> bool:
+def _exchanged(folders: HadoopRoot, target: str, staged: str, mark: str) -> bool:
     """Whether both stand, each in the other's place: done in one step, so that no reader finds the target absent.
 
     Where a folder was exchanged before a kill, the mark that it got while it was the target tells.
@@ -284,11 +284,11 @@ def _exchanged(folders: Folders, target: str, staged: str, mark: str) -> bool:
     return folders.exchange(target, staged)
 
 
-def _read_journal(folders: Folders, journal: str) -> dict[str, Any]:
+def _read_journal(folders: HadoopRoot, journal: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(folders.read_text(journal))
     except ValueError:
-        raise Fault(
+        raise UserError(
             f"{folders.url(journal)} is not whole, as after a power cut: the days of its run may be old or new. Remove "
             "it, then run the stages of those days again"
         ) from None

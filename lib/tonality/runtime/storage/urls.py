@@ -15,7 +15,7 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from tonality.runtime.diagnostics.errors import InputFault, MissingInput, SettingsFault
+from tonality.runtime.diagnostics.errors import InputError, MissingInputError, SettingsError
 
 __all__ = [
     "expand",
@@ -23,9 +23,9 @@ __all__ = [
     "fsspec_url",
     "hadoop_url",
     "join",
+    "missing_reason",
     "replace_file",
     "unknown_scheme",
-    "what_is_missing",
     "write_durably",
     "write_files",
 ]
@@ -64,13 +64,13 @@ def join(location: str, *names: str) -> str:
 def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
     """The fsspec file system of a location and its path there.
 
-    Raises SettingsFault where the scheme is unknown, needs a package that is not installed (s3fs, gcsfs) or a library
+    Raises SettingsError where the scheme is unknown, needs a package that is not installed (s3fs, gcsfs) or a library
     that is not there (hdfs).
     """
     try:
         system, path = fsspec.core.url_to_fs(fsspec_url(location))
     except (ImportError, ValueError, OSError) as error:  # a system that needs Java or a network may be cut off from it
-        raise SettingsFault(f"{location} cannot be opened: {str(error).partition(chr(10))[0]}") from error
+        raise SettingsError(f"{location} cannot be opened: {str(error).partition(chr(10))[0]}") from error
     return system, path
 
 
@@ -124,7 +124,7 @@ def expand(location: str) -> dict[str, int]:
     """The files that a path, folder or glob means: their URLs, in order, with their bytes.
 
     Below a folder, or below where a glob begins, names that begin with . or _ are hidden. A name with * ? [ in it that
-    is there is no glob. What is no file, such as a pipe, is left out. Raises InputFault where there is no file, with
+    is there is no glob. What is no file, such as a pipe, is left out. Raises InputError where there is no file, with
     what the folder holds instead, and where links lead to nothing or to folders, which holds data back unseen.
     """
     system, path = filesystem(location)
@@ -142,9 +142,11 @@ def expand(location: str) -> dict[str, int]:
             elif os.path.islink(name) and (os.path.isdir(name) or not os.path.exists(name)):  # noqa: PTH110, PTH112, PTH114
                 astray.append(name)
     if astray:
-        raise InputFault(_astray(sorted(set(astray))))
+        raise InputError(_astray(sorted(set(astray))))
     if not found:
-        raise MissingInput(f"no file found at {location}{_instead(system, posixpath.join(base, '') if mark else path)}")
+        raise MissingInputError(
+            f"no file found at {location}{_instead(system, posixpath.join(base, '') if mark else path)}"
+        )
     return dict(sorted(found.items()))
 
 
@@ -177,7 +179,7 @@ def unknown_scheme(location: str) -> str | None:
     return None
 
 
-def what_is_missing(location: str) -> str | None:
+def missing_reason(location: str) -> str | None:
     """Why a local file or folder cannot be read, in words; None where it is there.
 
     Globs and files of other systems are not looked for: whoever opens them tells.

@@ -15,13 +15,13 @@ from typing import Final, NamedTuple
 
 from py4j.protocol import Py4JJavaError
 
-from tonality.runtime.diagnostics.console import tell
-from tonality.runtime.diagnostics.errors import Fault
-from tonality.runtime.storage.hadoop_fs import Folders
+from tonality.runtime.diagnostics.console import to_stderr
+from tonality.runtime.diagnostics.errors import UserError
+from tonality.runtime.storage.hadoop_fs import HadoopRoot
 from tonality.runtime.storage.locks import lock, lock_if_free
 from tonality.runtime.storage.urls import join
 
-__all__ = ["Claim", "claimed"]
+__all__ = ["WriteLock", "hold_write_locks"]
 
 _CLAIMS: Final = "_claims"
 _EXAMINED: Final = join(_CLAIMS, "_lock")
@@ -30,18 +30,18 @@ _WAIT_SECONDS: Final = 600
 _POLL_SECONDS: Final = 0.5
 
 
-class Claim(NamedTuple):
+class WriteLock(NamedTuple):
     """What a run will write: a table, or of a table of days those from `since` to `until`, both included."""
 
     table: str
     since: date | None = None
     until: date | None = None
 
-    def meets(self, other: "Claim") -> bool:
+    def meets(self, other: "WriteLock") -> bool:
         """Whether both are about the same table and share a day."""
         return self.table == other.table and not self._is_before(other) and not other._is_before(self)
 
-    def _is_before(self, other: "Claim") -> bool:
+    def _is_before(self, other: "WriteLock") -> bool:
         return self.until is not None and other.since is not None and self.until < other.since
 
     def __str__(self) -> str:
@@ -56,14 +56,16 @@ class _Rival(NamedTuple):
     """A living run that claims some of the same."""
 
     run: str
-    claim: Claim
+    claim: WriteLock
 
 
 @contextmanager
-def claimed(folders: Folders, run: str, claims: Sequence[Claim], wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
+def hold_write_locks(
+    folders: HadoopRoot, run: str, claims: Sequence[WriteLock], wait_seconds: float = _WAIT_SECONDS
+) -> Iterator[None]:
     """Hold these claims, waiting for whoever has one that they meet.
 
-    Raises Fault where they are not free in time, saying who writes what.
+    Raises UserError where they are not free in time, saying who writes what.
     """
     place = join(_CLAIMS, run)
     with ExitStack() as held:
@@ -71,12 +73,12 @@ def claimed(folders: Folders, run: str, claims: Sequence[Claim], wait_seconds: f
         told = None
         while (rival := _take(held, folders, place, run, claims)) is not None:
             if time.monotonic() >= deadline:
-                raise Fault(
+                raise UserError(
                     f"run {rival.run} is writing {rival.claim}, which this run would write too: wait for its end, then "
                     f"run this again. If it is dead, remove {folders.url(join(_CLAIMS, rival.run))}"
                 )
             if rival != told:
-                tell(f"waiting for run {rival.run}, which is writing {rival.claim}")
+                to_stderr(f"waiting for run {rival.run}, which is writing {rival.claim}")
                 told = rival
             time.sleep(_POLL_SECONDS)
         try:
@@ -85,7 +87,7 @@ def claimed(folders: Folders, run: str, claims: Sequence[Claim], wait_seconds: f
             folders.delete(place)
 
 
-def _take(held: ExitStack, folders: Folders, place: str, run: str, claims: Sequence[Claim]) -> _Rival | None:
+def _take(held: ExitStack, folders: HadoopRoot, place: str, run: str, claims: Sequence[WriteLock]) -> _Rival | None:
     """The rival that keeps the claims from being had; where there is none, they are this run's from now on."""
     with lock(folders, _EXAMINED, run):
         if (rival := _rival(folders, claims)) is None:
@@ -93,7 +95,7 @@ def _take(held: ExitStack, folders: Folders, place: str, run: str, claims: Seque
         return rival
 
 
-def _rival(folders: Folders, claims: Sequence[Claim]) -> _Rival | None:
+def _rival(folders: HadoopRoot, claims: Sequence[WriteLock]) -> _Rival | None:
     for run in folders.names(_CLAIMS):
         place = join(_CLAIMS, run)
         if place == _EXAMINED or run.startswith("."):  # Hadoop keeps checksums in hidden files
@@ -108,8 +110,8 @@ def _rival(folders: Folders, claims: Sequence[Claim]) -> _Rival | None:
     return None
 
 
-def _read(folders: Folders, place: str) -> list[Claim]:
-    """The claims of a living run, none where it has just ended. Raises Fault where they cannot be understood."""
+def _read(folders: HadoopRoot, place: str) -> list[WriteLock]:
+    """The claims of a living run, none where it has just ended. Raises UserError where they cannot be understood."""
     try:
         text = folders.read_text(place)
     except Py4JJavaError:
@@ -117,9 +119,11 @@ def _read(folders: Folders, place: str) -> list[Claim]:
             raise
         return []
     try:
-        return [Claim(table, _day(since), _day(until)) for table, since, until in json.loads(text)]
+        return [WriteLock(table, _day(since), _day(until)) for table, since, until in json.loads(text)]
     except ValueError:
-        raise Fault(f"{folders.url(place)} is no claim of a run: remove it if no run is at work, then go on") from None
+        raise UserError(
+            f"{folders.url(place)} is no claim of a run: remove it if no run is at work, then go on"
+        ) from None
 
 
 def _day(text: str | None) -> date | None:
