@@ -172,10 +172,10 @@ if is_given "${1:-}"; then
 fi
 day=$first
 for name in keep_logs wait reclean least_tweets max_rejects max_damaged; do
-    [[ ${!name} =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "TONALITY_${name^^} is ${!name}, wanted a whole number"
+    [[ ${!name} =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "TONALITY_${name^^} is ${!name}, expected a whole number"
 done
 for day in "$first" "$last"; do
-    [ "$(later "$day" 0 2>&1)" = "$day" ] || fail "$day is no day, wanted one as 2015-12-10"
+    [ "$(later "$day" 0 2>&1)" = "$day" ] || fail "$day is no day, expected one as 2015-12-10"
 done
 day=$first
 [[ ! $first > $last ]] || fail "the first day, $first, is after the last, $last"

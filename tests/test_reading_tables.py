@@ -17,7 +17,7 @@ README = Path(__file__).parents[1] / "README.md"
 SECTION = "## Reading the tables"
 OLD, NEW, EMPTY = date(2015, 12, 10), date(2015, 12, 11), date(2015, 12, 12)
 TONES = {OLD: ["positive", "negative", "none", "negative"], NEW: ["positive", "positive", "neutral", "negative"]}
-WANTED = [(OLD, 3, 1 / 3), (NEW, 4, 1 / 2)]
+EXPECTED = [(OLD, 3, 1 / 3), (NEW, 4, 1 / 2)]
 """Days, tweets that have a tone, and the share of positive ones."""
 
 
@@ -93,7 +93,7 @@ def test_spark_sql_reads_the_days_of_both_versions(plain_spark, root):
         spark.sql(statement)
     days = spark.sql(question)
     assert dict(days.dtypes)["day"] == "date"
-    assert [tuple(row) for row in days.collect()] == WANTED
+    assert [tuple(row) for row in days.collect()] == EXPECTED
     runs = spark.sql("SELECT day, collect_set(tweets_run) AS runs FROM scored GROUP BY day ORDER BY day").collect()
     assert [(row.day, row.runs) for row in runs] == [(OLD, []), (NEW, ["clean-1"])]
 
@@ -103,7 +103,7 @@ def test_duckdb_reads_the_days_of_both_versions(root, monkeypatch):
     code = snippet("DuckDB")
     days = duckdb.sql(code)
     assert str(days.types[0]) == "DATE"
-    assert [(day, tweets, pytest.approx(share)) for day, tweets, share in days.fetchall()] == WANTED
+    assert [(day, tweets, pytest.approx(share)) for day, tweets, share in days.fetchall()] == EXPECTED
     table = re.search(r"read_parquet\(.*?\)", code, re.DOTALL)[0]
     runs = duckdb.sql(f"SELECT DISTINCT day, tweets_run FROM {table} ORDER BY day").fetchall()
     assert runs == [(OLD, None), (NEW, "clean-1")]
@@ -111,7 +111,7 @@ def test_duckdb_reads_the_days_of_both_versions(root, monkeypatch):
 
 def test_pandas_reads_the_days_of_both_versions(root, monkeypatch):
     names = run_python(snippet("pandas"), root, monkeypatch)
-    assert rows(names["days"].reset_index()) == WANTED
+    assert rows(names["days"].reset_index()) == EXPECTED
     scored = names["scored"]
     assert set(scored["day"]) == {OLD, NEW}
     assert scored.loc[scored["day"] == OLD, "tweets_run"].isna().all()

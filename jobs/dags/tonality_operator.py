@@ -193,18 +193,18 @@ def _asked(stage: str) -> dict[str, Any]:
 
 def _faults(said: object) -> Iterator[str]:
     if not isinstance(said, dict):
-        yield f"found {_kind(said)}, wanted an object with the keys {', '.join(_REQUIRED)}"
+        yield f"found {_kind(said)}, expected an object with the keys {', '.join(_REQUIRED)}"
         return
     for key in _REQUIRED:
         if key not in said:
-            yield f"{key} is missing: wanted {_KEYS[key]}"
+            yield f"{key} is missing: expected {_KEYS[key]}"
     yield from _faults_of_keys({key: value for key, value in said.items() if key != "stages"}, "", "stages")
     stages = said.get("stages", {})
     if not isinstance(stages, dict):
-        yield f"stages: found {_kind(stages)}, wanted an object of objects, by the names of stages"
+        yield f"stages: found {_kind(stages)}, expected an object of objects, by the names of stages"
         return
     if wrong := [stage for stage, keys in stages.items() if not isinstance(keys, dict)]:
-        yield from (f"stages.{stage}: found {_kind(stages[stage])}, wanted an object" for stage in wrong)
+        yield from (f"stages.{stage}: found {_kind(stages[stage])}, expected an object" for stage in wrong)
         return
     for stage, keys in stages.items():
         yield from _faults_of_keys(keys, f"stages.{stage}.")
@@ -216,9 +216,9 @@ def _faults_of_keys(said: Mapping[str, object], prefix: str, *others: str) -> It
     for key, value in said.items():
         if key not in _KEYS:
             near = get_close_matches(key, known, 1)
-            yield f"{prefix}{key} is unknown, {f'did you mean {near[0]}?' if near else 'wanted: ' + ', '.join(known)}"
+            yield f"{prefix}{key} is unknown, {f'did you mean {near[0]}?' if near else 'expected: ' + ', '.join(known)}"
         elif not _is(_KEYS[key], value):
-            yield f"{prefix}{key}: found {_kind(value)}, wanted {_KEYS[key]}"
+            yield f"{prefix}{key}: found {_kind(value)}, expected {_KEYS[key]}"
 
 
 def _is(kind: str, value: object) -> bool:

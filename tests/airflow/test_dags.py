@@ -113,14 +113,14 @@ class Case(NamedTuple):
 
 CASES: Final = {
     "no JSON": Case("{'python': 1}", REFUSED, ["the Variable tonality is no JSON", "line 1 column 2"]),
-    "no object": Case([], REFUSED, ["found a list, wanted an object with the keys python, jobs, config"]),
+    "no object": Case([], REFUSED, ["found a list, expected an object with the keys python, jobs, config"]),
     "all faults at once": Case(
         {**GOOD, "confg": {}, "set": "train.epochs=2", "jobs": ""},
         REFUSED,
         [
             "Variable tonality: confg is unknown, did you mean config?",
-            "Variable tonality: set: found a text, wanted a list of texts",
-            "Variable tonality: jobs: found an empty text, wanted a text",
+            "Variable tonality: set: found a text, expected a list of texts",
+            "Variable tonality: jobs: found an empty text, expected a text",
         ],
     ),
     "no secret": Case(
@@ -132,16 +132,16 @@ CASES: Final = {
         },
         REFUSED,
         [
-            "env: found an object in which N is null, wanted an object of texts and numbers",
-            "conf: found a list, wanted an object of texts and numbers",
-            "stages.train: found a text, wanted an object",
+            "env: found an object in which N is null, expected an object of texts and numbers",
+            "conf: found a list, expected an object of texts and numbers",
+            "stages.train: found a text, expected an object",
         ],
     ),
     "nothing where it was said to be": Case(
         {"python": "/nowhere/python", "jobs": "/nowhere", "stages": {"train": {"sett": []}}},
         REFUSED,
         [
-            "config is missing: wanted a list of texts",
+            "config is missing: expected a list of texts",
             "stages.train.sett is unknown, did you mean set?",
             "python: /nowhere/python cannot be run on this worker",
             "jobs: there is no folder /nowhere on this worker",

@@ -2,7 +2,7 @@
 
 No reading and no optimiser; all is computed in one precision, and the lengths are spread as in the dataset. Of several
 batch sizes, shared by torch's own threads or, without ever waiting for each other, by a thread a core that has its own
-network, the best in short trials is timed anew, for longer: on a machine that others use, the highest of many short
+network, the best in short trials is timed again, for longer: on a machine that others use, the highest of many short
 trials is one of a lucky second.
 """
 

@@ -6,7 +6,7 @@ Three contenders read the same files in one run, in turns, each after a warm-up;
 
 - this job, `tonality.stages.clean`, in a session that is already running, into a fresh root;
 - the textbook job: `spark.read.json` with a schema, Spark's functions, a Python UDF for every text, `dropDuplicates`.
-  It persists what it has parsed: with gzip as fast as to read the archive anew for each of its tables, with bzip2
+  It persists what it has parsed: with gzip as fast as to read the archive again for each of its tables, with bzip2
   faster;
 - the limit: nothing but to decompress, split into lines, parse, choose the text and stem it, in a bare loop. The figure
   is that of one process times the cores; the one below it is that of as many processes as cores, all at once.
@@ -125,13 +125,13 @@ def race(
     for _ in range(repeats):
         for name, run in racers.items():
             turns[name].append(run(archive))
-    wanted = turns[OURS][0].counts
+    all_counts = turns[OURS][0].counts
     for name in racers:
-        expected = wanted if name in (OURS, TEXTBOOK) else without_duplicates(wanted)
+        expected = all_counts if name in (OURS, TEXTBOOK) else without_duplicates(all_counts)
         if wrong := [turn.counts for turn in turns[name] if turn.counts != expected]:
-            raise SystemExit(f"{name} counts {dict(wrong[0])} in {archive.folder}, wanted {dict(expected)}")
-    if wanted["lines"] != archive.lines:
-        raise SystemExit(f"{wanted['lines']} lines were read of {archive.folder}, which has {archive.lines}")
+            raise SystemExit(f"{name} counts {dict(wrong[0])} in {archive.folder}, expected {dict(expected)}")
+    if all_counts["lines"] != archive.lines:
+        raise SystemExit(f"{all_counts['lines']} lines were read of {archive.folder}, which has {archive.lines}")
     return turns
 
 

@@ -10,7 +10,7 @@ pyarrow and Petastorm, and neither Spark nor Java.
 
 The first epoch reads the dataset, and on a GPU loads its kernels; the later ones show what an epoch costs. Memory is
 the most that the process has taken from the system by the epoch's end, the writing of a dataset included: with --data
-it is training's alone. `--epochs 10 --memory 1k` shows whether reading anew each epoch lets it grow. The figures are
+it is training's alone. `--epochs 10 --memory 1k` shows whether reading again each epoch lets it grow. The figures are
 the machine's, and printed as a table and as JSON.
 """
 
@@ -65,14 +65,14 @@ def main() -> None:
     )
     parser.add_argument("--batch-size", type=int, help="tweets of a step (that of [train])")
     parser.add_argument("--epochs", type=int, default=3, help="passes over the training side (3)")
-    parser.add_argument("--memory", help="rows that take more are read anew each epoch: 1g, 1k (that of [train])")
+    parser.add_argument("--memory", help="rows that take more are read again each epoch: 1g, 1k (that of [train])")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = options.data or write_dataset(Path(folder), options.rows)
         try:
             vocabulary = read_metadata(str(root)).stems + schema.FIRST_STEM_ID if options.data else VOCABULARY
-            report = measure(root, vocabulary, recipe(options), options.device)
+            report = measure(root, vocabulary, hyperparameters(options), options.device)
         except UserError as fault:
             raise SystemExit(str(fault)) from fault
     print(table(report))
@@ -80,7 +80,7 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def recipe(options: argparse.Namespace) -> Hyperparameters:
+def hyperparameters(options: argparse.Namespace) -> Hyperparameters:
     """The defaults of [train] but for what is given; all epochs are gone through."""
     defaults = Settings().train
     asked = defaults.model_dump(include={field.name for field in fields(Hyperparameters)})

@@ -263,17 +263,17 @@ def our_turn(data: Data, files: list[str], overrides: list[str], seed: int) -> T
     """Training through the files of settings, reading included."""
     settings = load(files, overrides)
     asked = settings.train.model_dump(include={field.name for field in fields(Hyperparameters)})
-    recipe = Hyperparameters(**{**asked, "memory": in_bytes(settings.train.memory), "seed": seed})
+    hyperparameters = Hyperparameters(**{**asked, "memory": in_bytes(settings.train.memory), "seed": seed})
     shape = LSTMConfig(data.vocabulary, **settings.network.model_dump())
     clock = Clock()
-    trained = train(shape, data.side("train"), data.side("valid"), recipe, torch.device("cpu"), progress=clock)
+    trained = train(shape, data.side("train"), data.side("valid"), hyperparameters, torch.device("cpu"), progress=clock)
     rows = RowGroups(data.side("train"), data.vocabulary).rows
     seconds = [rows / epoch.rows_per_second for epoch in trained.epochs]
     return {
         "rows": rows * len(seconds),
         "training_seconds": sum(seconds),
         "rows_per_second": rows * len(seconds) / sum(seconds),
-        "batch": recipe.batch_size,
+        "batch": hyperparameters.batch_size,
         "computed": trained.computed,
         "precision": trained.computed.partition(" ")[0],
         "best_epoch": trained.best.number,
@@ -319,9 +319,9 @@ def plain_turn(data: Data, rows: int, seed: int) -> Turn:
     network = Plain(data.vocabulary)
     adam = torch.optim.Adam(network.parameters())
     started = time.perf_counter()
-    for batch, wanted in zip(tokens.split(PLAIN_BATCH), labels.split(PLAIN_BATCH), strict=True):
+    for batch, expected in zip(tokens.split(PLAIN_BATCH), labels.split(PLAIN_BATCH), strict=True):
         adam.zero_grad()
-        binary_cross_entropy_with_logits(network(batch), wanted).backward()
+        binary_cross_entropy_with_logits(network(batch), expected).backward()
         adam.step()
     seconds = time.perf_counter() - started
     return {"rows": len(order), "training_seconds": seconds, "rows_per_second": len(order) / seconds, "epochs": []}
@@ -406,9 +406,9 @@ def to_the_accuracy_of(keras: list[Turn], own: list[Turn]) -> dict[str, Any]:
     }
 
 
-def seconds_to(wanted: float, turn: Turn) -> float:
+def seconds_to(expected: float, turn: Turn) -> float:
     """Until the end of the first epoch that is so accurate; infinite where none is."""
-    ends = [epoch["seconds_since_start"] for epoch in turn["epochs"] if epoch["accuracy"] >= wanted]
+    ends = [epoch["seconds_since_start"] for epoch in turn["epochs"] if epoch["accuracy"] >= expected]
     return ends[0] if ends else math.inf
 
 
@@ -458,8 +458,8 @@ def table(report: dict[str, Any]) -> str:
 def verdict(name: str, turns: dict[str, list[Turn]], found: dict[str, dict[str, Any]]) -> str:
     """Whether a contestant is as near to its limit as it should be."""
     share, limit = found[name]["ratio_to_limit"], turns[LIMITS[turns[name][0]["precision"]]][0]["best"]
-    said = "as wanted" if share >= WANTED_SHARE else "too little"
-    return f"{name}: {share:.2f} of the limit ({limit}), {WANTED_SHARE} is wanted: {said}"
+    said = "as expected" if share >= WANTED_SHARE else "too little"
+    return f"{name}: {share:.2f} of the limit ({limit}), {WANTED_SHARE} is expected: {said}"
 
 
 def row(name: str, *cells: str) -> str:

@@ -175,7 +175,7 @@ def test_a_typo_a_wrong_type_and_a_missing_input_are_one_message_without_startin
     near = f"nothing at {tmp_path}/tweats.csv; did you mean {tmp_path}/tweets.csv?"
     assert capsys.readouterr().err.removeprefix(f"tonality {stage}: ").splitlines() == [
         "paths.rot: no such setting; did you mean paths.root?",
-        "train.epochs: found 'many', wanted a whole number",
+        "train.epochs: found 'many', expected a whole number",
         "trian: no such setting; did you mean train?",
         *(f"paths.{key}: {near}" for key in missing),
     ]
@@ -185,9 +185,9 @@ def test_a_typo_a_wrong_type_and_a_missing_input_are_one_message_without_startin
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("spark.master=yran", "spark.master: found 'yran', wanted local[*], local[4], yarn, spark:// or k8s://"),
-        ("spark.master=local[0]", "spark.master: found 'local[0]', wanted local"),
-        ("spark.memory=10m", "spark.memory: found 10m, wanted 512m or more: Spark does not start with less"),
+        ("spark.master=yran", "spark.master: found 'yran', expected local[*], local[4], yarn, spark:// or k8s://"),
+        ("spark.master=local[0]", "spark.master: found 'local[0]', expected local"),
+        ("spark.memory=10m", "spark.memory: found 10m, expected 512m or more: Spark does not start with less"),
         ("spark.memory=9000t", "spark.memory: found 9000t, but this machine has "),
     ],
 )
@@ -237,7 +237,9 @@ def java(monkeypatch, tmp_path):
         ("no program", "Spark needs Java 17 or 21: {home}/bin/java does not run: Exec format error."),
     ],
 )  # fmt: skip
-def test_a_java_that_spark_cannot_use_is_named_with_the_one_that_is_wanted(script, message, java, tmp_path, root, said):
+def test_a_java_that_spark_cannot_use_is_named_with_the_one_that_is_expected(
+    script, message, java, tmp_path, root, said
+):
     java(script)
     assert main(["label", "--set", f"paths.root={root}"]) == 1
     assert said("label")[1].startswith(f"tonality label: {message.format(home=tmp_path)}")

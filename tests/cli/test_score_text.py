@@ -172,15 +172,15 @@ def test_the_format_that_is_asked_for_goes_before_the_name(score):
     ("name", "good", "bad", "message"),
     [
         ("a.txt", "w1", b"w2 \xe9 w3", "no text in UTF-8 ('utf-8' codec can't decode byte 0xe9 in position 3"),
-        ("a.txt", "w1", b"w\0", "a NUL byte found, text in UTF-8 wanted"),
+        ("a.txt", "w1", b"w\0", "a NUL byte found, text in UTF-8 expected"),
         ("a.jsonl", '{"text":"w1"}', b'{"text":"w2"', "no JSON: unexpected end of data"),
-        ("a.jsonl", '{"text":"w1"}', b'["w2"]', "an array found, a JSON object wanted"),
-        ("a.jsonl", '{"text":"w1"}', b'{"text":["w2"]}', "text is an array, a string wanted"),
+        ("a.jsonl", '{"text":"w1"}', b'["w2"]', "an array found, a JSON object expected"),
+        ("a.jsonl", '{"text":"w1"}', b'{"text":["w2"]}', "text is an array, a string expected"),
         ("a.jsonl", '{"text":"w1"}', b'{"test":"w2","n":1}', "no column text; there are test, n; did you mean --text test?"),
         ("a.jsonl", '{"text":"w1"}', b'{"body":"w2"}', "no column text; there are body; name the one of the texts with --text"),
         ("a.jsonl", '{"text":"w1"}', b'{"text":"w2","tonality":1}', "there is a column tonality already"),
-        ("a.csv", "text,n", b"w1", "1 fields found, 2 wanted, as in the header"),
-        ("a.csv", "text,n", b"w1,2,3", "3 fields found, 2 wanted, as in the header"),
+        ("a.csv", "text,n", b"w1", "1 fields found, 2 expected, as in the header"),
+        ("a.csv", "text,n", b"w1,2,3", "3 fields found, 2 expected, as in the header"),
         ("a.csv", "text,n", b'"w1,2\n3,4', "no row of CSV: a quoted field that never ends"),
     ],
 )  # fmt: skip
@@ -294,7 +294,7 @@ def test_all_that_is_wrong_with_the_command_line_is_one_message(model, tmp_path,
 
 
 def test_a_folder_is_no_file_of_texts(model, tmp_path, refused):
-    assert refused(tmp_path, "--model", model) == (2, f"{tmp_path} is a folder, a file of texts is wanted\n")
+    assert refused(tmp_path, "--model", model) == (2, f"{tmp_path} is a folder, a file of texts is expected\n")
 
 
 def test_the_current_model_is_taken_where_none_is_named(english, tmp_path, capsys, refused):
@@ -316,7 +316,7 @@ def test_a_model_of_another_format_is_refused(english, tmp_path, refused):
     (tmp_path / "texts.txt").touch()
     status, message = refused(tmp_path / "texts.txt", "--model", tmp_path / "model")
     assert status == 3
-    assert message.startswith(f"{tmp_path}/model: {CONFIG}: format 99 found, 1 wanted; install the tonality")
+    assert message.startswith(f"{tmp_path}/model: {CONFIG}: format 99 found, 1 expected; install the tonality")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def feed(monkeypatch, tmp_path):
 def test_a_glob_is_no_file(model, tmp_path, refused):
     assert refused(tmp_path / "*.txt", "--model", model) == (
         3,
-        f"{tmp_path}/*.txt: no such file; one file is wanted, by its whole name\n",
+        f"{tmp_path}/*.txt: no such file; one file is expected, by its whole name\n",
     )
 
 

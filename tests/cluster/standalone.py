@@ -56,7 +56,7 @@ class Cluster:
         self._folder, self._inside, self._spark_home = folder, tuple(inside), spark_home
         # where these tests are killed nobody would end it
         self._bound_to_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-        self._wanted, self._cores = workers, cores
+        self._expected, self._cores = workers, cores
         self.environment = {
             **environment,
             "SPARK_HOME": str(spark_home),
@@ -93,12 +93,12 @@ class Cluster:
     def restore(self) -> None:
         """Have all workers alive and no application running, whatever a test has done."""
         self._workers = [worker for worker in self._workers if worker.poll() is None]
-        for _ in range(self._wanted - len(self._workers)):
+        for _ in range(self._expected - len(self._workers)):
             name = f"worker-{len(self._started)}"
             arguments = ["--host", LOOPBACK, "--port", "0", "--webui-port", "0", "--cores", str(self._cores)]
             arguments += ["--memory", f"{1536 * self._cores}m", "--work-dir", str(self._folder / name), self.master]
             self._workers.append(self._start(_WORKER, name, *arguments))
-        self.wait_until(lambda: self.alive() == self._wanted and not self._state()["activeapps"], "workers are alive")
+        self.wait_until(lambda: self.alive() == self._expected and not self._state()["activeapps"], "workers are alive")
 
     def job(self, command: Sequence[str], folder: Path, **environment: str) -> Job:
         """Anything that runs where the cluster's processes do."""

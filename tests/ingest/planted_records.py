@@ -120,9 +120,9 @@ class Wanted:
 class Planter:
     """Makes records of many forms and knows what becomes of them."""
 
-    def __init__(self, chance: Random, wanted: Wanted) -> None:
+    def __init__(self, chance: Random, expected: Wanted) -> None:
         self.chance = chance
-        self.wanted = wanted
+        self.expected = expected
 
     # Streams
 
@@ -149,7 +149,7 @@ class Planter:
         lines += [(*self._csv(columns, delimiter, header), end) for _ in range(size)]
         stream = _joined(lines, chance.random() < 0.3)
         stream.is_table, stream.header_end = True, head
-        stream.rows = [row._replace(raw=row.raw[: self.wanted.max_record]) for row in stream.rows]  # more is not held
+        stream.rows = [row._replace(raw=row.raw[: self.expected.max_record]) for row in stream.rows]  # more is not held
         return stream
 
     # Tweets
@@ -164,14 +164,14 @@ class Planter:
         return f"{self.chance.getrandbits(400):x}"
 
     def _moment(self, kept: bool = True) -> datetime:
-        """A second of the days that are wanted, or one before or behind them."""
-        first = self.wanted.since or date(2015, 11, 1)
-        last = self.wanted.until or date(2016, 2, 1)
+        """A second of the days that are expected, or one before or behind them."""
+        first = self.expected.since or date(2015, 11, 1)
+        last = self.expected.until or date(2016, 2, 1)
         seconds = ((last - first).days + 1) * 86400
         begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
         second = self.chance.choice([0, seconds - 1, self.chance.randrange(seconds)])
         if not kept:
-            outside = [-1] * bool(self.wanted.since) + [seconds] * bool(self.wanted.until)
+            outside = [-1] * bool(self.expected.since) + [seconds] * bool(self.expected.until)
             second = self.chance.choice(outside) * self.chance.choice([1, 1, 2])
         return begin + timedelta(seconds=second)
 
@@ -189,19 +189,19 @@ class Planter:
         )
 
     def _tweet(self, v2: bool, fault: str = "", retweet: bool | None = None) -> tuple[dict[str, Any], _Fate]:
-        """A tweet that is kept, or filtered as the wanted ask for it."""
-        chance, wanted = self.chance, self.wanted
+        """A tweet that is kept, or filtered as the expected ask for it."""
+        chance, expected = self.chance, self.expected
         number = self._id()
-        filters = ["language"] * bool(wanted.languages) + ["day"] * bool(wanted.since or wanted.until)
-        filters += ["retweet"] * (wanted.retweets == "drop" and retweet is None)
+        filters = ["language"] * bool(expected.languages) + ["day"] * bool(expected.since or expected.until)
+        filters += ["retweet"] * (expected.retweets == "drop" and retweet is None)
         filtered = chance.choice(filters) if filters and not fault and chance.random() < 0.25 else ""
-        lang = chance.choice([*(wanted.languages or ("en", None)), "ru"] if not filtered else ["ru"])
+        lang = chance.choice([*(expected.languages or ("en", None)), "ru"] if not filtered else ["ru"])
         if filtered == "language":
             lang = chance.choice(["en", None, "", "r"])
         elif lang:
             lang = chance.choice([lang, lang.upper(), lang.lower()])
         if retweet is None:
-            retweet = filtered == "retweet" or (wanted.retweets == "keep" and chance.random() < 0.2)
+            retweet = filtered == "retweet" or (expected.retweets == "keep" and chance.random() < 0.2)
         tweet = {
             "created_at": self._when(self._moment(filtered != "day"), v2),
             "text": self._text(),
@@ -293,10 +293,10 @@ class Planter:
                 raw = BYTE_ORDER_MARK * self.chance.choice([1, 1, 2, 100]) + raw
             case 1:
                 raw = b" \t" + raw + b"  "
-            case 2 if len(raw) + 12 < self.wanted.max_record:  # just as long as a record may be
-                rest = self.wanted.max_record - len(raw) - len(b',"rest":""') - 1  # a \r may follow
+            case 2 if len(raw) + 12 < self.expected.max_record:  # just as long as a record may be
+                rest = self.expected.max_record - len(raw) - len(b',"rest":""') - 1  # a \r may follow
                 raw = raw[:-1] + b',"rest":"' + b"x" * rest + b'"}'
-        return (raw, [fate]) if len(raw) < self.wanted.max_record else self._status()
+        return (raw, [fate]) if len(raw) < self.expected.max_record else self._status()
 
     def _page(self) -> _Line:
         """A response of API v2, or a single tweet as the streams of v2 send it."""
@@ -326,7 +326,7 @@ class Planter:
                 return self._dumped(tweet), _Fate(REJECT, reason)
             case 2:
                 tweet, _ = self._tweet(v2=True)
-                long = self._dumped(tweet | {"rest": "x" * self.wanted.max_record})
+                long = self._dumped(tweet | {"rest": "x" * self.expected.max_record})
                 return long, _Fate(REJECT, "too-long")
             case _:
                 tweet, fate = self._tweet(v2=True)
@@ -477,10 +477,10 @@ class Planter:
         return {key: value for key, value in tweet.items() if value is not ...}, reason
 
     def _long(self) -> _Line:
-        tweet, limit = self._tweet(v2=False)[0], self.wanted.max_record
-        size = self.chance.choice([limit, 3 * limit, 3 * limit, self.wanted.pages * limit, 300_000])
+        tweet, limit = self._tweet(v2=False)[0], self.expected.max_record
+        size = self.chance.choice([limit, 3 * limit, 3 * limit, self.expected.pages * limit, 300_000])
         raw = self._dumped(tweet | {"rest": "x" * size})
-        if size >= self.wanted.pages * limit and self.chance.random() < 0.5:
+        if size >= self.expected.pages * limit and self.chance.random() < 0.5:
             raw = self.chance.choice([b"x", b"\xff", b"\0", b"["]) * size + b"yz"
         return raw, [_Fate(REJECT, "too-long")]
 
@@ -501,7 +501,7 @@ class Planter:
             tweet.pop(key.decode(), None)
         raw = json.dumps(tweet, separators=(",", ":")).encode()
         raw = raw[:-1] + b"," * bool(tweet) + b'"' + key + b'":' + inside + b"}"
-        return (raw, [fate]) if fate.where == ANY or len(raw) < self.wanted.max_record else self._nested()
+        return (raw, [fate]) if fate.where == ANY or len(raw) < self.expected.max_record else self._nested()
 
     # Rows of CSV
 
@@ -525,7 +525,7 @@ class Planter:
 
     def _row(self) -> tuple[dict[str, str], _Fate]:
         tweet, fate = self._tweet(v2=False, retweet=False)
-        retweet = self.wanted.retweets == "drop" and fate.where == KEPT and self.chance.random() < 0.1
+        retweet = self.expected.retweets == "drop" and fate.where == KEPT and self.chance.random() < 0.1
         row = {
             "id": str(fate.what),
             "when": str(tweet["created_at"]),
@@ -569,7 +569,7 @@ class Planter:
                 (lambda raw: b'"a"b' + mark + flat(raw), "malformed-csv"),
                 (lambda raw: flat(raw) + b"\xff", "invalid-utf8"),
                 (lambda raw: b"\0" + flat(raw), "nul-byte"),
-                (lambda raw: flat(raw) + b"x" * self.wanted.max_record, "too-long"),
+                (lambda raw: flat(raw) + b"x" * self.expected.max_record, "too-long"),
             ]
         )
 

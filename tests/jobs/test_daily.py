@@ -268,11 +268,11 @@ def test_old_logs_go_and_nothing_else_does(place):
 @pytest.mark.parametrize(
     ("arguments", "others", "message"),
     [
-        (["2015-02-31"], {}, "2015-02-31 is no day, wanted one as 2015-12-10"),
+        (["2015-02-31"], {}, "2015-02-31 is no day, expected one as 2015-12-10"),
         (["2015-12-1"], {}, "2015-12-1 is no day"),
         (["2015-12-10", "yesterday"], {}, "yesterday is no day"),
         (["2015-12-10", "2015-12-09"], {}, "the first day, 2015-12-10, is after the last, 2015-12-09"),
-        (["2015-12-10"], {"TONALITY_MAX_REJECTS": "1.5"}, "TONALITY_MAX_REJECTS is 1.5, wanted a whole number"),
+        (["2015-12-10"], {"TONALITY_MAX_REJECTS": "1.5"}, "TONALITY_MAX_REJECTS is 1.5, expected a whole number"),
         (["2015-12-10"], {"TONALITY_LOGS": "/dev/null/logs"}, "/dev/null/logs cannot be written: name another folder"),
     ],
 )

@@ -78,5 +78,5 @@ def test_a_checkpoint_of_a_dataset_whose_labels_have_been_mended_is_not_gone_on_
     note["rows"]["train"]["content"] = "of other labels"
     place.write_text(json.dumps(note))
     said = finish(root)
-    assert f"{checkpoint_of(root)} is of other settings or another dataset: training begins anew" in said
+    assert f"{checkpoint_of(root)} is of other settings or another dataset: training begins again" in said
     assert "going on" not in said

@@ -1,4 +1,4 @@
-"""Keys, pseudonyms, names in texts and marks: what is hidden, and what can still be told from it."""
+"""Keys, pseudonyms, names in texts and digests: what is hidden, and what can still be told from it."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_a_key_is_what_the_file_holds(tmp_path):
     ("content", "message"),
     [
         (None, r"privacy\.key: no file at .*/key\. Make a key"),
-        (b"", r"privacy\.key: .*/key has 0 bytes: a key of 16 bytes or more is wanted"),
+        (b"", r"privacy\.key: .*/key has 0 bytes: a key of 16 bytes or more is expected"),
         (b"k" * 15, r"has 15 bytes"),
         (b"k" * 65_537, r"has 65,537 bytes: .* of no more than 65,536"),
     ],
@@ -106,9 +106,9 @@ def test_marks_tell_nothing_without_the_salt_and_kinds_apart():
 
 
 def test_a_retweet_has_the_mark_of_what_it_repeats_whoever_it_names():
-    marks = SaltedDigests(b"s" * 32)
-    original = marks.text("кино с @anna!")
+    digests = SaltedDigests(b"s" * 32)
+    original = digests.text("кино с @anna!")
     for text in ("RT @boris: кино с @anna!", "RT @: кино с @!", "rt кино"):
-        assert (marks.text(text) == original) == text.startswith("RT")
-    assert marks.text("RT @c: RT @b: кино с @anna!") == original
-    assert marks.author("Anna") == marks.author("anna")
+        assert (digests.text(text) == original) == text.startswith("RT")
+    assert digests.text("RT @c: RT @b: кино с @anna!") == original
+    assert digests.author("Anna") == digests.author("anna")

@@ -186,7 +186,7 @@ def test_days_of_another_policy_or_key_are_not_mixed_into_a_table(run: Clean, tm
 
 def test_days_that_nothing_was_hidden_of_are_not_mixed_with_hidden_ones(run: Clean, tmp_path: Path) -> None:
     run()
-    with pytest.raises(SettingsError, match=r'found authors "keep".*wanted authors "hash"'):
+    with pytest.raises(SettingsError, match=r'found authors "keep".*expected authors "hash"'):
         run("archive.since=2015-12-11", "archive.until=2015-12-11", *hashed(tmp_path))
 
 
@@ -205,8 +205,11 @@ def test_the_same_policy_adds_days_and_a_whole_table_may_change_to_another(run: 
         (["privacy.authors=hash"], "privacy.authors = hash needs a key: name its file with privacy.key"),
         (["privacy.authors=hash", "privacy.ids=hash"], "privacy.authors and privacy.ids = hash needs a key"),
         (["privacy.ids=hash", "privacy.key={folder}/missing"], "privacy.key: no file at .*/missing"),
-        (["privacy.ids=hash", "privacy.key={folder}/short"], "short has 5 bytes: a key of 16 bytes or more is wanted"),
-        (["privacy.mentions=hash"], "privacy.mentions: found 'hash', wanted 'keep' or 'drop'"),
+        (
+            ["privacy.ids=hash", "privacy.key={folder}/short"],
+            "short has 5 bytes: a key of 16 bytes or more is expected",
+        ),
+        (["privacy.mentions=hash"], "privacy.mentions: found 'hash', expected 'keep' or 'drop'"),
         (
             ["privacy.authors=drop", "archive.format=table"],
             "archive.columns.id is empty, so that ids are derived from author.*Set privacy.ids to hash or drop",

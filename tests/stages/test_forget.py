@@ -252,7 +252,7 @@ def test_after_it_score_finds_nothing_to_do_and_a_second_run_nothing_to_remove_o
     summary = run(forget)
     assert "0 of tweets/, on 0 days" in summary
     assert "0 of rejects/" in summary
-    assert "0 marks more" in summary
+    assert "0 digests more" in summary
     assert files(folder / "root") == before
     assert ids(folder / "root") == ids(folder / "root", "scored")
 
@@ -355,7 +355,7 @@ def test_what_comes_after_the_list_stays_out_too(folder: Path, run: Stage) -> No
 
 def test_lists_may_come_before_the_first_table(spark: SparkSession, folder: Path, run: Stage) -> None:
     listed(folder, FIRST, "@boris_1984")
-    assert "11 marks more" not in run(forget, root="empty")
+    assert "11 digests more" not in run(forget, root="empty")
     run(clean, root="empty")
     assert traces(folder / "empty" / "tweets", [FIRST], ["boris_1984"]) == []
 

@@ -126,7 +126,7 @@ def test_an_evaluation_of_other_models_decides_nothing(root):
     newest = model(40)
     ModelRegistry(str(root)).add(newest)
     with pytest.raises(
-        InputError, match=rf"wanted {newest.fingerprint}, the latest, with {OLD.fingerprint}.*Run `eval"
+        InputError, match=rf"expected {newest.fingerprint}, the latest, with {OLD.fingerprint}.*Run `eval"
     ):
         run(root)
     assert ModelRegistry(str(root)).production() == OLD.fingerprint

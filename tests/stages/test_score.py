@@ -179,7 +179,7 @@ def test_a_day_that_was_empty_and_one_that_became_empty_are_scored_as_they_are_n
     assert len(scored(root)) == 310
 
 
-def test_another_model_and_other_thresholds_score_all_days_anew(root: Path, run: Score) -> None:
+def test_another_model_and_other_thresholds_score_all_days_again(root: Path, run: Score) -> None:
     run()
     first = scored(root)
     fingerprint = make_model(root, seed=2)

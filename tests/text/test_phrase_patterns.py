@@ -75,7 +75,7 @@ def test_any_of_several_phrases_is_enough(found):
 
 @pytest.mark.parametrize("phrase", ["", " ", "*", "#", "!!!", "_"])
 def test_a_phrase_without_a_word_is_refused(phrase):
-    with pytest.raises(ValueError, match=r"has no word: wanted letters or digits$"):
+    with pytest.raises(ValueError, match=r"has no word: expected letters or digits$"):
         phrase_pattern([phrase])
 
 
@@ -116,7 +116,7 @@ def test_a_hashtag_is_matched_as_a_whole(found, tag, other):
 
 @pytest.mark.parametrize("tag", ["", "#", "star wars", "#*", "*wars", "st*r", "a-b", "_", "##star"])
 def test_what_is_no_hashtag_is_refused(tag):
-    with pytest.raises(ValueError, match=r"is no hashtag: wanted letters, digits and _ without spaces"):
+    with pytest.raises(ValueError, match=r"is no hashtag: expected letters, digits and _ without spaces"):
         hashtag_pattern([tag])
 
 

@@ -202,20 +202,20 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, wanted a date as 2015-12-10") from None
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a date as 2015-12-10") from None
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"found {text!r}, wanted 1 or more")
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected 1 or more")
     return int(text)
 
 
 def _show_runs(options: argparse.Namespace, settings: Settings) -> None:
     from tonality.cli import runs
 
-    wanted = RunQuery(options.run, options.of_stage, options.day, options.part_of, options.failed, options.last)
-    to_stdout(runs.run(settings, wanted, options.form), end="")
+    expected = RunQuery(options.run, options.of_stage, options.day, options.part_of, options.failed, options.last)
+    to_stdout(runs.run(settings, expected, options.form), end="")
 
 
 def _score_text(options: argparse.Namespace, settings: Settings) -> None:
@@ -235,10 +235,10 @@ def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _models(options: argparse.Namespace, settings: Settings) -> None:
     from tonality.cli import models
 
-    wanted = _MODEL_ACTIONS.get(options.action)
-    if bool(wanted) != bool(options.model):
+    expected = _MODEL_ACTIONS.get(options.action)
+    if bool(expected) != bool(options.model):
         found = f"found {options.model!r}" if options.model else "found none"
-        raise SettingsError(f"`models {options.action}` takes {wanted or 'no name'}: {found}")
+        raise SettingsError(f"`models {options.action}` takes {expected or 'no name'}: {found}")
     acts = {"use": models.use, "add": models.add, "remove": models.remove}
     if options.action in acts:
         to_stdout(acts[options.action](settings, options.model))

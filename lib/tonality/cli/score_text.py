@@ -55,7 +55,7 @@ def run(settings: Settings, file: str, form: str | None, column: str | None, mod
     except _ReaderGone:
         return ""
     except FileNotFoundError as error:
-        raise InputError(f"{file}: no such file; one file is wanted, by its whole name") from error
+        raise InputError(f"{file}: no such file; one file is expected, by its whole name") from error
     except InputError as fault:
         raise InputError(f"{'stdin' if file == STDIN else file}: {fault}") from fault
     except KeyboardInterrupt:
@@ -76,7 +76,7 @@ def _fault_of_streams(file: str) -> str | None:
     if file == STDIN:
         return "stdin is closed: name a file of texts" if sys.stdin is None else None
     if Path(file).is_dir():
-        return f"{file} is a folder, a file of texts is wanted"
+        return f"{file} is a folder, a file of texts is expected"
     return missing_reason(file)
 
 

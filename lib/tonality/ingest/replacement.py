@@ -50,7 +50,7 @@ def refuse_to_drop_days(published: list[str], found: Container[str], window: Dat
         raise SettingsError(
             f"tweets/ holds {len(lost)} day(s) that this archive has no tweet of, from {lost[0]} to {lost[-1]}. "
             "Nothing was published. To add to the table or replace some of its days, name them: archive.since and "
-            "archive.until. To begin anew, take another paths.root or remove tweets/."
+            "archive.until. To begin again, take another paths.root or remove tweets/."
         )
 
 

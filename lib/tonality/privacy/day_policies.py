@@ -64,21 +64,21 @@ def policies(spark: SparkSession, root: str, days: Sequence[str]) -> dict[str, d
 
 def refuse_other_policies(spark: SparkSession, root: str, days: Sequence[str], policy: Policy, key: str) -> None:
     """Raise SettingsError where one of these days of tweets/ was cleaned by another policy or with another key."""
-    wanted = _noted(policy, key)
-    others = {day: note for day, note in policies(spark, root, days).items() if note != wanted}
+    expected = _noted(policy, key)
+    others = {day: note for day, note in policies(spark, root, days).items() if note != expected}
     if not others:
         return
     first, note = min(others.items())
     raise SettingsError(
         f"tweets/ holds {len(others):,} day(s) that were cleaned by other settings of [privacy], from {first} to "
-        f"{max(others)}: found {_in_words(note)}; wanted {_in_words(wanted)}. Nothing was published: one table shows "
-        "all authors alike. Take those settings and that key, or clean all days anew in one run, or take another "
+        f"{max(others)}: found {_in_words(note)}; expected {_in_words(expected)}. Nothing was published: one table "
+        "shows all authors alike. Take those settings and that key, or clean all days again in one run, or take another "
         "paths.root"
     )
 
 
 def erasure_salt(spark: SparkSession, root: str) -> str:
-    """The salt of the marks in forgotten/, in hex; empty where nothing was forgotten.
+    """The salt of the digests in forgotten/, in hex; empty where nothing was forgotten.
 
     Raises UserError where the table has lost it, so that nobody could tell what was forgotten.
     """
@@ -91,7 +91,7 @@ def erasure_salt(spark: SparkSession, root: str) -> str:
         found = "has lost its salt" if not salts else "has parts of several salts"
         raise UserError(
             f"{ERASED_TABLE}/ under {root} {found} ({_SALT} in its folders): without it nobody can tell what was "
-            "forgotten. Bring the table back from a backup, or remove it and run `forget` with all lists anew"
+            "forgotten. Bring the table back from a backup, or remove it and run `forget` with all lists again"
         )
     return salts.pop()
 

@@ -40,8 +40,8 @@ def read_key(location: str) -> bytes:
             f"head -c 32 /dev/urandom > {location}; chmod 600 {location}"
         )
     if not _LEAST_BYTES <= size <= _TOO_MANY:
-        wanted = f"a key of {_LEAST_BYTES} bytes or more is wanted, and of no more than {_TOO_MANY:,}"
-        raise SettingsError(f"privacy.key: {location} has {size:,} bytes: {wanted}")
+        expected = f"a key of {_LEAST_BYTES} bytes or more is expected, and of no more than {_TOO_MANY:,}"
+        raise SettingsError(f"privacy.key: {location} has {size:,} bytes: {expected}")
     return content
 
 

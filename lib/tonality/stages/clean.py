@@ -86,23 +86,23 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     check(settings)
     archive = settings.archive
     root, policy, key = settings.paths.root, policy_of(settings.privacy), key_check(settings.privacy)
-    request = _request(settings, spark.sparkContext.defaultParallelism)
-    request = request.model_copy(update={"privacy": policy, "key": settings.privacy.key})
-    files = find_files(request.paths, request.besides)
-    check_columns(files, request)
+    options = _options(settings, spark.sparkContext.defaultParallelism)
+    options = options.model_copy(update={"privacy": policy, "key": settings.privacy.key})
+    files = find_files(options.paths, options.besides)
+    check_columns(files, options)
     window = DateRange(archive)
     spark.dataSource.register(TweetSource)
     claim = WriteLock("tweets", archive.since, archive.until)
     with begin_transaction(spark, root, record.id, [claim]) as transaction:
         refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
         forgotten = _forgotten(spark, root)
-        request = request.model_copy(update={"erasure_salt": erasure_salt(spark, root)})
-        notes = _read_once(spark, request, transaction)
+        options = options.model_copy(update={"erasure_salt": erasure_salt(spark, root)})
+        notes = _read_once(spark, options, transaction)
         groups = _groups(notes)
         read = _stored(spark, groups, transaction)
         out = dropped(read, notes, archive.deduplicate, archive.honour_deletes, forgotten)
         out = _written(out.sortWithinPartitions("path"), transaction.temporary_folder(_DROPPED), _SMALL_GROUPS)
-        days = _write_days(spark, groups, request, record.id, transaction)
+        days = _write_days(spark, groups, options, record.id, transaction)
         read_days = {str(_EPOCH + timedelta(days=day)) for group in groups for day in group.days}
         emptied = read_days.intersection(tables.days(spark, root, "tweets")).difference(days)
         tweets = transaction.add_files("tweets", _DAYS, days, TWEETS, {*window.days(), *emptied})
@@ -139,16 +139,16 @@ def plan(settings: Settings) -> str:
     """What a run would read and about how long it would take, by the beginning of some files. Writes nothing."""
     check(settings)
     cores = local_cores(settings.spark)
-    request = _request(settings, cores or 1)
-    files = find_files(request.paths, request.besides)
-    check_columns(files, request)
-    groups = estimate(files, request)
-    said = in_words(groups, len(plan_tasks(files, request)), cores)
+    options = _options(settings, cores or 1)
+    files = find_files(options.paths, options.besides)
+    check_columns(files, options)
+    groups = estimate(files, options)
+    said = in_words(groups, len(plan_tasks(files, options)), cores)
     tables_perhaps = any("malformed-json" in group.others for group in groups if not group.tweets)
     return f"{said}\n{_IS_IT_A_TABLE}" if tables_perhaps else said
 
 
-def _request(settings: Settings, cores: int) -> ReadOptions:
+def _options(settings: Settings, cores: int) -> ReadOptions:
     archive = settings.archive
     paths, besides = day_locations(
         settings.paths.archive, archive.since, archive.until, archive.lookback, archive.lookahead
@@ -175,10 +175,10 @@ def _forgotten(spark: SparkSession, root: str) -> DataFrame | None:
     return tables.read(spark, root, ERASED_TABLE, FORGOTTEN_ROWS)
 
 
-def _read_once(spark: SparkSession, request: ReadOptions, transaction: Transaction) -> DataFrame:
+def _read_once(spark: SparkSession, options: ReadOptions, transaction: Transaction) -> DataFrame:
     """The notes of a pass over the archive, which opens and decompresses it once, and stores its tweets."""
     folder = transaction.make_temporary_folder(_STORED)
-    source = spark.read.format("tweets").option("request", request.model_dump_json()).option("folder", folder)
+    source = spark.read.format("tweets").option("options", options.model_dump_json()).option("folder", folder)
     return _written(source.load(), transaction.temporary_folder("notes"))
 
 
@@ -211,18 +211,18 @@ def _written(frame: DataFrame, scratch: str, options: Mapping[str, str] | None =
 def _write_days(
     spark: SparkSession,
     groups: Sequence[StoredRowGroup],
-    request: ReadOptions,
+    options: ReadOptions,
     run: str,
     transaction: Transaction,
 ) -> dict[str, list[str]]:
     """The files of each day, written without what is left out."""
-    tasks = plan_day_files(groups, request.cores)
+    tasks = plan_day_files(groups, options.cores)
     job = DayFileJob(
         stored=transaction.temporary_folder(_STORED),
         dropped=transaction.temporary_folder(_DROPPED),
         folder=transaction.make_temporary_folder(_DAYS),
-        constants={"rules": request.rules.fingerprint, "run": run},
-        drop_ids=request.privacy.ids == "drop",
+        constants={"rules": options.rules.fingerprint, "run": run},
+        drop_ids=options.privacy.ids == "drop",
     )
     days: dict[str, list[str]] = defaultdict(list)
     if tasks:

@@ -93,11 +93,11 @@ def _differences(rows: pd.DataFrame, one: str, other: str) -> dict[str, Differen
 def _refuse_another_dataset(note: DatasetMetadata, artifact: Artifact) -> None:
     """A model made from another dataset may have learned from what is held out here."""
     vocabulary = vocabulary_fingerprint(artifact.vocabulary["stem"].to_pylist())
-    wanted = (vocabulary, artifact.unknown, artifact.max_length)
-    if note.encoding != wanted:
+    expected = (vocabulary, artifact.unknown, artifact.max_length)
+    if note.encoding != expected:
         raise InputError(
             f"dataset/ was numbered by (vocabulary, unknown, max_length) {note.encoding}, the model "
-            f"{artifact.fingerprint} by {wanted}: run `train` again, or `prepare` as it was when the model was trained"
+            f"{artifact.fingerprint} by {expected}: run `train` again, or `prepare` with the settings of the model"
         )
     if (learned := artifact.metrics.get("rows")) != note.counts:
         raise InputError(

@@ -1,6 +1,6 @@
 """forget: what was deleted goes from every table, and does not come back with the next run of clean.
 
-The rows that must go are found first, by their places in the files. The files that hold them are written anew without
+The rows that must go are found first, by their places in the files. The files that hold them are written again without
 them, accounts and notes are brought into line, and all of it is published together.
 """
 
@@ -109,9 +109,9 @@ def _found(spark: SparkSession, settings: Settings, transaction: Transaction) ->
     removed = dict(tweets.removed)
     for table in _there(spark, root, {"labelled": LABELLED}).values():
         removed["labelled"] = search.labelled(table, tweets.removed.values())
-    marks = _new(spark, root, search.marks(tweets.texts))
+    digests = _new(spark, root, search.digests(tweets.texts))
     lines = Lines(lists.events, lists.nothing_goes, lists.unknown)
-    found = ErasurePlan(lines, salt, _written(transaction, marks, "new_digests"), removed)
+    found = ErasurePlan(lines, salt, _written(transaction, digests, "new_digests"), removed)
     for table in _there(spark, root, {"rejects": REJECTS}).values():
         found.rejects = search.rejects(table, tweets.texts, removed.values())
     if "labelled" in removed and not removed["labelled"].isEmpty() and tables.holds(spark, root, "dataset"):
@@ -142,12 +142,12 @@ def _entries(
     spark: SparkSession,
     transaction: Transaction,
     lists: DeletionLists,
-    marks: SaltedDigests,
+    digests: SaltedDigests,
     pseudonyms: Pseudonyms | None,
 ) -> DataFrame:
     """What the lists name, as a table. Raises InputError where that is nothing."""
     folder = transaction.make_temporary_folder("entries")
-    write_entries(((one.tweet_id, one.author) for one in lists), folder, marks, pseudonyms)
+    write_entries(((one.tweet_id, one.author) for one in lists), folder, digests, pseudonyms)
     if not lists.events:
         others = ", ".join(f"{count:,} {event}" for event, count in lists.nothing_goes.most_common())
         raise InputError(
@@ -158,20 +158,20 @@ def _entries(
     return spark.read.schema(from_arrow_schema(ENTRIES)).parquet(folder)
 
 
-def _there(spark: SparkSession, root: str, wanted: dict[str, pa.Schema]) -> dict[str, DataFrame]:
+def _there(spark: SparkSession, root: str, expected: dict[str, pa.Schema]) -> dict[str, DataFrame]:
     """Those of the tables that are there."""
     return {
         name: tables.read(spark, root, name, schema)
-        for name, schema in wanted.items()
+        for name, schema in expected.items()
         if tables.holds(spark, root, name)
     }
 
 
-def _new(spark: SparkSession, root: str, marks: DataFrame) -> DataFrame:
-    """The marks that are not remembered yet."""
+def _new(spark: SparkSession, root: str, digests: DataFrame) -> DataFrame:
+    """The digests that are not remembered yet."""
     for known in _there(spark, root, {ERASED_TABLE: FORGOTTEN}).values():
-        marks = marks.join(known, on=["kind", "mark"], how="left_anti")
-    return marks
+        digests = digests.join(known, on=["kind", "mark"], how="left_anti")
+    return digests
 
 
 def _find_in_dataset(spark: SparkSession, root: str, search: Search, found: ErasurePlan) -> None:
@@ -254,7 +254,7 @@ def _stage_days(
     schema: pa.Schema,
     found: ErasurePlan,
 ) -> None:
-    """The days of a table that lose rows: the files that hold them anew, their others as they are."""
+    """The days of a table that lose rows: the files that hold them again, their others as they are."""
     rows = found.removed[table]
     files = _without(spark, root, transaction, table, _values(rows, "part"), rows, found.counts[table])
     by_day = {part.removeprefix(f"{DAY}="): names for part, names in files.items()}

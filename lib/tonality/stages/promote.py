@@ -61,8 +61,8 @@ def _verdict(settings: Settings, registry: ModelRegistry, latest: str, current: 
             f"model {current} goes on scoring: {latest} was rolled back from; `tonality models use {latest}` lets it "
             "score again"
         )
-    wanted = text_rules(settings.text).fingerprint
-    if registry.read(current).rules_fingerprint != wanted == registry.read(latest).rules_fingerprint:
+    expected = text_rules(settings.text).fingerprint
+    if registry.read(current).rules_fingerprint != expected == registry.read(latest).rules_fingerprint:
         return True, f"model {latest} scores from now on: model {current} reads texts cut by other rules than [text]"
     evaluation = _evaluation(settings.paths.root)
     for rival in evaluation.rivals:
@@ -70,7 +70,7 @@ def _verdict(settings: Settings, registry: ModelRegistry, latest: str, current: 
             return _compared(settings.promote, evaluation, rival)
     raise InputError(
         f"evaluation/ compares model {evaluation.model} with {', '.join(rival.model for rival in evaluation.rivals)}"
-        f"{'' if evaluation.rivals else 'none'}; wanted {latest}, the latest, with {current}, the current one. Run "
+        f"{'' if evaluation.rivals else 'none'}; expected {latest}, the latest, with {current}, the current one. Run "
         "`evaluate` again"
     )
 
@@ -87,8 +87,8 @@ def _compared(asked: PromoteSettings, evaluation: _Evaluation, rival: _Rival) ->
         said += f", of which {rival.model} may have learned from some"
     if promoted:
         return True, f"model {evaluation.model} scores from now on in the place of {rival.model}: {said}"
-    wanted = "surely better" if asked.surely else "better"
-    return False, f"model {rival.model} goes on scoring: {evaluation.model} is not {wanted}: {said}"
+    expected = "surely better" if asked.surely else "better"
+    return False, f"model {rival.model} goes on scoring: {evaluation.model} is not {expected}: {said}"
 
 
 def _gain(difference: Difference, sign: int) -> tuple[float, float, float]:

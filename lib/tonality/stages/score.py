@@ -28,7 +28,7 @@ from tonality.runtime.storage.transaction import begin_transaction
 from tonality.runtime.storage.write_locks import WriteLock
 
 _OTHER_RULES: Final = (
-    "The model's rules are wanted: run `clean` again with them in [text], or `prepare` and `train` with those found."
+    "The model's rules are expected: run `clean` again with them in [text], or `prepare` and `train` with those found."
 )
 _TASKS_PER_CORE: Final = 4
 _WRITING: Final = {

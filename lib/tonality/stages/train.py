@@ -119,32 +119,38 @@ def _train(
 ) -> None:
     """Train in this process, alone or as one of a group, whose first writes the model."""
     shape = LSTMConfig(vocabulary=data.stems, **settings.network.model_dump())
-    recipe = _recipe(settings)
-    checkpoint = _checkpoint(settings, data, shape, recipe)
+    hyperparameters = _hyperparameters(settings)
+    checkpoint = _checkpoint(settings, data, shape, hyperparameters)
     trained = train(
         shape,
         data.side("train"),
         data.side("valid"),
-        recipe,
+        hyperparameters,
         device,
         progress=progress,
         checkpoint=checkpoint,
         group=group,
     )
     if group.rank == 0:
-        ModelRegistry(data.root).add(_artifact(shape, recipe, trained, data, group.size))
+        ModelRegistry(data.root).add(_artifact(shape, hyperparameters, trained, data, group.size))
         checkpoint.remove()
 
 
-def _recipe(settings: Settings) -> Hyperparameters:
+def _hyperparameters(settings: Settings) -> Hyperparameters:
     asked = settings.train.model_dump(exclude={"device", "processes", "resume", "memory"})
     return Hyperparameters(**asked, memory=in_bytes(settings.train.memory))
 
 
-def _checkpoint(settings: Settings, data: _Data, shape: LSTMConfig, recipe: Hyperparameters) -> Checkpoint:
-    """The checkpoint of this training: with another shape, recipe, dataset or number of processes it is another."""
+def _checkpoint(settings: Settings, data: _Data, shape: LSTMConfig, hyperparameters: Hyperparameters) -> Checkpoint:
+    """The checkpoint of this training, identified by shape, hyperparameters, dataset and number of processes."""
     sides = [RowGroups(data.side(name), data.stems).fingerprint for name in ("train", "valid")]
-    decisive = [asdict(shape), recipe.identity(), settings.train.processes, sides, data.note.model_dump(mode="json")]
+    decisive = [
+        asdict(shape),
+        hyperparameters.identity(),
+        settings.train.processes,
+        sides,
+        data.note.model_dump(mode="json"),
+    ]
     identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
     return Checkpoint(_checkpoint_place(data.root), identity, settings.train.resume)
 
@@ -183,7 +189,7 @@ def _train_in_group(settings_json: str) -> None:
 
 
 def _artifact(
-    shape: LSTMConfig, recipe: Hyperparameters, trained: TrainingResult, data: _Data, processes: int
+    shape: LSTMConfig, hyperparameters: Hyperparameters, trained: TrainingResult, data: _Data, processes: int
 ) -> Artifact:
     note = data.note
     return Artifact(
@@ -205,7 +211,7 @@ def _artifact(
         },
         card=card(
             shape=shape,
-            recipe=recipe,
+            hyperparameters=hyperparameters,
             trained=trained,
             rows=note.counts,
             dropped=note.dropped,

@@ -66,11 +66,11 @@ def choose(scored: DataFrame, positive: float, negative: float, count: int) -> p
 def _at_most_a_million_each(toned: DataFrame) -> DataFrame:
     """Reading texts for their keys is slow, and a page of examples wants no billion of them."""
     counts = {row.tonality: row["count"] for row in toned.groupBy("tonality").count().collect()}
-    wanted = F.lit(False)
+    expected = F.lit(False)
     for tone, tweets in counts.items():
         part = F.pmod(F.xxhash64(F.lit("example"), "tweet_id"), F.lit(-(-tweets // _MOST_READ)))
-        wanted = wanted | ((F.col("tonality") == tone) & (part == 0))
-    return toned.where(wanted)
+        expected = expected | ((F.col("tonality") == tone) & (part == 0))
+    return toned.where(expected)
 
 
 def _distinct_texts(toned: DataFrame, positive: float, negative: float, count: int) -> DataFrame:

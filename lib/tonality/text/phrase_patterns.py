@@ -67,7 +67,7 @@ def common_part(phrase: str) -> str:
 def _phrase(phrase: str) -> str:
     words = _words(unicodedata.normalize("NFC", phrase))
     if not any(map(_has_letter, words)):
-        raise ValueError(f"{phrase!r} has no word: wanted letters or digits")
+        raise ValueError(f"{phrase!r} has no word: expected letters or digits")
     if any("*" in word.removesuffix("*") or not _has_letter(word) for word in words):
         raise ValueError(f"{phrase!r}: a * stands at the end of a word, for the rest of it, and nowhere else")
     return _BEGIN + _BETWEEN.join(_written(word, _LETTER) for word in words) + _END
@@ -82,7 +82,9 @@ def _words(phrase: str) -> list[str]:
 def _tag(tag: str) -> str:
     plain = re.sub("^[#＃]", "", unicodedata.normalize("NFC", tag))
     if not _has_letter(plain) or not all(c == "_" or _is_letter(c) for c in plain.removesuffix("*")):
-        raise ValueError(f"{tag!r} is no hashtag: wanted letters, digits and _ without spaces, and * at the end alone")
+        raise ValueError(
+            f"{tag!r} is no hashtag: expected letters, digits and _ without spaces, and * at the end alone"
+        )
     return _written(plain, _TAG_LETTER)
 
 

@@ -50,21 +50,21 @@ class StemEncoder:
         flat = lists.flatten()
         found = pc.index_in(flat, value_set=self._vocabulary).fill_null(_UNKNOWN - _FIRST)
         numbers = TokenIds(found.to_numpy() + np.int32(_FIRST), lengths)
-        wanted = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
+        expected = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
         if self._unknown == "drop":
-            wanted &= numbers.flat != _UNKNOWN
-        if not wanted.all():
-            numbers = _kept(numbers, wanted)
+            expected &= numbers.flat != _UNKNOWN
+        if not expected.all():
+            numbers = _kept(numbers, expected)
         if len(lengths) and numbers.lengths.max() > self._max_length:
             numbers = _kept(numbers, numbers.places < self._max_length)
         return numbers
 
 
-def _kept(numbers: TokenIds, wanted: npt.NDArray[np.bool_]) -> TokenIds:
-    """The wanted ones of the numbers."""
-    before = np.concatenate([[0], np.cumsum(wanted)])
+def _kept(numbers: TokenIds, expected: npt.NDArray[np.bool_]) -> TokenIds:
+    """The expected ones of the numbers."""
+    before = np.concatenate([[0], np.cumsum(expected)])
     starts = numbers.starts
-    return TokenIds(numbers.flat[wanted], before[starts + numbers.lengths] - before[starts])
+    return TokenIds(numbers.flat[expected], before[starts + numbers.lengths] - before[starts])
 
 
 def vocabulary_fingerprint(stems: Sequence[str]) -> str:

@@ -88,8 +88,8 @@ def test_a_derived_id_stays_the_same_for_ever(read):
 @pytest.mark.parametrize(
     ("row", "reason", "detail"),
     [
-        (b"7,2015-12-10", "malformed-csv", "2 fields, wanted 3"),
-        (b"7,2015-12-10,a,b", "malformed-csv", "4 fields, wanted 3"),
+        (b"7,2015-12-10", "malformed-csv", "2 fields, expected 3"),
+        (b"7,2015-12-10,a,b", "malformed-csv", "4 fields, expected 3"),
         (b'7,2015-12-10,"a"b', "malformed-csv", "',' expected after '\"'"),
         (b"7,2015-12-10,a\rb", "malformed-csv", "new-line character seen"),
         (b"7,2015-12-10,a\0b", "nul-byte", ""),

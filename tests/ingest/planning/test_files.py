@@ -83,6 +83,6 @@ def test_no_files_are_no_tasks_and_empty_files_are_packed_too(read_options):
 @given(st.lists(st.integers(0, 30)), st.integers(16, 40))
 def test_packing_keeps_every_file_once_and_fills_no_task_with_two_too_many(read_options, sizes, task_bytes):
     tasks = planned(sizes, read_options("a", task_bytes=task_bytes))
-    assert sorted(piece.url for task in tasks for piece in task) == [f"f{n:03}" for n in range(len(sizes))]
+    assert sorted(split.url for task in tasks for split in task) == [f"f{n:03}" for n in range(len(sizes))]
     assert all(task for task in tasks)
-    assert all(len(task) == 1 or sum(piece.bytes for piece in task) <= task_bytes for task in tasks)
+    assert all(len(task) == 1 or sum(split.bytes for split in task) <= task_bytes for task in tasks)

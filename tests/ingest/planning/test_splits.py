@@ -70,9 +70,9 @@ def tasks(tmp_path, read_options):
     ],
 )
 def test_a_large_file_is_cut_where_its_form_allows_it(tasks, content, part):
-    pieces = [piece for task in tasks(content, task_bytes=4096) for piece in task]
-    assert {piece.part for piece in pieces} == {part}
-    assert (len(pieces) > 1) == (part != "all")
+    splits = [split for task in tasks(content, task_bytes=4096) for split in task]
+    assert {split.part for split in splits} == {part}
+    assert (len(splits) > 1) == (part != "all")
 
 
 def test_a_table_in_csv_is_never_cut_and_one_in_json_is(tasks):
@@ -85,7 +85,7 @@ def test_neighbours_are_packed_into_tasks_the_largest_first(tmp_path, read_optio
         (tmp_path / name).write_bytes(b"x" * size)
     request = read_options(tmp_path, task_bytes=1000)
     planned = plan_tasks(find_files(request.paths), request)
-    assert [[piece.url[-1] for piece in task] for task in planned] == [["a", "b", "c"], ["d", "e"], ["f"]]
+    assert [[split.url[-1] for split in task] for task in planned] == [["a", "b", "c"], ["d", "e"], ["f"]]
 
 
 def test_a_small_archive_is_shared_among_the_cores(tasks):
@@ -121,7 +121,7 @@ def test_a_range_tells_how_long_it_is(read):
     got = read(CONTENT, task_bytes=4096)
     assert sum(account["span"] for account in got.accounts) == len(CONTENT)
     assert sum(account["breaks"] for account in got.accounts) == 2000
-    assert sorted(account["piece"] for account in got.accounts) == list(range(len(got.accounts)))
+    assert sorted(account["split"] for account in got.accounts) == list(range(len(got.accounts)))
 
 
 def test_a_broken_header_in_a_tar_that_is_cut_is_told_once(read):
@@ -176,14 +176,14 @@ def estimated(tmp_path, read_options, content, **fields):
 def test_a_parquet_table_is_estimated_by_one_of_its_row_groups(tmp_path, read_options):
     opened = []
 
-    def watched(piece, file, request):
-        opened.append(piece)
-        return read_opened(piece, file, request)
+    def watched(split, file, request):
+        opened.append(split)
+        return read_opened(split, file, request)
 
     with mock.patch.object(estimating, "read_opened", watched):
         group = estimated(tmp_path, read_options, table(20_000, row_group_size=1000), columns=COLUMNS)
     assert (group.form, group.tweets) == ("Parquet", pytest.approx(20_000, rel=0.01))
-    assert [(piece.part, piece.start, piece.end) for piece in opened] == [("row groups", 10, 11)]
+    assert [(split.part, split.start, split.end) for split in opened] == [("row groups", 10, 11)]
 
 
 @pytest.mark.parametrize("content", [table(0), table(10)[:-9], b"PAR1"])

@@ -52,10 +52,10 @@ class Case:
 
     def __init__(self, seed: int) -> None:
         chance = Random(seed)
-        self.wanted = Wanted.drawn(chance)
+        self.expected = Wanted.drawn(chance)
         self.table = chance.random() < 0.15
         large = chance.random() < 0.1
-        self.archive = draw_archive(Planter(chance, self.wanted), chance.random() < 0.6, self.table, large)
+        self.archive = draw_archive(Planter(chance, self.expected), chance.random() < 0.6, self.table, large)
         self.judgement = judge(self.archive)
         self.read_bytes = chance.choice([7, 600, 5000, streams.READ_BYTES])
         if len(self.archive.content) > 10_000:
@@ -73,7 +73,7 @@ class Case:
 
     def fields(self) -> dict[str, Any]:
         """Of the request."""
-        fields = {"task_bytes": self.task_bytes, "cores": self.cores, "honour_deletes": True, **self.wanted.fields()}
+        fields = {"task_bytes": self.task_bytes, "cores": self.cores, "honour_deletes": True, **self.expected.fields()}
         return fields | ({"columns": COLUMNS, "delimiter": self.archive.delimiter} if self.table else {})
 
     @contextlib.contextmanager
@@ -103,15 +103,15 @@ class Found:
     def _place(kinds: dict[str, list[dict[str, Any]]]) -> None:
         """Count offsets and lines from the start of the file, and put rows in order."""
         spans, breaks, bytes_before, breaks_before = {}, {}, 0, 0
-        for account in sorted(kinds["account"], key=lambda row: row["piece"]):
-            spans[account["piece"]], breaks[account["piece"]] = bytes_before, breaks_before
+        for account in sorted(kinds["account"], key=lambda row: row["split"]):
+            spans[account["split"]], breaks[account["split"]] = bytes_before, breaks_before
             bytes_before += account["span"] or 0
             breaks_before += account["breaks"] or 0
         for kind in ("tweet", "reject"):
             for row in kinds[kind]:
-                row["offset"] += spans[row["piece"]]
-                row["line"] += breaks[row["piece"]]
-            kinds[kind].sort(key=lambda row: (row["piece"], row["entry"], row["offset"]))
+                row["offset"] += spans[row["split"]]
+                row["line"] += breaks[row["split"]]
+            kinds[kind].sort(key=lambda row: (row["split"], row["entry"], row["offset"]))
 
     def of(self, name: str, kind: str) -> list[dict[str, Any]]:
         """Rows of a source, in their order."""
@@ -242,8 +242,8 @@ def check_at_least(found: Found, name: str, rows: list[Row]) -> None:
     lost = [number for number in kept if number not in there]
     assert not lost, f"{name}: lost from {lost[0]} on, of {len(kept)} tweets {len(lost)} or fewer"
     rejects = Counter((row["reason"], row["raw"]) for row in found.of(name, "reject"))
-    wanted = Counter((row.what, row.raw[:4096]) for row in rows if row.where == REJECT)
-    assert wanted <= rejects, f"{name}: lost rejects: {wanted - rejects}"
+    expected = Counter((row.what, row.raw[:4096]) for row in rows if row.where == REJECT)
+    assert expected <= rejects, f"{name}: lost rejects: {expected - rejects}"
     for outcome in (NOTICE, FILTERED):
         assert sum(row.where == outcome for row in rows) <= found.count(name, outcome), f"{name}: {outcome}"
 
@@ -271,16 +271,16 @@ def test_nothing_is_lost_before_a_break_and_every_line_is_counted(check_case, be
 
 def test_a_folder_of_damaged_archives_is_cleaned_and_accounted_for(spark, tmp_path: Path) -> None:
     cases = fuzzed_folder(tmp_path / "archive", 100)
-    wanted = cases[0].wanted
+    expected = cases[0].expected
     settings = load(
         overrides=[
             f"paths.archive={tmp_path}/archive",
             f"paths.root={tmp_path}/root",
-            f"archive.languages={list(wanted.languages)}",
-            f"archive.since={wanted.since}",
-            f"archive.until={wanted.until}",
-            f"archive.retweets={wanted.retweets}",
-            f"archive.max_record={wanted.max_record}",
+            f"archive.languages={list(expected.languages)}",
+            f"archive.since={expected.since}",
+            f"archive.until={expected.until}",
+            f"archive.retweets={expected.retweets}",
+            f"archive.max_record={expected.max_record}",
         ]
     )
     with Run("clean", settings) as record:
@@ -305,8 +305,8 @@ class Fixed(Case):
 
     def __init__(self, seed: int) -> None:
         chance = Random(f"folder {seed}")
-        self.wanted = Wanted(("ru", "uk"), date(2015, 12, 5), date(2015, 12, 20), "drop")
-        self.archive = draw_archive(Planter(chance, self.wanted), damaged=chance.random() < 0.5)
+        self.expected = Wanted(("ru", "uk"), date(2015, 12, 5), date(2015, 12, 20), "drop")
+        self.archive = draw_archive(Planter(chance, self.expected), damaged=chance.random() < 0.5)
         self.judgement = judge(self.archive)
 
 

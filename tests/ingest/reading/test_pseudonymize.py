@@ -90,16 +90,16 @@ def test_a_table_without_a_header_shows_no_row_in_its_damage(read_options, tmp_p
 
 def test_marks_are_of_what_the_archive_says_whatever_the_policy(rows):
     retweet = status(2, "RT @x: @boris, кино", retweeted_status={"text": "@boris, кино"})
-    marks = SaltedDigests(bytes.fromhex(SALT))
+    digests = SaltedDigests(bytes.fromhex(SALT))
     for policy in (Policy(), Policy(authors="hash", ids="drop", mentions="drop")):
         first, second = rows(status(1), retweet, privacy=policy, erasure_salt=SALT)["tweet"]
-        assert first["marks"] == [marks.tweet(1), marks.author("anna")]
-        assert second["marks"] == [
-            marks.tweet(2),
-            marks.author("anna"),
-            marks.text("@кто-то, кино".replace("кто-то", "c")),
+        assert first["digests"] == [digests.tweet(1), digests.author("anna")]
+        assert second["digests"] == [
+            digests.tweet(2),
+            digests.author("anna"),
+            digests.text("@кто-то, кино".replace("кто-то", "c")),
         ]
 
 
 def test_where_nothing_was_forgotten_no_tweet_has_marks(rows):
-    assert rows(status(1), keys=None)["tweet"][0]["marks"] is None
+    assert rows(status(1), keys=None)["tweet"][0]["digests"] is None

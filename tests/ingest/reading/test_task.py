@@ -40,7 +40,7 @@ def test_a_kept_tweet_is_a_row_with_its_stems_and_where_it_stood(read_paths, tmp
         "is_retweet": False,
         "stems": "кошк и дом",
         "source": file.as_uri(),
-        "piece": 0,
+        "split": 0,
         "entry": 0,
         "offset": 1,
         "line": 2,

@@ -90,7 +90,7 @@ def survey(spark):
     """The numbers of the tweets that a survey keeps, by the number of its topic."""
     rows = [(number, text, tags, False) for number, (text, tags) in enumerate(TWEETS)]
     frame = spark.createDataFrame(rows, "n int, text string, hashtags array<string>, is_retweet boolean").coalesce(1)
-    frame.cache()  # else each topic would ask Python for the rows anew
+    frame.cache()  # else each topic would ask Python for the rows again
     kept = [on_topic(frame, *topic).select(F.lit(number).alias("topic"), "n") for number, topic in enumerate(TOPICS)]
     found = {(row.topic, row.n) for row in reduce(DataFrame.union, kept).coalesce(1).collect()}
     return [[n for n in range(len(TWEETS)) if (topic, n) in found] for topic in range(len(TOPICS))]

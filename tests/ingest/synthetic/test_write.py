@@ -61,7 +61,7 @@ def test_a_folder_with_foreign_files_is_refused_untouched(write, tmp_path, folde
 
 def test_a_file_in_the_place_of_a_folder_is_refused(write, tmp_path):
     (tmp_path / "corpus").write_text("mine")
-    with pytest.raises(SettingsError, match="wanted a folder"):
+    with pytest.raises(SettingsError, match="expected a folder"):
         write(tmp_path, seed=1)
     assert not (tmp_path / "archive").exists()
 

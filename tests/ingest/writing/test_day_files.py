@@ -94,11 +94,11 @@ def test_every_tweet_that_is_not_left_out_stands_once_in_its_day(folder, monkeyp
     files = {path: folder.rows_of(path) for path in sorted({group.path for group in folder.groups})}
     out = [(path, row) for path, ids in files.items() for row in range(len(ids)) if random.random() < 0.1]
     folder.leave_out(*out, ("another.parquet", 0))
-    wanted = Counter(number for ids in files.values() for number in ids) - Counter(
+    expected = Counter(number for ids in files.values() for number in ids) - Counter(
         files[path][row] for path, row in out
     )
     found = folder.write(cores=random.randint(1, 4))
-    assert Counter(number for files in found.values() for ids in files for number in ids) == wanted
+    assert Counter(number for files in found.values() for ids in files for number in ids) == expected
     for day, files in found.items():
         assert {str((START + timedelta(seconds=number)).date()) for ids in files for number in ids} == {day}
 

@@ -44,14 +44,14 @@ def read(loader, epoch=1):
 
 
 @pytest.fixture
-def wanted(dataset):
+def expected(dataset):
     return sorted(as_pyarrow_reads(pq.read_table(dataset)))
 
 
 @WAYS
 @pytest.mark.parametrize("window", [0, 1, 200, 5_000])
-def test_an_epoch_has_the_rows_that_pyarrow_reads_each_once(dataset, wanted, memory, window):
-    assert sorted(read(loader_of(dataset, window=window, memory=memory))) == wanted
+def test_an_epoch_has_the_rows_that_pyarrow_reads_each_once(dataset, expected, memory, window):
+    assert sorted(read(loader_of(dataset, window=window, memory=memory))) == expected
 
 
 @WAYS
@@ -64,10 +64,10 @@ def test_all_batches_are_full_but_one_and_hold_as_many_rows_as_announced(dataset
 
 
 @WAYS
-def test_every_epoch_has_the_same_rows_in_another_order(dataset, wanted, memory):
+def test_every_epoch_has_the_same_rows_in_another_order(dataset, expected, memory):
     loader = loader_of(dataset, seed=5, memory=memory)
     epochs = [read(loader, number) for number in range(4)]
-    assert all(sorted(epoch) == wanted for epoch in epochs)
+    assert all(sorted(epoch) == expected for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
@@ -112,11 +112,11 @@ def test_the_order_neither_follows_the_global_generators_nor_moves_them(dataset,
 
 @WAYS
 @pytest.mark.parametrize("window", [0, 200])
-def test_shards_share_all_rows_and_none_twice(dataset, wanted, memory, window):
+def test_shards_share_all_rows_and_none_twice(dataset, expected, memory, window):
     loaders = [loader_of(dataset, window=window, memory=memory, shard=shard, shards=4) for shard in range(4)]
     shards = [read(loader) for loader in loaders]
     assert [len(shard) for shard in shards] == [loader.rows for loader in loaders]
-    assert sorted(itertools.chain.from_iterable(shards)) == wanted
+    assert sorted(itertools.chain.from_iterable(shards)) == expected
 
 
 @WAYS

@@ -53,9 +53,9 @@ def as_tweets(rows):
 def test_every_row_comes_once_with_its_stems_and_its_label(window):
     groups = [many_rows(40, first=1 + 40 * number, seed=number) for number in range(5)]
     found = [tweet for batch in draw(groups, 8, window) for tweet in tweets(batch)]
-    wanted = [tweet for rows in groups for tweet in as_tweets(rows)]
-    assert sorted(found) == sorted(wanted)
-    assert found != wanted
+    expected = [tweet for rows in groups for tweet in as_tweets(rows)]
+    assert sorted(found) == sorted(expected)
+    assert found != expected
 
 
 def test_a_segment_is_of_one_length_and_holds_no_padding():

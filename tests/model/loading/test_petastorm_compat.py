@@ -19,7 +19,7 @@ from tonality.runtime.diagnostics.errors import UserError
 def test_another_release_of_petastorm_is_refused_with_found_wanted_and_remedy(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.12.1")
     with pytest.raises(
-        UserError, match=r"petastorm 0\.12\.1 is installed, petastorm 0\.13\.1 is wanted: run `make setup`"
+        UserError, match=r"petastorm 0\.12\.1 is installed, petastorm 0\.13\.1 is expected: run `make setup`"
     ):
         petastorm_compat.adapt.__wrapped__()
 

@@ -124,20 +124,20 @@ def test_a_dataset_without_rows_is_refused(tmp_path, rows):
 
 @pytest.mark.parametrize("name", ["part-00000-first.parquet", "part-00009-last.parquet"])
 def test_a_file_without_rows_beside_others_changes_nothing(dataset, rows, name):
-    wanted = read(of(dataset)), of(dataset).estimate_bytes()
+    expected = read(of(dataset)), of(dataset).estimate_bytes()
     pq.write_table(rows[:0], dataset / name)
-    assert (read(of(dataset)), of(dataset).estimate_bytes()) == wanted
+    assert (read(of(dataset)), of(dataset).estimate_bytes()) == expected
 
 
-def test_a_dataset_of_other_columns_is_refused_with_found_and_wanted(dataset, rows):
+def test_a_dataset_of_other_columns_is_refused_with_found_and_expected(dataset, rows):
     pq.write_table(rows.set_column(1, "length", pa.array(["3"] * 1_000)), dataset / "part-x.parquet")
-    with pytest.raises(InputError, match=r"part-x\.parquet: column length: found string, wanted int32"):
+    with pytest.raises(InputError, match=r"part-x\.parquet: column length: found string, expected int32"):
         of(dataset)
 
 
 def test_a_dataset_without_a_column_is_refused(dataset, rows):
     pq.write_table(rows.drop_columns("label"), dataset / "part-x.parquet")
-    with pytest.raises(InputError, match=r"part-x\.parquet: column label: found no such column, wanted float"):
+    with pytest.raises(InputError, match=r"part-x\.parquet: column label: found no such column, expected float"):
         of(dataset)
 
 
@@ -165,24 +165,24 @@ def test_a_file_that_was_overwritten_since_the_start_is_named(dataset):
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "wanted"),
+    ("column", "value", "expected"),
     [
-        ("label", 0.5, "label 0.5 found, 0 or 1 wanted"),
-        ("label", -1.0, r"label -1.0 found, 0 or 1 wanted"),
-        ("label", None, "label nan found, 0 or 1 wanted"),
-        ("length", 0, f"length 0 found, 1 to {MAX_LENGTH} wanted"),
-        ("length", MAX_LENGTH + 1, f"length {MAX_LENGTH + 1} found, 1 to {MAX_LENGTH} wanted"),
-        ("length", None, f"length nan found, 1 to {MAX_LENGTH} wanted"),
-        ("tokens", [VOCABULARY] * MAX_LENGTH, f"tokens {VOCABULARY} found, 1 to {VOCABULARY - 1} wanted"),
-        ("tokens", [0] * MAX_LENGTH, f"tokens 0 found, 1 to {VOCABULARY - 1} wanted"),
-        ("tokens", [-3] * MAX_LENGTH, f"tokens -3 found, 1 to {VOCABULARY - 1} wanted"),
-        ("tokens", [None] * MAX_LENGTH, f"tokens nan found, 1 to {VOCABULARY - 1} wanted"),
+        ("label", 0.5, "label 0.5 found, 0 or 1 expected"),
+        ("label", -1.0, r"label -1.0 found, 0 or 1 expected"),
+        ("label", None, "label nan found, 0 or 1 expected"),
+        ("length", 0, f"length 0 found, 1 to {MAX_LENGTH} expected"),
+        ("length", MAX_LENGTH + 1, f"length {MAX_LENGTH + 1} found, 1 to {MAX_LENGTH} expected"),
+        ("length", None, f"length nan found, 1 to {MAX_LENGTH} expected"),
+        ("tokens", [VOCABULARY] * MAX_LENGTH, f"tokens {VOCABULARY} found, 1 to {VOCABULARY - 1} expected"),
+        ("tokens", [0] * MAX_LENGTH, f"tokens 0 found, 1 to {VOCABULARY - 1} expected"),
+        ("tokens", [-3] * MAX_LENGTH, f"tokens -3 found, 1 to {VOCABULARY - 1} expected"),
+        ("tokens", [None] * MAX_LENGTH, f"tokens nan found, 1 to {VOCABULARY - 1} expected"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
-def test_a_row_that_no_network_can_learn_from_is_refused_by_its_column(tmp_path, rows, column, value, wanted):
+def test_a_row_that_no_network_can_learn_from_is_refused_by_its_column(tmp_path, rows, column, value, expected):
     folder = write_files(tmp_path / "odd", with_column(rows, column, value))
-    with pytest.raises(InputError, match=f"{folder}: {wanted}; run `prepare` again"):
+    with pytest.raises(InputError, match=f"{folder}: {expected}; run `prepare` again"):
         read(of(folder))
 
 

@@ -31,7 +31,7 @@ def network(shape, seed=1):
     return made.eval().requires_grad_(False)
 
 
-def expected(made):
+def exact_probabilities(made):
     """The network on each tweet as it stands in a padded batch."""
     tokens = np.zeros((len(LENGTHS), LENGTHS.max()), np.int64)
     for row, (start, length) in enumerate(zip(STARTS, LENGTHS, strict=True)):
@@ -43,17 +43,17 @@ def expected(made):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_tiles_give_the_probabilities_of_the_network(shape):
     made = network(shape)
-    wanted = expected(made)
-    assert np.ptp(wanted) > 0.05
+    expected = exact_probabilities(made)
+    assert np.ptp(expected) > 0.05
     found = TiledLSTM(tile_weights(made, "float32")).probabilities(FLAT, STARTS, LENGTHS)
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_in_bfloat16_they_are_near(shape):
     made = network(shape)
     found = TiledLSTM(tile_weights(made, "bfloat16")).probabilities(FLAT, STARTS, LENGTHS)
-    np.testing.assert_allclose(found, expected(made), rtol=0, atol=0.03)
+    np.testing.assert_allclose(found, exact_probabilities(made), rtol=0, atol=0.03)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

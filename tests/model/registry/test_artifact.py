@@ -111,21 +111,21 @@ def test_a_pickle_is_refused_and_never_run(artifact, name, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_newer_format_is_refused_with_found_and_wanted(artifact):
-    with pytest.raises(InputError, match=rf"config\.json: format {FORMAT + 1} found, {FORMAT} wanted; install the"):
+def test_a_newer_format_is_refused_with_found_and_expected(artifact):
+    with pytest.raises(InputError, match=rf"config\.json: format {FORMAT + 1} found, {FORMAT} expected; install the"):
         Artifact.from_files(changed(artifact.files(), {"format": FORMAT + 1, "unheard_of": 1}))
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"format": None}, "format None found, 1 wanted; copy"),
+        ({"format": None}, "format None found, 1 expected; copy"),
         ({"surplus": 1}, "keys .*surplus.* found"),
-        ({"max_length": "100"}, "max_length: '100' found, int wanted"),
-        ({"max_length": True}, "max_length: True found, int wanted"),
+        ({"max_length": "100"}, "max_length: '100' found, int expected"),
+        ({"max_length": True}, "max_length: True found, int expected"),
         ({"max_length": 0}, "max_length: 0 found"),
-        ({"unknown": "guess"}, "unknown: 'guess' found, wanted train or drop"),
-        ({"dtype": "float8"}, "dtype: 'float8' found, wanted float32"),
+        ({"unknown": "guess"}, "unknown: 'guess' found, expected train or drop"),
+        ({"dtype": "float8"}, "dtype: 'float8' found, expected float32"),
         ({"network": {"kind": "gru", "vocabulary": 6}}, "network: .*'gru'"),
         ({"network": {"vocabulary": 6, "depth": 3}}, "network: .*depth"),
     ],
@@ -178,5 +178,5 @@ def test_a_vocabulary_that_does_not_fit_is_refused(artifact, rows, message):
 
 
 def test_a_vocabulary_of_other_columns_is_refused(artifact):
-    with pytest.raises(InputError, match=r"columns stem string found, wanted id int32, stem string, count int64"):
+    with pytest.raises(InputError, match=r"columns stem string found, expected id int32, stem string, count int64"):
         dataclasses.replace(artifact, vocabulary=artifact.vocabulary.select(["stem"]))

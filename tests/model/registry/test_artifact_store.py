@@ -106,7 +106,7 @@ def test_a_folder_that_holds_other_things_is_not_deleted(artifact, tmp_path):
 
 
 def test_a_missing_model_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere: no such folder, a model is wanted: run `train` first"):
+    with pytest.raises(InputError, match=r"nowhere: no such folder, a model is expected: run `train` first"):
         artifact_store.read(str(tmp_path / "nowhere"))
 
 

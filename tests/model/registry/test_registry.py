@@ -120,7 +120,7 @@ def test_the_beginning_of_a_name_will_do_where_it_names_one(registry, models):
     names = [model.fingerprint for model in models]
     assert registry.resolve(names[2][:8]) == names[2]
     for beginning in ("", "zz"):
-        with pytest.raises(InputError, match=f"names 0 models under .*wanted one of: .*{names[0]}"):
+        with pytest.raises(InputError, match=f"names 0 models under .*expected one of: .*{names[0]}"):
             registry.resolve(beginning)
 
 
@@ -286,7 +286,7 @@ def test_where_there_are_no_models_no_folder_of_them_is_made(tmp_path):
 
 def test_a_file_in_the_place_of_the_models_is_refused_before_anything_is_trained(tmp_path):
     Path(tmp_path, "models").write_text("")
-    with pytest.raises(InputError, match="is a file, a folder of models is wanted"):
+    with pytest.raises(InputError, match="is a file, a folder of models is expected"):
         ModelRegistry(str(tmp_path)).check_place()
 
 

@@ -60,7 +60,7 @@ def unlearnable_sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, st
 
 
 @pytest.fixture
-def recipe() -> Hyperparameters:
+def hyperparameters() -> Hyperparameters:
     """Two epochs that learn what the sides hold."""
     return Hyperparameters(
         batch_size=64,

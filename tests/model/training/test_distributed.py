@@ -114,10 +114,10 @@ def test_a_process_whose_batches_have_ended_goes_on_without_rows_until_the_last_
 
 
 def learn(
-    group: ProcessGroup, recipe: Hyperparameters, batches: list[list[Batch]]
+    group: ProcessGroup, hyperparameters: Hyperparameters, batches: list[list[Batch]]
 ) -> tuple[dict[str, torch.Tensor], list[float]]:
     """The weights after steps with these batches, and the losses on the way."""
-    with Learner(SHAPE, recipe, CPU, group) as learner:
+    with Learner(SHAPE, hyperparameters, CPU, group) as learner:
         steps = in_step(iter(batches[group.rank]), group)
         losses = [learner.step(batch, rows, 0.01, (1, n)).whole.item() for n, (batch, rows) in enumerate(steps)]
         learner.flush()
@@ -126,37 +126,37 @@ def learn(
 
 @pytest.mark.parametrize("clip_norm", [0.0, 0.05])
 def test_processes_learn_what_one_learns_from_the_batches_of_all(
-    together: Together, recipe: Hyperparameters, clip_norm: float
+    together: Together, hyperparameters: Hyperparameters, clip_norm: float
 ) -> None:
-    recipe = dataclasses.replace(recipe, clip_norm=clip_norm, threads=1)
+    hyperparameters = dataclasses.replace(hyperparameters, clip_norm=clip_norm, threads=1)
     batches = [some_batches(12, seed=1), some_batches(12, seed=2)]
-    (first, losses), (second, others) = together(learn, 2, recipe, batches)
-    alone, wanted = learn(ALONE, recipe, [[union_of([*both]) for both in zip(*batches, strict=True)]])
+    (first, losses), (second, others) = together(learn, 2, hyperparameters, batches)
+    alone, expected = learn(ALONE, hyperparameters, [[union_of([*both]) for both in zip(*batches, strict=True)]])
     assert losses == others
-    torch.testing.assert_close(torch.tensor(losses), torch.tensor(wanted), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.tensor(losses), torch.tensor(expected), rtol=1e-4, atol=1e-4)
     for name, weight in alone.items():
         torch.testing.assert_close(first[name], weight, rtol=0, atol=1e-5)
         assert torch.equal(first[name], second[name]), f"{name} is the same in all processes"
 
 
 def test_a_process_without_rows_changes_nothing_of_what_others_learn(
-    together: Together, recipe: Hyperparameters
+    together: Together, hyperparameters: Hyperparameters
 ) -> None:
     batches = [some_batches(12, seed=1), some_batches(2, seed=2)]
-    (first, losses), (second, others) = together(learn, 2, recipe, batches)
+    (first, losses), (second, others) = together(learn, 2, hyperparameters, batches)
     whole = [union_of([*both]) for both in zip(*batches, strict=False)] + batches[0][2:]
-    alone, wanted = learn(ALONE, dataclasses.replace(recipe, threads=1), [whole])
+    alone, expected = learn(ALONE, dataclasses.replace(hyperparameters, threads=1), [whole])
     assert losses == others
-    torch.testing.assert_close(torch.tensor(losses), torch.tensor(wanted), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.tensor(losses), torch.tensor(expected), rtol=1e-4, atol=1e-4)
     for name, weight in alone.items():
         torch.testing.assert_close(first[name], weight, rtol=0, atol=1e-5)
         assert torch.equal(first[name], second[name])
 
 
 def train_together(
-    group: ProcessGroup, sides: tuple[str, str], recipe: Hyperparameters, checkpoint: Checkpoint | None
+    group: ProcessGroup, sides: tuple[str, str], hyperparameters: Hyperparameters, checkpoint: Checkpoint | None
 ) -> TrainingResult:
-    return train(SHAPE, *sides, recipe, CPU, checkpoint=checkpoint, group=group)
+    return train(SHAPE, *sides, hyperparameters, CPU, checkpoint=checkpoint, group=group)
 
 
 def equal(trained: TrainingResult, other: TrainingResult) -> bool:
@@ -175,11 +175,11 @@ def regrouped(side: str, folder: Path, sizes: list[int]) -> str:
 
 @pytest.mark.parametrize("processes", [2, 3])
 def test_shards_of_very_different_size_are_learned_to_their_ends(
-    together: Together, sides: tuple[str, str], recipe: Hyperparameters, tmp_path: Path, processes: int
+    together: Together, sides: tuple[str, str], hyperparameters: Hyperparameters, tmp_path: Path, processes: int
 ) -> None:
     uneven = regrouped(sides[0], tmp_path / "train", [900, 100, 100])
-    recipe = dataclasses.replace(recipe, batch_size=48)
-    first, *others = together(train_together, processes, (uneven, sides[1]), recipe, None)
+    hyperparameters = dataclasses.replace(hyperparameters, batch_size=48)
+    first, *others = together(train_together, processes, (uneven, sides[1]), hyperparameters, None)
     assert first.best.valid.rows == 2_000
     assert first.best.valid.accuracy > 0.8
     for other in others:
@@ -188,10 +188,10 @@ def test_shards_of_very_different_size_are_learned_to_their_ends(
 
 
 def test_two_processes_learn_as_well_as_one(
-    together: Together, sides: tuple[str, str], recipe: Hyperparameters
+    together: Together, sides: tuple[str, str], hyperparameters: Hyperparameters
 ) -> None:
-    first, second = together(train_together, 2, sides, recipe, None)
-    alone = train(SHAPE, *sides, recipe, CPU)
+    first, second = together(train_together, 2, sides, hyperparameters, None)
+    alone = train(SHAPE, *sides, hyperparameters, CPU)
     assert equal(first, second)
     for both, one in zip(first.epochs, alone.epochs, strict=True):
         assert both.loss == pytest.approx(one.loss, abs=0.05)
@@ -199,7 +199,9 @@ def test_two_processes_learn_as_well_as_one(
         assert both.valid.accuracy == pytest.approx(one.valid.accuracy, abs=0.02)
 
 
-def with_stems_of_no_number(group: ProcessGroup, sides: tuple[str, str], recipe: Hyperparameters) -> TrainingResult:
+def with_stems_of_no_number(
+    group: ProcessGroup, sides: tuple[str, str], hyperparameters: Hyperparameters
+) -> TrainingResult:
     """Train, where the second process' every batch gives a loss that is no number."""
     step = Learner.step
 
@@ -209,21 +211,23 @@ def with_stems_of_no_number(group: ProcessGroup, sides: tuple[str, str], recipe:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Learner, "step", broken)
-        return train(SHAPE, *sides, recipe, CPU, group=group)
+        return train(SHAPE, *sides, hyperparameters, CPU, group=group)
 
 
 def test_of_a_loss_that_is_not_finite_the_process_tells_whose_batch_it_was(
-    together: Together, sides: tuple[str, str], recipe: Hyperparameters
+    together: Together, sides: tuple[str, str], hyperparameters: Hyperparameters
 ) -> None:
-    innocent, guilty = together(with_stems_of_no_number, 2, sides, recipe)
+    innocent, guilty = together(with_stems_of_no_number, 2, sides, hyperparameters)
     assert isinstance(guilty, UserError)
     assert "the loss is nan in epoch 1, step 1, a batch of 32 tweets" in str(guilty)
     assert not isinstance(innocent, UserError)
     assert "the loss of another process is not finite" in str(innocent)
 
 
-def test_processes_learn_in_bfloat16_too(together: Together, sides: tuple[str, str], recipe: Hyperparameters) -> None:
-    first, second = together(train_together, 2, sides, dataclasses.replace(recipe, precision="bfloat16"), None)
+def test_processes_learn_in_bfloat16_too(
+    together: Together, sides: tuple[str, str], hyperparameters: Hyperparameters
+) -> None:
+    first, second = together(train_together, 2, sides, dataclasses.replace(hyperparameters, precision="bfloat16"), None)
     assert first.computed == "bfloat16 on a processor, by 1 thread in each of 2 processes"
     assert first.best.valid.accuracy > 0.9
     assert equal(first, second)
@@ -247,23 +251,25 @@ class Cutting(Checkpoint):
 
 
 def test_processes_that_were_cut_off_go_on_to_the_result_of_undisturbed_ones(
-    together: Together, sides: tuple[str, str], recipe: Hyperparameters, tmp_path: Path
+    together: Together, sides: tuple[str, str], hyperparameters: Hyperparameters, tmp_path: Path
 ) -> None:
     place = str(tmp_path / "checkpoint")
-    recipe = dataclasses.replace(recipe, checkpoint_steps=10)
-    undisturbed, _ = together(train_together, 2, sides, recipe, None)
-    cut, lost = together(train_together, 2, sides, recipe, Cutting(place, "same"))
+    hyperparameters = dataclasses.replace(hyperparameters, checkpoint_steps=10)
+    undisturbed, _ = together(train_together, 2, sides, hyperparameters, None)
+    cut, lost = together(train_together, 2, sides, hyperparameters, Cutting(place, "same"))
     assert isinstance(cut, CutOff)
     assert isinstance(lost, RuntimeError), "a process does not wait for one that is gone"
-    first, second = together(train_together, 2, sides, recipe, Checkpoint(place, "same"))
+    first, second = together(train_together, 2, sides, hyperparameters, Checkpoint(place, "same"))
     assert equal(first, undisturbed)
     assert equal(second, undisturbed)
     for trained in (first, second):
-        for epoch, wanted in zip(trained.epochs, undisturbed.epochs, strict=True):
-            assert epoch.loss == pytest.approx(wanted.loss, rel=1e-6)
-            assert epoch.valid == wanted.valid
+        for epoch, expected in zip(trained.epochs, undisturbed.epochs, strict=True):
+            assert epoch.loss == pytest.approx(expected.loss, rel=1e-6)
+            assert epoch.valid == expected.valid
 
 
-def test_a_batch_that_the_processes_cannot_share_is_refused(sides: tuple[str, str], recipe: Hyperparameters) -> None:
+def test_a_batch_that_the_processes_cannot_share_is_refused(
+    sides: tuple[str, str], hyperparameters: Hyperparameters
+) -> None:
     with pytest.raises(ValueError, match="a batch of 64 cannot be shared by 3 processes"):
-        train(SHAPE, *sides, recipe, CPU, group=groups.ProcessGroup(0, 3))
+        train(SHAPE, *sides, hyperparameters, CPU, group=groups.ProcessGroup(0, 3))

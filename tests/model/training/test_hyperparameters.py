@@ -25,9 +25,9 @@ def gpus(monkeypatch):
     ("decay", "rates"),
     [("none", [1.0, 1.0, 1.0, 1.0]), ("linear", [1.0, 0.75, 0.5, 0.25]), ("cosine", [1.0, 0.8536, 0.5, 0.1464])],
 )
-def test_the_step_size_falls_from_the_first_step_on_as_the_decay_says(recipe, decay, rates):
-    recipe = dataclasses.replace(recipe, decay=decay, learning_rate=1.0)
-    assert [round(learning_rate(recipe, step, steps=4), 4) for step in (1, 2, 3, 4)] == rates
+def test_the_step_size_falls_from_the_first_step_on_as_the_decay_says(hyperparameters, decay, rates):
+    hyperparameters = dataclasses.replace(hyperparameters, decay=decay, learning_rate=1.0)
+    assert [round(learning_rate(hyperparameters, step, steps=4), 4) for step in (1, 2, 3, 4)] == rates
 
 
 def test_a_gpu_that_is_not_there_is_refused(gpus):
@@ -81,6 +81,9 @@ def test_a_step_is_shared_by_as_many_threads_as_it_feeds(monkeypatch):
     assert choose_threads(0, 4_096, GPU) == 1
 
 
-def test_what_does_not_change_the_result_does_not_change_the_identity(recipe):
-    assert dataclasses.replace(recipe, checkpoint_steps=7, batches_ahead=2, threads=5).identity() == recipe.identity()
-    assert dataclasses.replace(recipe, seed=7).identity() != recipe.identity()
+def test_what_does_not_change_the_result_does_not_change_the_identity(hyperparameters):
+    assert (
+        dataclasses.replace(hyperparameters, checkpoint_steps=7, batches_ahead=2, threads=5).identity()
+        == hyperparameters.identity()
+    )
+    assert dataclasses.replace(hyperparameters, seed=7).identity() != hyperparameters.identity()

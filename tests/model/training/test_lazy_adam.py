@@ -18,18 +18,18 @@ def target(seed=1):
     return torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(seed))
 
 
-def loss_of(rows, wanted, scale):
-    return ((rows - wanted) ** 2).mean() * scale
+def loss_of(rows, expected, scale):
+    return ((rows - expected) ** 2).mean() * scale
 
 
 def learn(optimizer, weight, steps, rate, scale=1.0, start=0):
     """Steps of the row-wise Adam towards the target."""
-    wanted = target()
+    expected = target()
     for number, stems in enumerate(steps, start=start + 1):
         ids, places = np.unique(stems, return_inverse=True)
         touched = optimizer.gather(ids)
         leaf = touched.weight.clone().requires_grad_()
-        loss_of(embedding(torch.from_numpy(places), leaf), wanted[stems], scale).backward()
+        loss_of(embedding(torch.from_numpy(places), leaf), expected[stems], scale).backward()
         optimizer.step(touched, ids, leaf.grad, rate(number))
     return weight
 
@@ -38,11 +38,11 @@ def learn_densely(weight, steps, rate, scale=1.0):
     """The same steps with torch's own Adam over all rows."""
     weight = weight.clone().requires_grad_()
     optimizer = torch.optim.Adam([weight])
-    wanted = target()
+    expected = target()
     for number, stems in enumerate(steps, start=1):
         optimizer.param_groups[0]["lr"] = rate(number)
         optimizer.zero_grad()
-        loss_of(weight[torch.from_numpy(stems)], wanted[stems], scale).backward()
+        loss_of(weight[torch.from_numpy(stems)], expected[stems], scale).backward()
         optimizer.step()
     return weight.detach(), optimizer.state[weight]
 

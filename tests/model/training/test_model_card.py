@@ -16,9 +16,14 @@ FACTS = {
 }
 
 
-def test_the_card_tells_data_split_settings_measures_and_limits_as_they_were(shape, sides, recipe):
-    trained = train(shape, *sides, dataclasses.replace(recipe, clip_norm=0.5), torch.device("cpu"))
-    text = card(network_config=shape, recipe=dataclasses.replace(recipe, clip_norm=0.5), trained=trained, **FACTS)
+def test_the_card_tells_data_split_settings_measures_and_limits_as_they_were(shape, sides, hyperparameters):
+    trained = train(shape, *sides, dataclasses.replace(hyperparameters, clip_norm=0.5), torch.device("cpu"))
+    text = card(
+        network_config=shape,
+        hyperparameters=dataclasses.replace(hyperparameters, clip_norm=0.5),
+        trained=trained,
+        **FACTS,
+    )
     best = trained.best
     assert f"On 2,000 tweets that it did not learn from it is right about {best.valid.accuracy:.1%}." in text
     assert "| train | 2,000 | 50.0% |\n| valid | 2,000 | 25.0% |" in text
@@ -36,9 +41,14 @@ def test_the_card_tells_data_split_settings_measures_and_limits_as_they_were(sha
     assert max(map(len, text.splitlines())) < 1_000, "long rules are shortened"
 
 
-def test_an_unknown_stem_that_is_read_is_told_so(sides, recipe):
+def test_an_unknown_stem_that_is_read_is_told_so(sides, hyperparameters):
     shape = LSTMConfig(vocabulary=102, embedding=4, hidden=4, layers=1)
-    trained = train(shape, *sides, dataclasses.replace(recipe, epochs=1), torch.device("cpu"))
-    text = card(network_config=shape, recipe=recipe, trained=trained, **{**FACTS, "unknown": "train", "dropped": {}})
+    trained = train(shape, *sides, dataclasses.replace(hyperparameters, epochs=1), torch.device("cpu"))
+    text = card(
+        network_config=shape,
+        hyperparameters=hyperparameters,
+        trained=trained,
+        **{**FACTS, "unknown": "train", "dropped": {}},
+    )
     assert "any other is read as the unknown stem." in text
     assert "on neither side" not in text

@@ -1,4 +1,4 @@
-"""Files written anew without some rows: all else about them stays as it was."""
+"""Files written again without some rows: all else about them stays as it was."""
 
 from datetime import UTC, datetime
 

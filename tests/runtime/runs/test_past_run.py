@@ -152,7 +152,7 @@ def test_in_an_object_store_the_process_tells_where_the_run_is_on_this_machine(b
 
 
 def test_a_younger_process_of_the_same_number_is_another(bucket):
-    """As after a restart: numbers are given anew."""
+    """As after a restart: numbers are given again."""
     with Run("clean", load([], [f"paths.root={bucket}"])) as run:
         place = f"/runs-bucket/out/runs/{run.id}.json"
         system = fsspec.filesystem("memory")

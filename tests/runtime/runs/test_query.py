@@ -10,8 +10,8 @@ from tonality.runtime.runs import query
 from tonality.runtime.runs.query import RunQuery, find
 
 
-def ids(root, **wanted):
-    return [run.id for run in find(root, RunQuery(**wanted))]
+def ids(root, **expected):
+    return [run.id for run in find(root, RunQuery(**expected))]
 
 
 def test_the_newest_is_last_whatever_the_stages_are_called(root, ran):
@@ -65,7 +65,7 @@ def test_parts_of_a_pipeline_and_of_a_night_are_found_by_it(root, ran, monkeypat
 def test_a_run_is_found_by_a_part_of_its_id_that_no_other_has(root, ran):
     one, other = ran("clean", at="20151210T000000Z"), ran("clean", at="20151211T000000Z")
     assert ids(root, run="20151211") == ids(root, run=other) == [other]
-    with pytest.raises(SettingsError, match=f"^2 runs have clean in their id: {other}, {one}; wanted one$"):
+    with pytest.raises(SettingsError, match=f"^2 runs have clean in their id: {other}, {one}; expected one$"):
         find(root, RunQuery(run="clean"))
     with pytest.raises(SettingsError, match=f"has the id score; the newest are {other}, {one}$"):
         find(root, RunQuery(run="score"))

@@ -98,10 +98,10 @@ def test_all_faults_are_reported_together(tmp_path):
     assert len(found) == 8
     assert f"{broken}: not valid TOML: " in found[0]
     assert found[1] == f"{tmp_path}/wrang.toml: no such settings file; did you mean {wrong}?"
-    assert found[2] == "--set epochs: wanted section.key=value, as in --set train.epochs=2"
+    assert found[2] == "--set epochs: expected section.key=value, as in --set train.epochs=2"
     assert set(found[3:]) == {
         "network.hiden: no such setting; did you mean network.hidden?",
-        "train.epochs: found 'many', wanted a whole number",
+        "train.epochs: found 'many', expected a whole number",
         "trian: no such setting; did you mean train?",
         "survey.negative is 0.4 and survey.positive 0.3: negative must be the lower",
         f"text.language: no file {CONF}/languages/xx.toml; there are en, es, ru",
@@ -122,49 +122,49 @@ def test_all_faults_are_reported_together(tmp_path):
             "paths.zzz=3",
             "paths.zzz: no such setting; there are archive, corpus, deletions, root",
         ),
-        ("train.epochs=2.5", "train.epochs: found 2.5, wanted a whole number, got a number with a fractional part"),
-        ("train.epochs=true", "train.epochs: found true, wanted a number"),
-        ("survey.positive=true", "survey.positive: found true, wanted a number"),
-        ("train.epochs=0", "train.epochs: found 0, wanted greater than or equal to 1"),
-        ("train.device=gpu", "train.device: found 'gpu', wanted 'auto', 'cpu' or 'cuda'"),
-        ("train.learning_rate=inf", "train.learning_rate: found inf, wanted a finite number"),
-        ("survey.negative=nan", "survey.negative: found nan, wanted a finite number"),
-        ("archive.delimiter=ab", "archive.delimiter: found 'ab', wanted one character, no quote or line break, or the word tab"),
-        ("archive.delimiter=", "archive.delimiter: found '', wanted one character, no quote or line break, or the word tab"),
-        ("corpus.delimiter='\"'", "corpus.delimiter: found '\"', wanted one character, no quote or line break, or the word tab"),
-        ("archive.max_expansion=1", "archive.max_expansion: found 1, wanted greater than or equal to 2"),
-        ("archive.lookback=-1", "archive.lookback: found -1, wanted greater than or equal to 0"),
-        ("archive.lookahead=1000", "archive.lookahead: found 1000, wanted less than or equal to 366"),
+        ("train.epochs=2.5", "train.epochs: found 2.5, expected a whole number, got a number with a fractional part"),
+        ("train.epochs=true", "train.epochs: found true, expected a number"),
+        ("survey.positive=true", "survey.positive: found true, expected a number"),
+        ("train.epochs=0", "train.epochs: found 0, expected greater than or equal to 1"),
+        ("train.device=gpu", "train.device: found 'gpu', expected 'auto', 'cpu' or 'cuda'"),
+        ("train.learning_rate=inf", "train.learning_rate: found inf, expected a finite number"),
+        ("survey.negative=nan", "survey.negative: found nan, expected a finite number"),
+        ("archive.delimiter=ab", "archive.delimiter: found 'ab', expected one character, no quote or line break, or the word tab"),
+        ("archive.delimiter=", "archive.delimiter: found '', expected one character, no quote or line break, or the word tab"),
+        ("corpus.delimiter='\"'", "corpus.delimiter: found '\"', expected one character, no quote or line break, or the word tab"),
+        ("archive.max_expansion=1", "archive.max_expansion: found 1, expected greater than or equal to 2"),
+        ("archive.lookback=-1", "archive.lookback: found -1, expected greater than or equal to 0"),
+        ("archive.lookahead=1000", "archive.lookahead: found 1000, expected less than or equal to 366"),
         (
             "paths.archive=/data/{date}.gz",
-            "paths.archive: /data/{date}.gz: wanted {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it",
+            "paths.archive: /data/{date}.gz: expected {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it",
         ),
-        ("spark.memory=4", "spark.memory: found '4', wanted a size as 4g or 512m"),
-        ("paths.root=", "paths.root: found '', wanted a string with at least 1 character"),
-        ("paths.root=out*", "paths.root: found 'out*', wanted one folder, without * ? [ ] { } or a backslash"),
-        ("archive.languages={}", "archive.languages: found {}, wanted a list"),
-        ('archive.languages=["ru", ""]', "archive.languages: found '', wanted a string with at least 1 character"),
-        ("archive.deduplicate=maybe", "archive.deduplicate: found 'maybe', wanted a valid boolean, unable to interpret input"),
-        ("archive.since=2015", "archive.since: found 2015, wanted a date as 2015-12-10"),
-        ("archive.since=10.12.2015", "archive.since: found '10.12.2015', wanted a date as 2015-12-10"),
-        ("archive.since=2015-02-30", "archive.since: found '2015-02-30', wanted a date as 2015-12-10"),
-        ("archive.since=2015-12-10T10:00:00", "archive.since: found 2015-12-10 10:00:00, wanted a date as 2015-12-10"),
+        ("spark.memory=4", "spark.memory: found '4', expected a size as 4g or 512m"),
+        ("paths.root=", "paths.root: found '', expected a string with at least 1 character"),
+        ("paths.root=out*", "paths.root: found 'out*', expected one folder, without * ? [ ] { } or a backslash"),
+        ("archive.languages={}", "archive.languages: found {}, expected a list"),
+        ('archive.languages=["ru", ""]', "archive.languages: found '', expected a string with at least 1 character"),
+        ("archive.deduplicate=maybe", "archive.deduplicate: found 'maybe', expected a valid boolean, unable to interpret input"),
+        ("archive.since=2015", "archive.since: found 2015, expected a date as 2015-12-10"),
+        ("archive.since=10.12.2015", "archive.since: found '10.12.2015', expected a date as 2015-12-10"),
+        ("archive.since=2015-02-30", "archive.since: found '2015-02-30', expected a date as 2015-12-10"),
+        ("archive.since=2015-12-10T10:00:00", "archive.since: found 2015-12-10 10:00:00, expected a date as 2015-12-10"),
         (
             "archive.columns=id",
-            "archive.columns: found 'id', wanted a section: [archive.columns] in a file, archive.columns.key=value with --set",
+            "archive.columns: found 'id', expected a section: [archive.columns] in a file, archive.columns.key=value with --set",
         ),
-        ("train=3", "--set train=3: wanted section.key=value, as in --set train.epochs=2"),
-        ("=3", "--set =3: wanted section.key=value, as in --set train.epochs=2"),
-        ("train.=3", "--set train.=3: wanted section.key=value, as in --set train.epochs=2"),
+        ("train=3", "--set train=3: expected section.key=value, as in --set train.epochs=2"),
+        ("=3", "--set =3: expected section.key=value, as in --set train.epochs=2"),
+        ("train.=3", "--set train.=3: expected section.key=value, as in --set train.epochs=2"),
     ],
 )  # fmt: skip
-def test_a_wrong_override_is_answered_with_what_was_found_and_what_was_wanted(override, message):
+def test_a_wrong_override_is_answered_with_what_was_found_and_what_was_expected(override, message):
     assert faults(override) == [message]
 
 
 def test_a_number_where_a_file_should_have_a_section_is_refused(tmp_path):
     (fault,) = faults(files=(write(tmp_path, "train = 3"),))
-    assert fault == "train: found 3, wanted a section: [train] in a file, train.key=value with --set"
+    assert fault == "train: found 3, expected a section: [train] in a file, train.key=value with --set"
 
 
 def missing(location: str) -> list[str]:
@@ -197,7 +197,7 @@ def test_every_missing_input_is_named_beside_the_faults_of_other_sections_and_of
         )
     assert [line.partition(";")[0] for line in str(raised.value).splitlines()] == [
         "paths.rot: no such setting",
-        "train.epochs: found 0, wanted greater than or equal to 1",
+        "train.epochs: found 0, expected greater than or equal to 1",
         f"paths.archive: nothing at {tmp_path}/a",
         f"paths.archive: nothing at {tmp_path}/b",
     ]
@@ -313,7 +313,7 @@ def test_what_a_person_types_is_taken_where_it_can_mean_one_thing_only(override,
     assert type(settings) is type(value)
 
 
-def test_numbers_in_a_file_are_names_where_names_are_wanted(tmp_path):
+def test_numbers_in_a_file_are_names_where_names_are_expected(tmp_path):
     corpus = load([write(tmp_path, "[corpus]\npositive = [4]\nnegative = 0")]).corpus
     assert (corpus.positive, corpus.negative) == (("4",), ("0",))
 
@@ -338,9 +338,9 @@ def test_contradictions_are_told_beside_each_other_and_beside_wrong_types():
 def test_every_word_of_a_topic_that_cannot_be_one_is_told():
     for section in ("survey", "archive"):
         assert faults(f'{section}.keywords=["a*b", "война", "!!"]', f"{section}.hashtags=a b") == [
-            f"{section}.hashtags: 'a b' is no hashtag: wanted letters, digits and _ without spaces, and * at the end alone",
+            f"{section}.hashtags: 'a b' is no hashtag: expected letters, digits and _ without spaces, and * at the end alone",
             f"{section}.keywords: 'a*b': a * stands at the end of a word, for the rest of it, and nowhere else",
-            f"{section}.keywords: '!!' has no word: wanted letters or digits",
+            f"{section}.keywords: '!!' has no word: expected letters or digits",
         ]
 
 
@@ -359,9 +359,9 @@ NEEDS = "paths.archive holds {day}, which needs both archive.since and archive.u
         ([], [f"{NEEDS} archive.since and no archive.until"]),
         (["archive.since=2015-12-10"], [f"{NEEDS} archive.until"]),
         (["archive.until=2015-12-10"], [f"{NEEDS} archive.since"]),
-        (["archive.since=2015", "archive.until=2015-12-10"], ["archive.since: found 2015, wanted a date as 2015-12-10"]),
+        (["archive.since=2015", "archive.until=2015-12-10"], ["archive.since: found 2015, expected a date as 2015-12-10"]),
         (["archive.until=", "archive.max_record=1"], [
-            "archive.max_record: found 1, wanted greater than or equal to 1024",
+            "archive.max_record: found 1, expected greater than or equal to 1024",
             f"{NEEDS} archive.since and no archive.until",
         ]),
     ],
@@ -375,7 +375,7 @@ def test_days_besides_need_locations_by_day(tmp_path):
     days = ["archive.since=2015-12-11", "archive.until=2015-12-10", "archive.lookback=2", "archive.lookahead=1"]
     assert about_days(f"paths.archive={tmp_path}", *days, "train.epochs=0") == [
         "archive.since is 2015-12-11 and archive.until 2015-12-10: since must not be the later",
-        "train.epochs: found 0, wanted greater than or equal to 1",
+        "train.epochs: found 0, expected greater than or equal to 1",
         f"archive.lookback is 2, {no_day}",
         f"archive.lookahead is 1, {no_day}",
     ]
@@ -416,7 +416,7 @@ def test_of_a_location_by_day_what_stands_before_the_day_must_be_there(tmp_path)
 @pytest.mark.parametrize("key", ["train.seed", "train.batch_size", "dataset.seed"])
 def test_a_number_too_large_for_any_machine_is_refused(key):
     (said,) = faults(f"{key}={10**20}")
-    assert said == f"{key}: found {10**20}, wanted a number below 2**63"
+    assert said == f"{key}: found {10**20}, expected a number below 2**63"
 
 
 def test_a_value_nested_too_deep_is_a_fault_of_its_type():

@@ -21,7 +21,7 @@ with lock(SimpleNamespace(local=lambda name: Path(sys.argv[1], name)), sys.argv[
 """
 
 
-# Hadoop's local file system looks first and creates then; HDFS and the object stores do both in one stroke.
+# Hadoop's local file system looks first and creates then; HDFS and the object stores do both atomically.
 _ONE_STROKE: Final = threading.Lock()
 
 

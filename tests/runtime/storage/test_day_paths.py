@@ -11,7 +11,7 @@ EVE, NEW_YEAR = date(2015, 12, 31), date(2016, 1, 1)
 
 
 def filled(location: str, day: date = EVE) -> str:
-    (found,) = day_locations([location], day, day).wanted
+    (found,) = day_locations([location], day, day).expected
     return found
 
 
@@ -40,7 +40,7 @@ def test_every_day_has_its_location_in_order_and_none_twice():
 
 def test_the_days_before_and_after_are_besides():
     found = day_locations(["/{day}", "/late"], EVE, NEW_YEAR, lookback=1, lookahead=2)
-    assert found.wanted == ("/2015-12-31", "/2016-01-01", "/late")
+    assert found.expected == ("/2015-12-31", "/2016-01-01", "/late")
     assert found.besides == ("/2015-12-30", "/2016-01-02", "/2016-01-03")
 
 
@@ -59,8 +59,8 @@ def test_no_day_is_left_out_and_none_is_in_both(since, length, lookback, lookahe
     until = date.fromordinal(min(since.toordinal() + length, date.max.toordinal()))
     found = day_locations(["{day}"], since, until, lookback, lookahead)
     days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
-    assert list(found.wanted) == [day.isoformat() for day in days]
-    assert not set(found.wanted) & set(found.besides)
+    assert list(found.expected) == [day.isoformat() for day in days]
+    assert not set(found.expected) & set(found.besides)
     assert len(found.besides) <= lookback + lookahead
 
 
@@ -90,12 +90,14 @@ def test_braces_that_mean_no_day_are_braces(location):
         "/{day:{day}}",
     ],
 )
-def test_a_day_that_is_not_written_as_it_should_be_is_refused_with_what_is_wanted(location):
-    wanted = "wanted {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it"
+def test_a_day_that_is_not_written_as_it_should_be_is_refused_with_what_is_expected(location):
+    expected = (
+        "expected {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it"
+    )
     for ask in (lambda: has_day(location), lambda: day_locations([location], EVE, EVE)):
         with pytest.raises(SettingsError) as raised:
             ask()
-        assert str(raised.value) == f"{location}: {wanted}"
+        assert str(raised.value) == f"{location}: {expected}"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_a_form_that_tells_no_day_is_refused_with_those_that_do(form, unknown):
 
 @pytest.mark.parametrize("form", ["", "x", "%%", "2015-12-10"])
 def test_a_form_that_is_the_same_on_every_day_is_refused(form):
-    with pytest.raises(SettingsError, match=r"is the same on every day: wanted {day}, which is 2015-12-10, or "):
+    with pytest.raises(SettingsError, match=r"is the same on every day: expected {day}, which is 2015-12-10, or "):
         has_day(f"/{{day}}/{{day:{form}}}")
 
 

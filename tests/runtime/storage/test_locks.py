@@ -93,7 +93,7 @@ def test_nobody_gets_a_lock_that_was_found_free_while_its_files_are_cleared(spar
             pass
 
 
-def test_a_lock_whose_file_was_taken_away_while_one_waited_is_asked_for_anew(spark, tmp_path, monkeypatch):
+def test_a_lock_whose_file_was_taken_away_while_one_waited_is_asked_for_again(spark, tmp_path, monkeypatch):
     """Otherwise one run would hold a file that nobody else can see."""
     folders = HadoopRoot(spark, str(tmp_path))
     flock, taken = locks.fcntl.flock, []

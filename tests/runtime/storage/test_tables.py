@@ -43,8 +43,8 @@ def test_totals_over_no_rows_are_zero(spark):
     assert tables.totals(spark.createDataFrame([], "n int"), **sums) == {"rows": 0, "sum": 0}
 
 
-def refused(rows, root, wanted=("ru", "drop", "drop"), fingerprint="c0ffee"):
-    rules = dict(zip(("name", "links", "mentions"), wanted, strict=True))
+def refused(rows, root, expected=("ru", "drop", "drop"), fingerprint="c0ffee"):
+    rules = dict(zip(("name", "links", "mentions"), expected, strict=True))
     with pytest.raises(InputError) as raised:
         refuse_other_rules(rows, str(root), "tweets", rules, fingerprint, "Clean again.")
     return str(raised.value)
@@ -56,7 +56,7 @@ def test_rows_of_other_text_rules_are_refused_with_both_rules_in_words(spark, tm
     rows = spark.createDataFrame([("c0ffee", "a"), ("facade", run.id)], "rules string, run string")
     assert refused(rows, tmp_path) == (
         "tweets/ was cut by other text rules: found text.language = en, text.links = keep, text.mentions = drop (facade); "
-        "wanted text.language = ru, text.links = drop, text.mentions = drop (c0ffee). Clean again."
+        "expected text.language = ru, text.links = drop, text.mentions = drop (c0ffee). Clean again."
     )
     assert refused(rows, tmp_path, ("en", "keep", "drop")).endswith(
         "(c0ffee). The settings agree, so the language file or the stemmer has changed since. Clean again."

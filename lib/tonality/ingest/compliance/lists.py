@@ -36,7 +36,7 @@ _TWEET_COLUMNS: Final = ("tweetid", "tweetids", "statusid", "statusids")
 _ID_COLUMNS: Final = ("id", "ids", "idstr")
 """Columns of tweets or of users, as is meant."""
 _AUTHOR_COLUMNS: Final = ("author", "username", "screenname", "userscreenname", "userid", "authorid")
-_WANTED: Final = (*_TWEET_COLUMNS, *_ID_COLUMNS, *_AUTHOR_COLUMNS)
+_EXPECTED: Final = (*_TWEET_COLUMNS, *_ID_COLUMNS, *_AUTHOR_COLUMNS)
 """Of a row that names a tweet and its author, the tweet alone has to go."""
 
 
@@ -96,7 +96,7 @@ class DeletionLists:
         _, first = next(rows)
         columns = [] if isinstance(first, RejectedRecord) else first
         header = _names(columns)
-        column = next((wanted for wanted in _WANTED if wanted in header), None)
+        column = next((expected for expected in _EXPECTED if expected in header), None)
         if column is None:
             raise InputError(_broken(name, "its header is no row of CSV"))
         if column in _AUTHOR_COLUMNS and not set(header).issubset(_AUTHOR_COLUMNS):
@@ -159,7 +159,7 @@ def _names(fields: Sequence[str]) -> list[str]:
 
 def _is_header(first: str) -> bool:
     """Whether a list that begins with this line is a table."""
-    return not set(_WANTED).isdisjoint(_names(first.split(_delimiter(first))))
+    return not set(_EXPECTED).isdisjoint(_names(first.split(_delimiter(first))))
 
 
 def _broken(name: str, fault: str) -> str:

@@ -156,7 +156,7 @@ class _Marks:
         self._stream = stream
         self._held = b""
         self._base = start  # bytes of the stream before those held
-        self._wanted = start  # where those begin that may still be asked for
+        self._expected = start  # where those begin that may still be asked for
         self._found: deque[_Mark] = deque()
         self._last = -1  # the bit of the last mark found
         self._ended = False
@@ -179,12 +179,12 @@ class _Marks:
         mark = self.peek()
         if mark:
             self._found.popleft()
-            self._wanted = mark.bit // 8
+            self._expected = mark.bit // 8
         return mark
 
     def content(self, start: int, end: int) -> bytes | None:
         """The bytes of a part of the stream; None where they are more than any block."""
-        return None if start < self._wanted else self._held[start - self._base : end - self._base]
+        return None if start < self._expected else self._held[start - self._base : end - self._base]
 
     def packed(self, mark: _Mark, following: _Mark) -> bytes | None:
         """The block between two marks as a stream of its own; None where it is longer or shorter than any block."""
@@ -202,7 +202,7 @@ class _Marks:
 
     def _read_on(self) -> None:
         if not self._found and len(self._held) > _LONGEST:
-            self._wanted = self.read - _OVERLAP
+            self._expected = self.read - _OVERLAP
         self._let_go()
         searched = max(0, len(self._held) - _OVERLAP)
         more = self._stream.read(READ_BYTES)
@@ -224,5 +224,5 @@ class _Marks:
 
     def _let_go(self) -> None:
         """Only before more is read: at each mark, what is held would be copied for each of a thousand in it."""
-        self._held = self._held[self._wanted - self._base :]
-        self._base = self._wanted
+        self._held = self._held[self._expected - self._base :]
+        self._base = self._expected

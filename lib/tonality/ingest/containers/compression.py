@@ -138,7 +138,7 @@ def unpack(
 class _Input:
     """The compressed bytes of a stream. What a member leaves over is the next one's, and is not read again.
 
-    To go back in a stream that is unpacked itself is to unpack it anew.
+    To go back in a stream that is unpacked itself is to unpack it again.
     """
 
     def __init__(self, stream: Stream) -> None:

@@ -21,7 +21,7 @@ class Block(NamedTuple):
 
 @runtime_checkable
 class Stream(Protocol):
-    """Bytes read in order. Going back is possible, and may cost as much as reading anew."""
+    """Bytes read in order. Going back is possible, and may cost as much as reading again."""
 
     def peek(self, size: int) -> bytes:
         """The next bytes, which stay: fewer only at the end."""
@@ -144,7 +144,7 @@ class UnpackedStream:
         return self._before + self._at
 
     def seek(self, position: int) -> None:
-        """Go to so many bytes after the start; back, beyond what is held, by decompressing anew."""
+        """Go to so many bytes after the start; back, beyond what is held, by decompressing again."""
         if position < self._before:
             self._blocks, self._buffer, self._at, self._before, self._broken = self._unpack(), b"", 0, 0, None
         elif position < self.tell():

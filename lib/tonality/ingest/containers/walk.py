@@ -35,7 +35,7 @@ def find_members_in(name: str, stream: Stream, expansion: Expansion, depth: int 
     if depth > _DEEPEST and (compression or is_tar(start)):
         yield Member(name, damage=f"more than {_DEEPEST} containers inside one another")
     elif compression:
-        unpacked = UnpackedStream(lambda: _unpack_anew(stream, compression, expansion))
+        unpacked = UnpackedStream(lambda: _unpack_again(stream, compression, expansion))
         yield from find_members_in(name, unpacked, expansion.inside(), depth + 1)
     elif is_tar(start):
         yield from find_members(name, stream, expansion, depth)
@@ -62,7 +62,7 @@ def find_members(
         yield Member(name, damage=damage)
 
 
-def _unpack_anew(stream: Stream, compression: str, expansion: Expansion) -> Iterator[Block]:
+def _unpack_again(stream: Stream, compression: str, expansion: Expansion) -> Iterator[Block]:
     stream.seek(0)
     yield from unpack(stream, compression, expansion)
     if isinstance(stream, UnpackedStream) and stream.damage:  # which may cost nothing of what it holds

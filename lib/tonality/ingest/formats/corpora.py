@@ -212,6 +212,6 @@ def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str] | None
 
 def _check_columns(file: str, form: TableFormat, found: Iterable[str]) -> None:
     names = list(found)
-    wanted = {"corpus.text": form.text, "corpus.label": form.label}
-    if missing := [f"{key} = {name!r}" for key, name in wanted.items() if name not in names]:
+    expected = {"corpus.text": form.text, "corpus.label": form.label}
+    if missing := [f"{key} = {name!r}" for key, name in expected.items() if name not in names]:
         raise InputError(f"{file} has no such column: {', '.join(missing)}; it has {', '.join(names) or 'no header'}")

@@ -74,7 +74,7 @@ class CsvRecords:
 
     def _records(self, rows: Iterator[_Row], header: list[str]) -> Iterator[Record]:
         absent = len(header)  # where a None is put
-        wanted = itemgetter(*(header.index(name) if name else absent for name in column_order(self._layout.columns)))
+        expected = itemgetter(*(header.index(name) if name else absent for name in column_order(self._layout.columns)))
         tweet, mend = self._reader.tweet, self._layout.mend
         for line, fields in rows:
             if isinstance(fields, RejectedRecord):
@@ -82,9 +82,9 @@ class CsvRecords:
             elif not fields:
                 outcome = ControlMessage("blank")
             elif len(fields) != absent:
-                outcome = RejectedRecord("malformed-csv", f"{len(fields)} fields, wanted {absent}")
+                outcome = RejectedRecord("malformed-csv", f"{len(fields)} fields, expected {absent}")
             else:
-                of_tweet = wanted([*fields, None])
+                of_tweet = expected([*fields, None])
                 try:
                     outcome = tweet(mend(of_tweet) if mend else of_tweet)
                 except RejectedRecord as rejected:

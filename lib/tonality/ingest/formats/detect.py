@@ -34,54 +34,54 @@ _FOREIGN: Final = {
 """First bytes of what lies beside tweets, or is packed in a way that is not read: no text, to be cut into lines."""
 
 
-def form_of(start: bytes, request: ReadOptions) -> Form:
+def form_of(start: bytes, options: ReadOptions) -> Form:
     """The form of a stream that begins so. Whatever is not known for something else is taken for JSON, line by line,
-    or, where the request describes a table, for CSV."""
+    or, where the options describes a table, for CSV."""
     if start.startswith(_PARQUET_MAGIC):
         return "parquet"
     if _foreign(start):
         return "foreign"
-    if request.format == "table":
+    if options.format == "table":
         return "json" if start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{") else "csv"
-    return "known table" if request.format != "auto" or known_table(_first_line(start)) else "json"
+    return "known table" if options.format != "auto" or known_table(_first_line(start)) else "json"
 
 
-def open_records(stream: Stream, request: ReadOptions) -> Records:
+def open_records(stream: Stream, options: ReadOptions) -> Records:
     """The records of a stream, in its form."""
     start = stream.peek(_PEEK_BYTES)
-    form = form_of(start, request)
+    form = form_of(start, options)
     if form == "json":
-        return json_records(json_lines(stream.blocks(), request), request)
+        return json_records(json_lines(stream.blocks(), options), options)
     if form == "foreign":
         return _Unreadable(_foreign(start))
     if form == "parquet":  # which is read from its end
         return _Unreadable("a Parquet table inside a container: unpack it")
-    lines = Lines(stream.blocks(), request.max_record)
+    lines = Lines(stream.blocks(), options.max_record)
     if form == "csv":
-        return CsvRecords(lines, Layout(_columns(request), request.delimiter, shows_header=not request.privacy.hides))
-    table = _known(_first_line(start), request)
-    return table.records(lines) if table else _Unreadable(f"no header of {request.format} in its first line")
+        return CsvRecords(lines, Layout(_columns(options), options.delimiter, shows_header=not options.privacy.hides))
+    table = _known(_first_line(start), options)
+    return table.records(lines) if table else _Unreadable(f"no header of {options.format} in its first line")
 
 
-def json_lines(blocks: Iterator[Block], request: ReadOptions, begins_file: bool = True) -> Lines:
+def json_lines(blocks: Iterator[Block], options: ReadOptions, begins_file: bool = True) -> Lines:
     """The lines of a stream of JSON, or of a range of one, as `json_records` wants them."""
-    pages = PAGE_RECORDS if request.format == "auto" else 1
-    return Lines(blocks, request.max_record * pages, begins_file)
+    pages = PAGE_RECORDS if options.format == "auto" else 1
+    return Lines(blocks, options.max_record * pages, begins_file)
 
 
-def json_records(lines: Lines, request: ReadOptions) -> Records:
+def json_records(lines: Lines, options: ReadOptions) -> Records:
     """The records of lines of JSON."""
-    if request.format == "auto":
-        return JsonRecords(lines, request.max_record)
-    return JsonTableRecords(lines, _columns(request))
+    if options.format == "auto":
+        return JsonRecords(lines, options.max_record)
+    return JsonTableRecords(lines, _columns(options))
 
 
-def open_parquet(file: BinaryIO, request: ReadOptions, first: int = 0, end: int | None = None) -> Records:
+def open_parquet(file: BinaryIO, options: ReadOptions, first: int = 0, end: int | None = None) -> Records:
     """The records of a Parquet table, or of its row groups from the first up to the end."""
-    if request.format != "table":
+    if options.format != "table":
         return _Unreadable('a Parquet table: set archive.format = "table" and archive.columns')
     groups = range(first, sys.maxsize if end is None else end)
-    return ParquetRecords(file, _columns(request), request.max_record, request.max_expansion, groups)
+    return ParquetRecords(file, _columns(options), options.max_record, options.max_expansion, groups)
 
 
 class _Unreadable:
@@ -99,8 +99,8 @@ def _foreign(start: bytes) -> str:
     return next((what for magic, what in _FOREIGN.items() if start.startswith(magic)), "")
 
 
-def _known(first_line: str, request: ReadOptions) -> KnownTable | None:
-    match request.format:
+def _known(first_line: str, options: ReadOptions) -> KnownTable | None:
+    match options.format:
         case "rutweetcorp":
             return RUTWEETCORP
         case "sentiment140":
@@ -113,6 +113,6 @@ def _first_line(start: bytes) -> str:
     return start.lstrip().partition(b"\n")[0].decode("latin-1")
 
 
-def _columns(request: ReadOptions) -> ColumnNames:
-    assert request.columns is not None, "a table is read by column names"
-    return request.columns
+def _columns(options: ReadOptions) -> ColumnNames:
+    assert options.columns is not None, "a table is read by column names"
+    return options.columns

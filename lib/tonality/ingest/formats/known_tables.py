@@ -54,7 +54,7 @@ _TWARC1: Final = ColumnNames(
 )
 
 # twarc-csv writes tweets of API v2. Its columns differ from version to version and can be chosen; a retweet has the
-# text of the tweet that it repeats. Line breaks are written as \n, and on request every field, or in the first versions
+# text of the tweet that it repeats. Line breaks are written as \n, and on options every field, or in the first versions
 # the text alone, as JSON.
 _OF_TWARC: Final = ("author.", "entities.", "public_metrics.", "referenced_tweets", "__twarc.")
 _TWARC_RETWEETED: Final = "referenced_tweets.retweeted.id"

@@ -75,18 +75,18 @@ class ParquetRecords:
 
     def _rows(self, parquet: pq.ParquetFile, group: int) -> Iterator[tuple[object, ...]]:
         """The fields of a row group's rows, batch by batch. Raises ArrowInvalid where it expands beyond the bound."""
-        wanted = list(dict.fromkeys(filter(None, self._names)))
+        expected = list(dict.fromkeys(filter(None, self._names)))
         about = parquet.metadata.row_group(group)
         chunks = [about.column(number) for number in range(about.num_columns)]
-        read = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in wanted]
+        read = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in expected]
         bound = max(FREE_EXPANSION, self._max_expansion * sum(chunk.total_compressed_size for chunk in read))
         self._refuse_more(sum(chunk.total_uncompressed_size for chunk in read), bound)
         given = 0
-        for batch in parquet.iter_batches(batch_size=self._batch_rows(read), row_groups=[group], columns=wanted):
+        for batch in parquet.iter_batches(batch_size=self._batch_rows(read), row_groups=[group], columns=expected):
             given += batch.nbytes
             self._refuse_more(given, bound)
             absent = [None] * batch.num_rows
-            columns = {name: _values(batch.column(batch.schema.names.index(name))) for name in wanted}
+            columns = {name: _values(batch.column(batch.schema.names.index(name))) for name in expected}
             yield from zip(*(columns.get(name, absent) for name in self._names), strict=True)
 
     def _refuse_more(self, unpacked: int, bound: int) -> None:

@@ -31,7 +31,7 @@ _DELIMITERS: Final = "commas (csv) or tabs (tsv) between fields"
 _BREAKS_A_ROW: Final = str.maketrans("\t\r", "  ")
 _WORDS: Final = {
     "invalid-utf8": "no text in UTF-8 ({}): convert the input, as with iconv -f ITS-ENCODING -t UTF-8",
-    "nul-byte": "a NUL byte found, text in UTF-8 wanted{}: UTF-16 is converted with iconv -f UTF-16 -t UTF-8",
+    "nul-byte": "a NUL byte found, text in UTF-8 expected{}: UTF-16 is converted with iconv -f UTF-16 -t UTF-8",
     "too-long": "{}",
     "malformed-csv": "no row of CSV: {}",
 }
@@ -107,7 +107,7 @@ class _Csv:
             return b"", iter(())
         if len(header) == 1 and any(mark in header[0] for mark in ",;\t"):
             raise InputError(
-                f"line {line.number}: the header is one field, {header[0][:40]!r}: {_DELIMITERS} are wanted"
+                f"line {line.number}: the header is one field, {header[0][:40]!r}: {_DELIMITERS} are expected"
             )
         _check_columns(line, self._column, header)
         head = self.written(self._row(line, ""), _PROBABILITY, _TONALITY)
@@ -126,7 +126,7 @@ class _Csv:
         for line, fields in rows:
             if len(fields) != len(header):
                 raise InputError(
-                    f"line {line.number}: {len(fields)} fields found, {len(header)} wanted, as in the header"
+                    f"line {line.number}: {len(fields)} fields found, {len(header)} expected, as in the header"
                 )
             yield self._row(line, fields[at])
 
@@ -152,13 +152,13 @@ class _JsonLines:
         try:
             value = json_value(content)
         except orjson.JSONDecodeError as error:
-            raise InputError(f"line {line.number}: no JSON: {error}; an object a line is wanted") from None
+            raise InputError(f"line {line.number}: no JSON: {error}; an object a line is expected") from None
         if not isinstance(value, dict):
-            raise InputError(f"line {line.number}: {_kind(value)} found, a JSON object wanted")
+            raise InputError(f"line {line.number}: {_kind(value)} found, a JSON object expected")
         _check_columns(line, self._column, value)
         text = value[self._column]
         if not isinstance(text, str | None):
-            raise InputError(f"line {line.number}: {self._column} is {_kind(text)}, a string wanted")
+            raise InputError(f"line {line.number}: {self._column} is {_kind(text)}, a string expected")
         return TextRow(text, content, _end(line))
 
     def written(self, row: TextRow, probability: str, tone: str) -> bytes:

@@ -49,7 +49,7 @@ _NO_HASHTAGS: Final = b'{"hashtags":[]'
 _BYTE_ORDER_MARKS: Final = re.compile(rb"(?:%b)+" % BYTE_ORDER_MARK)
 """At the start of a line: files put one behind the other have one of each that was empty, too."""
 
-# Structs name what is wanted of an object: all else is skipped, which is what makes reading fast. `Raw` is for parts
+# Structs name what is expected of an object: all else is skipped, which is what makes reading fast. `Raw` is for parts
 # that may be odd without making the tweet worthless.
 
 

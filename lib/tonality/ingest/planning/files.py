@@ -55,39 +55,39 @@ def find_files(locations: Iterable[str], besides: Iterable[str] = ()) -> list[Ar
     return [ArchiveFile(url, size) for url, size in sorted(found.items())]
 
 
-def check_columns(files: Sequence[ArchiveFile], request: ReadOptions) -> None:
-    """Refuse tables whose first file, of those that are not empty, lacks a column that the request names; the accounts
+def check_columns(files: Sequence[ArchiveFile], options: ReadOptions) -> None:
+    """Refuse tables whose first file, of those that are not empty, lacks a column that the options names; the accounts
     tell of later files.
 
-    Raises InputError with the columns that the file has, or how many, where the request hides who wrote what.
+    Raises InputError with the columns that the file has, or how many, where the options hides who wrote what.
     """
-    if request.columns is None:
+    if options.columns is None:
         return
     file = next((file for file in files if file.bytes), None)
-    found = _columns(file.url, request) if file else None
+    found = _columns(file.url, options) if file else None
     if file is None or found is None:
         return
-    wanted = {role: name for role, name in request.columns.named().items() if name not in found}
-    if wanted:
-        asked = ", ".join(f"archive.columns.{role} = {name!r}" for role, name in wanted.items())
+    expected = {role: name for role, name in options.columns.named().items() if name not in found}
+    if expected:
+        asked = ", ".join(f"archive.columns.{role} = {name!r}" for role, name in expected.items())
         has = ", ".join(found) or "no header: is it empty or broken?"
         if len(found) == 1 and (mark := next((mark for mark in _DELIMITERS if mark in found[0]), "")):
             has = f'one column: set archive.delimiter = "{_DELIMITERS[mark]}"?'
-        elif request.privacy.hides and found:  # which are those of a tweet where the file has no header
+        elif options.privacy.hides and found:  # which are those of a tweet where the file has no header
             has = f"{len(found)} others"
         raise InputError(f"{file.url} has no such column: {asked}; it has {has}")
 
 
-def _columns(url: str, request: ReadOptions) -> list[str] | None:
+def _columns(url: str, options: ReadOptions) -> list[str] | None:
     """The columns of a file, of its first member where it is a tar; None for what has no header, as JSON."""
     system, path = filesystem(url)
     with system.open(path, "rb") as file:
         stream = FileStream(file)
-        if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
+        if form_of(stream.peek(_PEEK_BYTES), options) == "parquet":
             return parquet_columns(file)
         streams = (
-            source.stream for source in find_members_in(url, stream, Expansion(request.max_expansion)) if source.stream
+            source.stream for source in find_members_in(url, stream, Expansion(options.max_expansion)) if source.stream
         )
-        if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), request) != "csv":
+        if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), options) != "csv":
             return None
-        return csv_columns(Lines(first.blocks(), _HEADER_BYTES), request.delimiter)
+        return csv_columns(Lines(first.blocks(), _HEADER_BYTES), options.delimiter)

@@ -1,4 +1,4 @@
-"""Files cut into the pieces that tasks read, and pieces packed into tasks.
+"""Files cut into the splits that tasks read, and splits packed into tasks.
 
 A file that is worth several tasks is looked into on the driver: its first bytes, the headers of a tar, the footer of a
 Parquet table. Whatever else is read, is read by the tasks.
@@ -27,7 +27,7 @@ _TASKS_A_CORE: Final = 4
 _LEAST_BYTES: Final = 2**20
 """What is worth a task in any case."""
 _OPENING_BYTES: Final = 2**18
-"""What a piece counts at least: to open a file takes as long as to read so much of one."""
+"""What a split counts at least: to open a file takes as long as to read so much of one."""
 _MOST_OPENED: Final = 64
 """Small files that a task opens at least before it is full, however small tasks are to be."""
 _CUTTING_BLOCK: Final = 2**16
@@ -49,15 +49,15 @@ class Split(NamedTuple):
     """Which of the file's parts it is, from 0."""
 
 
-def plan_tasks(files: Sequence[ArchiveFile], request: ReadOptions) -> list[list[Split]]:
-    """The pieces that each task reads: small ones packed, the largest tasks first, so that none of them starts last."""
-    share = sum(file.bytes for file in files) // (request.cores * _TASKS_A_CORE)
-    task_bytes = min(request.task_bytes, max(share, _LEAST_BYTES))
-    return _pack((piece for file in files for piece in _cut(file, request, task_bytes)), task_bytes)
+def plan_tasks(files: Sequence[ArchiveFile], options: ReadOptions) -> list[list[Split]]:
+    """The splits that each task reads: small ones packed, the largest tasks first, so that none of them starts last."""
+    share = sum(file.bytes for file in files) // (options.cores * _TASKS_A_CORE)
+    task_bytes = min(options.task_bytes, max(share, _LEAST_BYTES))
+    return _pack((split for file in files for split in _cut(file, options, task_bytes)), task_bytes)
 
 
-def _cut(file: ArchiveFile, request: ReadOptions, task_bytes: int) -> list[Split]:
-    """The pieces of a file: one, unless it is large and of a form that can be read from the middle.
+def _cut(file: ArchiveFile, options: ReadOptions, task_bytes: int) -> list[Split]:
+    """The splits of a file: one, unless it is large and of a form that can be read from the middle.
 
     Lines of JSON can, plain or in bzip2; plain tars, by their members; Parquet, by its row groups. A table in CSV
     cannot, whose line breaks may stand inside of fields, nor what is compressed by gzip or Zstandard.
@@ -69,47 +69,47 @@ def _cut(file: ArchiveFile, request: ReadOptions, task_bytes: int) -> list[Split
     with system.open(path, "rb", block_size=_CUTTING_BLOCK) as opened:
         stream = FileStream(opened)
         start = stream.peek(_PEEK_BYTES)
-        if form_of(start, request) == "parquet":
-            return _pieces(file, "row groups", _row_groups(opened, task_bytes)) or whole
+        if form_of(start, options) == "parquet":
+            return _splits(file, "row groups", _row_groups(opened, task_bytes)) or whole
         if is_tar(start):
-            return _pieces(file, "members", _members(stream, file.bytes, task_bytes))
-        if _holds_json_lines(stream, start, request):
+            return _splits(file, "members", _members(stream, file.bytes, task_bytes))
+        if _holds_json_lines(stream, start, options):
             cuts = [*range(0, file.bytes - task_bytes // 2, task_bytes), file.bytes]
-            return _pieces(file, "lines", [(begin, end, end - begin) for begin, end in pairwise(cuts)])
+            return _splits(file, "lines", [(begin, end, end - begin) for begin, end in pairwise(cuts)])
     return whole
 
 
-def _pack(pieces: Iterable[Split], task_bytes: int) -> list[list[Split]]:
+def _pack(splits: Iterable[Split], task_bytes: int) -> list[list[Split]]:
     """Neighbours share a task: their names tell of their days, so that a task's tweets are of few days."""
     tasks: list[list[Split]] = []
     filled = 0
     least = min(_OPENING_BYTES, task_bytes // _MOST_OPENED)
-    for piece in sorted(pieces, key=lambda piece: (piece.url, piece.number)):
-        worth = max(piece.bytes, least)
+    for split in sorted(splits, key=lambda split: (split.url, split.number)):
+        worth = max(split.bytes, least)
         if not tasks or filled + worth > task_bytes:
             tasks.append([])
             filled = 0
-        tasks[-1].append(piece)
+        tasks[-1].append(split)
         filled += worth
-    return sorted(tasks, key=lambda task: -sum(piece.bytes for piece in task))
+    return sorted(tasks, key=lambda task: -sum(split.bytes for split in task))
 
 
 _Part = tuple[int, int | None, int]
 """Start, end and bytes."""
 
 
-def _pieces(file: ArchiveFile, part: Literal["lines", "members", "row groups"], parts: list[_Part]) -> list[Split]:
+def _splits(file: ArchiveFile, part: Literal["lines", "members", "row groups"], parts: list[_Part]) -> list[Split]:
     parts[-1:] = [(start, None, size) for start, _, size in parts[-1:]]  # whatever stands behind belongs to the last
     return [Split(file.url, size, part, start, end, number) for number, (start, end, size) in enumerate(parts)]
 
 
-def _holds_json_lines(stream: Stream, start: bytes, request: ReadOptions) -> bool:
+def _holds_json_lines(stream: Stream, start: bytes, options: ReadOptions) -> bool:
     compression = compression_of(start)
     if compression == "bzip2":
-        start = UnpackedStream(lambda: unpack(stream, compression, Expansion(request.max_expansion))).peek(_PEEK_BYTES)
+        start = UnpackedStream(lambda: unpack(stream, compression, Expansion(options.max_expansion))).peek(_PEEK_BYTES)
     elif compression:
         return False
-    return not is_tar(start) and compression_of(start) is None and form_of(start, request) == "json"
+    return not is_tar(start) and compression_of(start) is None and form_of(start, options) == "json"
 
 
 def _row_groups(file: BinaryIO, task_bytes: int) -> list[_Part]:

@@ -53,12 +53,12 @@ class SampledFiles(NamedTuple):
     """What else was found in what was read: filtered, notices, reasons of rejects, damage."""
 
 
-def estimate(files: Sequence[ArchiveFile], request: ReadOptions) -> list[SampledFiles]:
+def estimate(files: Sequence[ArchiveFile], options: ReadOptions) -> list[SampledFiles]:
     """The files by the endings of their names, each group by the beginning of a few of its files."""
     by_ending: defaultdict[str, list[ArchiveFile]] = defaultdict(list)
     for file in files:
         by_ending[_ending(file.url)].append(file)
-    return [_group(ending, group, request) for ending, group in sorted(by_ending.items())]
+    return [_group(ending, group, options) for ending, group in sorted(by_ending.items())]
 
 
 def in_words(groups: Sequence[SampledFiles], tasks: int, cores: int | None) -> str:
@@ -88,8 +88,8 @@ def _ending(url: str) -> str:
     return found[0] if found else ""
 
 
-def _group(ending: str, files: Sequence[ArchiveFile], request: ReadOptions) -> SampledFiles:
-    samples = [_sample(file, request) for file in _spread([file for file in files if file.bytes])]
+def _group(ending: str, files: Sequence[ArchiveFile], options: ReadOptions) -> SampledFiles:
+    samples = [_sample(file, options) for file in _spread([file for file in files if file.bytes])]
     size = sum(file.bytes for file in files)
     read = sum(sample.bytes for sample in samples)
     scale = size / read if read else 0
@@ -108,22 +108,22 @@ def _spread(files: Sequence[ArchiveFile]) -> Iterable[ArchiveFile]:
     return files[step // 2 :: step][:_SAMPLED_FILES]
 
 
-def _sample(file: ArchiveFile, request: ReadOptions) -> SampledFiles:
+def _sample(file: ArchiveFile, options: ReadOptions) -> SampledFiles:
     system, path = filesystem(file.url)
     with system.open(path, "rb") as opened:
-        form = _form(FileStream(opened), request)
+        form = _form(FileStream(opened), options)
         opened.seek(0)
         if form == _NAMES["parquet"]:
-            return _sample_parquet(file, opened, request)
+            return _sample_parquet(file, opened, options)
         start = opened.read(_SAMPLED_BYTES)
-    return _timed(form, Split(file.url, len(start)), io.BytesIO(start), request)
+    return _timed(form, Split(file.url, len(start)), io.BytesIO(start), options)
 
 
-def _sample_parquet(file: ArchiveFile, opened: BinaryIO, request: ReadOptions) -> SampledFiles:
+def _sample_parquet(file: ArchiveFile, opened: BinaryIO, options: ReadOptions) -> SampledFiles:
     """One row group, for its share of the rows: a Parquet table is read from its end, and may be of any size."""
     form = _NAMES["parquet"]
     nothing = SampledFiles(form, 1, file.bytes, 0, 0, Counter())
-    if request.format != "table":
+    if options.format != "table":
         return nothing
     try:
         metadata = pq.read_metadata(opened)
@@ -134,19 +134,19 @@ def _sample_parquet(file: ArchiveFile, opened: BinaryIO, request: ReadOptions) -
     if not rows:
         return nothing
     share = max(1, file.bytes * rows // metadata.num_rows)
-    return _timed(form, Split(file.url, share, "row groups", middle, middle + 1), opened, request)
+    return _timed(form, Split(file.url, share, "row groups", middle, middle + 1), opened, options)
 
 
-def _timed(form: str, piece: Split, file: BinaryIO, request: ReadOptions) -> SampledFiles:
-    """A piece read, as a group of its own."""
+def _timed(form: str, split: Split, file: BinaryIO, options: ReadOptions) -> SampledFiles:
+    """A split read, as a group of its own."""
     began = time.process_time()
     tweets, others = 0, Counter[str]()
-    for batch in read_opened(piece, file, request):
+    for batch in read_opened(split, file, options):
         if batch["kind"][0].as_py() == "tweet":
             tweets += batch.num_rows
         else:
             others.update(_others(batch))
-    return SampledFiles(form, 1, piece.bytes, tweets, time.process_time() - began, others)
+    return SampledFiles(form, 1, split.bytes, tweets, time.process_time() - began, others)
 
 
 def _others(batch: pa.RecordBatch) -> Iterator[str]:
@@ -159,15 +159,15 @@ def _others(batch: pa.RecordBatch) -> Iterator[str]:
             yield from [row["damage"]] if row["damage"] else []
 
 
-def _form(stream: Stream, request: ReadOptions) -> str:
+def _form(stream: Stream, options: ReadOptions) -> str:
     """How a file is packed and what it holds, as `gzip JSON lines`, of a tar its first member."""
     start = stream.peek(_PEEK_BYTES)
-    if form_of(start, request) == "parquet":
+    if form_of(start, options) == "parquet":
         return _NAMES["parquet"]
     words = [compression_of(start) or ""]
-    for source in find_members_in("", stream, Expansion(request.max_expansion)):
+    for source in find_members_in("", stream, Expansion(options.max_expansion)):
         words += ["tar of"] if source.name else []
         if source.stream:
-            words.append(_NAMES[form_of(source.stream.peek(_PEEK_BYTES), request)])
+            words.append(_NAMES[form_of(source.stream.peek(_PEEK_BYTES), options)])
             break
     return " ".join(filter(None, words))

@@ -1,4 +1,4 @@
-"""A piece of an archive opened: the sources of records in it, one after the other."""
+"""A split of an archive opened: the sources of records in it, one after the other."""
 
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
@@ -28,42 +28,42 @@ class Opened(NamedTuple):
     """Of a range of lines: they know, afterwards, how long it is."""
 
 
-def open_split(piece: Split, file: BinaryIO, request: ReadOptions) -> Iterator[Opened]:
-    """The sources of a piece of a file."""
-    match piece.part:
+def open_split(split: Split, file: BinaryIO, options: ReadOptions) -> Iterator[Opened]:
+    """The sources of a split of a file."""
+    match split.part:
         case "lines":
-            lines = json_lines(_range(file, piece, request.max_expansion), request, piece.start == 0)
-            yield Opened(piece.url, json_records(lines, request), lines=lines)
+            lines = json_lines(_range(file, split, options.max_expansion), options, split.start == 0)
+            yield Opened(split.url, json_records(lines, options), lines=lines)
         case "row groups":
-            yield Opened(piece.url, open_parquet(file, request, piece.start, piece.end))
+            yield Opened(split.url, open_parquet(file, options, split.start, split.end))
         case "members":
-            stream = FileStream(file, 0, piece.end)
-            stream.seek(piece.start)
-            members = find_members(piece.url, stream, Expansion(request.max_expansion), ends_tar=piece.end is None)
-            yield from (_opened(member, request) for member in members)
+            stream = FileStream(file, 0, split.end)
+            stream.seek(split.start)
+            members = find_members(split.url, stream, Expansion(options.max_expansion), ends_tar=split.end is None)
+            yield from (_opened(member, options) for member in members)
         case "all":
             stream = FileStream(file)
-            if form_of(stream.peek(_PEEK_BYTES), request) == "parquet":
-                yield Opened(piece.url, open_parquet(file, request))
+            if form_of(stream.peek(_PEEK_BYTES), options) == "parquet":
+                yield Opened(split.url, open_parquet(file, options))
             else:
                 yield from (
-                    _opened(one, request)
-                    for one in find_members_in(piece.url, stream, Expansion(request.max_expansion))
+                    _opened(one, options)
+                    for one in find_members_in(split.url, stream, Expansion(options.max_expansion))
                 )
 
 
-def _opened(source: Member, request: ReadOptions) -> Opened:
-    records = open_records(source.stream, request) if source.stream else None
+def _opened(source: Member, options: ReadOptions) -> Opened:
+    records = open_records(source.stream, options) if source.stream else None
     return Opened(source.name, records, source.skipped, source.damage)
 
 
-def _range(file: BinaryIO, piece: Split, max_expansion: int) -> Iterator[Block]:
+def _range(file: BinaryIO, split: Split, max_expansion: int) -> Iterator[Block]:
     """The bytes of a range of lines, then, not their own, those behind it; unpacked where they are bzip2."""
     stream = FileStream(file)
     compression = compression_of(stream.peek(_PEEK_BYTES))
     if compression:
-        yield from unpack(stream, compression, Expansion(max_expansion), piece.start, piece.end)
+        yield from unpack(stream, compression, Expansion(max_expansion), split.start, split.end)
         return
-    yield from FileStream(file, piece.start, piece.end).blocks()
-    if piece.end is not None:
-        yield from (block._replace(own=False) for block in FileStream(file, piece.end).blocks())
+    yield from FileStream(file, split.start, split.end).blocks()
+    if split.end is not None:
+        yield from (block._replace(own=False) for block in FileStream(file, split.end).blocks())

@@ -1,4 +1,4 @@
-"""What the rows of a pass show of their authors, and the marks that they carry: made as soon as a record is read."""
+"""What the rows of a pass show of their authors, and the digests that they carry: made as soon as a record is read."""
 
 from tonality.ingest.formats.record import Tweet
 from tonality.privacy.digests import SaltedDigests
@@ -11,7 +11,7 @@ __all__ = ["Pseudonymizer"]
 
 
 class Pseudonymizer:
-    """A policy at work, and the marks of a salt where something was forgotten."""
+    """A policy at work, and the digests of a salt where something was forgotten."""
 
     def __init__(self, policy: Policy, keys: Keys | None, salt: str) -> None:
         """The salt as hex digits; empty where nothing was forgotten. A policy that hides authors or ids needs keys."""
@@ -19,7 +19,7 @@ class Pseudonymizer:
         self._policy = policy
         self._authors = Pseudonyms(keys.authors) if keys and policy.authors == "hash" else None
         self._ids = Pseudonyms(keys.ids) if keys and policy.ids != "keep" else None
-        self._marks = SaltedDigests(bytes.fromhex(salt)) if salt else None
+        self._digests = SaltedDigests(bytes.fromhex(salt)) if salt else None
         self.acts = policy.hides or bool(salt)
         """Whether it does anything at all."""
 
@@ -37,11 +37,11 @@ class Pseudonymizer:
         """The number by which a tweet is known while the pass is put in order."""
         return self._ids.tweet_id(number) if self._ids else number
 
-    def marks(self, tweet: Tweet) -> list[bytes] | None:
+    def digests(self, tweet: Tweet) -> list[bytes] | None:
         """By which it would be known if it was forgotten; None where nothing was."""
-        marks = self._marks
-        if marks is None:
+        digests = self._digests
+        if digests is None:
             return None
-        of_author = [marks.author(tweet.author)] if tweet.author else []
-        of_text = [marks.text(tweet.text)] if tweet.is_retweet else []
-        return [marks.tweet(tweet.tweet_id), *of_author, *of_text]
+        of_author = [digests.author(tweet.author)] if tweet.author else []
+        of_text = [digests.text(tweet.text)] if tweet.is_retweet else []
+        return [digests.tweet(tweet.tweet_id), *of_author, *of_text]

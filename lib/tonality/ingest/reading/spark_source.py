@@ -30,7 +30,7 @@ _OBJECTS_A_COLLECTION: Final = 100_000
 
 
 class TweetSource(DataSource):
-    """`spark.read.format("tweets").option("request", ReadOptions(...).model_dump_json()).option("folder", url).load()`.
+    """`spark.read.format("tweets").option("options", ReadOptions(...).model_dump_json()).option("folder", url).load()`.
 
     The folder is where the tasks write the tweets, which must be there and belong to this pass alone.
     """
@@ -45,34 +45,34 @@ class TweetSource(DataSource):
         return from_arrow_schema(TASK_MANIFEST)
 
     def reader(self, schema: StructType) -> DataSourceReader:  # noqa: ARG002 - Spark's signature
-        """The reader of one request."""
-        return _Reader(ReadOptions.model_validate_json(self.options["request"]), self.options["folder"])
+        """The reader of one options."""
+        return _Reader(ReadOptions.model_validate_json(self.options["options"]), self.options["folder"])
 
 
 class _Task(InputPartition):
-    """The pieces that a task reads."""
+    """The splits that a task reads."""
 
-    def __init__(self, pieces: list[Split]) -> None:
-        super().__init__(pieces)
-        self.pieces = pieces
+    def __init__(self, splits: list[Split]) -> None:
+        super().__init__(splits)
+        self.splits = splits
 
 
 class _Reader(DataSourceReader):
-    def __init__(self, request: ReadOptions, folder: str) -> None:
-        self._request = request
+    def __init__(self, options: ReadOptions, folder: str) -> None:
+        self._options = options
         self._folder = folder
         # Spark makes the reader on the driver, and sends it to the tasks: no other machine needs the key's file
-        self._keys = keys_of_pass(request.privacy, request.key)
+        self._keys = keys_of_pass(options.privacy, options.key)
 
     def partitions(self) -> list[InputPartition]:
-        files = find_files(self._request.paths, self._request.besides)
-        return [_Task(task) for task in plan_tasks(files, self._request)]
+        files = find_files(self._options.paths, self._options.besides)
+        return [_Task(task) for task in plan_tasks(files, self._options)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
         assert isinstance(partition, _Task)
         gc.freeze()  # what was imported lives as long as the worker: no collection need look at it again
         gc.set_threshold(_OBJECTS_A_COLLECTION)
-        notes = stored(read_staged(partition.pieces, self._request, self._keys), self._folder)
+        notes = stored(read_staged(partition.splits, self._options, self._keys), self._folder)
         return announced("read", notes, _records)
 
 

@@ -30,7 +30,7 @@ _BATCH_ROWS: Final = 4096
 _BATCH_CHARACTERS: Final = 2**24
 """Of text, in a batch: far more than so many tweets have, and an end to a batch of monsters."""
 _RAW_BYTES: Final = 4096
-_TWEET_COLUMNS: Final = ("source", "piece", "entry", "offset", "line", *Tweet._fields, "marks")
+_TWEET_COLUMNS: Final = ("source", "split", "entry", "offset", "line", *Tweet._fields, "digests")
 
 
 @dataclass
@@ -45,54 +45,54 @@ class _Account:
     rejects: int = 0
     damage: str = ""
     skipped: str = ""
-    piece: int = 0
+    split: int = 0
     entry: int = 0
     span: int = 0
     breaks: int = 0
 
 
-def read_staged(pieces: Iterable[Split], request: ReadOptions, keys: Keys | None = None) -> Iterator[pa.RecordBatch]:
+def read_staged(splits: Iterable[Split], options: ReadOptions, keys: Keys | None = None) -> Iterator[pa.RecordBatch]:
     """Batches of schema.STAGED: the kept tweets with their stems, the rejects, and an account of each source.
 
-    The keys are those of the request's policy, where it hides authors or ids.
+    The keys are those of the options's policy, where it hides authors or ids.
     """
-    task = _Pass(request, keys)
-    for piece in pieces:
-        system, path = filesystem(piece.url)
+    task = _Pass(options, keys)
+    for split in splits:
+        system, path = filesystem(split.url)
         with system.open(path, "rb") as file:
-            yield from task.read(piece, file)
+            yield from task.read(split, file)
     yield from task.rest()
 
 
-def read_opened(piece: Split, file: BinaryIO, request: ReadOptions) -> Iterator[pa.RecordBatch]:
-    """The same of one piece of a file that is open."""
-    task = _Pass(request)
-    yield from task.read(piece, file)
+def read_opened(split: Split, file: BinaryIO, options: ReadOptions) -> Iterator[pa.RecordBatch]:
+    """The same of one split of a file that is open."""
+    task = _Pass(options)
+    yield from task.read(split, file)
     yield from task.rest()
 
 
 class _Pass:
     """The rows that wait for their batch to fill."""
 
-    def __init__(self, request: ReadOptions, keys: Keys | None = None) -> None:
-        self._request = request
-        self._protection = Pseudonymizer(request.privacy, keys, request.erasure_salt)
-        self._hides = request.privacy.hides
-        self._cleaner = _cleaner(request.rules.model_dump_json())
-        self._languages = frozenset(language.casefold() for language in request.languages)
-        self._start = _midnight(request.since) if request.since else -inf
-        self._end = _midnight(request.until) + DAY_MICROSECONDS if request.until else inf
-        about = (request.hashtags, request.keywords)
+    def __init__(self, options: ReadOptions, keys: Keys | None = None) -> None:
+        self._options = options
+        self._protection = Pseudonymizer(options.privacy, keys, options.erasure_salt)
+        self._hides = options.privacy.hides
+        self._cleaner = _cleaner(options.rules.model_dump_json())
+        self._languages = frozenset(language.casefold() for language in options.languages)
+        self._start = _midnight(options.since) if options.since else -inf
+        self._end = _midnight(options.until) + DAY_MICROSECONDS if options.until else inf
+        about = (options.hashtags, options.keywords)
         self._topic = TopicFilter(*about) if any(about) else None
         self._tweets: list[tuple[Any, ...]] = []
         self._characters = 0
         self._others: list[dict[str, Any]] = []
 
-    def read(self, piece: Split, file: BinaryIO) -> Iterator[pa.RecordBatch]:
-        """The batches that fill up while a piece is read."""
-        for entry, opened in enumerate(open_split(piece, file, self._request)):
+    def read(self, split: Split, file: BinaryIO) -> Iterator[pa.RecordBatch]:
+        """The batches that fill up while a split is read."""
+        for entry, opened in enumerate(open_split(split, file, self._options)):
             account = _Account(redacted(in_utf8(opened.name)), damage=opened.damage, skipped=in_utf8(opened.skipped))
-            account.piece, account.entry = piece.number, entry
+            account.split, account.entry = split.number, entry
             if opened.records:
                 yield from self._take(opened.records, account)
                 account.damage = opened.records.damage
@@ -101,31 +101,31 @@ class _Pass:
             self._others.append({"kind": "account", **vars(account)})
 
     def rest(self) -> Iterator[pa.RecordBatch]:
-        """What is left when all pieces are read."""
+        """What is left when all splits are read."""
         if self._tweets:
             yield self._tweet_batch()
         if self._others:
             yield self._other_batch()
 
     def _take(self, records: Records, account: _Account) -> Iterator[pa.RecordBatch]:
-        source, piece, entry = account.source, account.piece, account.entry
+        source, split, entry = account.source, account.split, account.entry
         protection = self._protection if self._protection.acts else None
         for offset, number, raw, outcome in records:
             account.lines += 1
             if isinstance(outcome, Tweet):
-                if not self._wanted(outcome):
+                if not self._expected(outcome):
                     account.filtered += 1
                     continue
                 account.kept += 1
-                marks = protection.marks(outcome) if protection else None
+                digests = protection.digests(outcome) if protection else None
                 shown = protection.shown(outcome) if protection else outcome
-                self._tweets.append((source, piece, entry, offset, number, *shown, marks))
+                self._tweets.append((source, split, entry, offset, number, *shown, digests))
                 self._characters += len(shown.text)
                 if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
                     yield self._tweet_batch()
             elif isinstance(outcome, ControlMessage):
                 account.notices += 1
-                if outcome.deleted and self._request.honour_deletes:
+                if outcome.deleted and self._options.honour_deletes:
                     deleted = self._protection.tweet_id(outcome.deleted)
                     self._others.append({"kind": "delete", "source": source, "tweet_id": deleted})
             else:
@@ -134,7 +134,7 @@ class _Pass:
                     {
                         "kind": "reject",
                         "source": source,
-                        "piece": piece,
+                        "split": split,
                         "offset": offset,
                         "line": number,
                         "reason": outcome.reason,
@@ -145,10 +145,10 @@ class _Pass:
             if len(self._others) >= _BATCH_ROWS:
                 yield self._other_batch()
 
-    def _wanted(self, tweet: Tweet) -> bool:
+    def _expected(self, tweet: Tweet) -> bool:
         if self._languages and (tweet.lang or "").casefold() not in self._languages:
             return False
-        if tweet.is_retweet and self._request.retweets == "drop":
+        if tweet.is_retweet and self._options.retweets == "drop":
             return False
         if not self._start <= tweet.created_at < self._end:
             return False

@@ -73,9 +73,9 @@ def day_of(moment: int) -> date:
 
 def time_of_day(quantile: float) -> int:
     """The milliseconds after midnight by which this share (below 1) of a day's tweets is written."""
-    wanted = quantile * _HOUR_SUMS[-1]
-    hour = bisect_right(_HOUR_SUMS, wanted) - 1
-    return int((hour + (wanted - _HOUR_SUMS[hour]) / _HOURS_OF_DAY[hour]) * _HOUR_MS)
+    expected = quantile * _HOUR_SUMS[-1]
+    hour = bisect_right(_HOUR_SUMS, expected) - 1
+    return int((hour + (expected - _HOUR_SUMS[hour]) / _HOURS_OF_DAY[hour]) * _HOUR_MS)
 
 
 def positive_share(seed: int, number: int) -> float:

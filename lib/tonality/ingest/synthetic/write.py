@@ -94,7 +94,7 @@ def _older_files(system: AbstractFileSystem, folder: str, ours: re.Pattern[str])
     if not system.exists(folder):
         return []
     if not system.isdir(folder):
-        raise SettingsError(f"{folder}: is a file, wanted a folder for the sample")
+        raise SettingsError(f"{folder}: is a file, expected a folder for the sample")
     files = sorted(str(file).rstrip("/") for file in system.ls(folder, detail=False))
     files = [file for file in files if file != folder.rstrip("/")]  # object stores list the folder itself
     for file in files:

@@ -185,13 +185,13 @@ class _StoredTweets:
         file = self._opened(group.path)
         rows = file.read_row_group(group.number, _STORED, use_threads=False)
         start, end = _between(rows, self._days)
-        wanted = np.zeros(rows.num_rows, dtype=bool)
-        wanted[start:end] = True
+        expected = np.zeros(rows.num_rows, dtype=bool)
+        expected[start:end] = True
         if (dropped := self._dropped.get(group.path)) is not None:
             before = sum(file.metadata.row_group(number).num_rows for number in range(group.number))
             in_group = dropped[(dropped >= before) & (dropped < before + rows.num_rows)]
-            wanted[in_group - before] = False
-        return rows if wanted.all() else rows.take(np.flatnonzero(wanted))
+            expected[in_group - before] = False
+        return rows if expected.all() else rows.take(np.flatnonzero(expected))
 
     def _opened(self, path: str) -> pq.ParquetFile:
         """The file of the group before, most often: a day's groups come file by file."""

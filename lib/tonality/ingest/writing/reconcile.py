@@ -17,7 +17,7 @@ FORGOTTEN: Final = "forgotten"
 DUPLICATE: Final = "duplicate"
 """Why a tweet is left out."""
 
-_PLACE: Final = ["source", "piece", "entry", "offset"]
+_PLACE: Final = ["source", "split", "entry", "offset"]
 """Where a record stood in the archive: the order of copies."""
 _FOUND: Final = ["path", "row", "source"]
 """Where a stored tweet is found, and whose account it belongs to."""
@@ -34,11 +34,11 @@ def dropped(
     """Where the tweets are stored that are left out, their source, and the reason: one of those above.
 
     Of the records of one tweet the first is kept, by source and offset. All of them are left out where a delete notice
-    names the tweet, or one of their marks is among those of the forgotten (rows of schema.FORGOTTEN).
+    names the tweet, or one of their digests is among those of the forgotten (rows of schema.FORGOTTEN).
     """
     parts = [tweets.where(F.lit(False)).select(*_FOUND, F.lit("").alias("reason"))]
     if forgotten is not None:
-        marked = tweets.select("path", "row", "source", F.explode("marks").alias("mark"))
+        marked = tweets.select("path", "row", "source", F.explode("digests").alias("mark"))
         gone = marked.join(forgotten.select("mark"), on="mark", how="left_semi").select(*_FOUND).distinct()
         parts.append(gone.withColumn("reason", F.lit(FORGOTTEN)))
         tweets = tweets.join(gone, on=["path", "row"], how="left_anti")
@@ -66,21 +66,21 @@ def _copies(tweets: DataFrame) -> DataFrame:
 
 
 def placed(notes: DataFrame) -> DataFrame:
-    """The notes with offsets and lines counted from the start of their files, not of the pieces read."""
-    before = Window.partitionBy("source").orderBy("piece").rowsBetween(Window.unboundedPreceding, -1)
+    """The notes with offsets and lines counted from the start of their files, not of the splits read."""
+    before = Window.partitionBy("source").orderBy("split").rowsBetween(Window.unboundedPreceding, -1)
     bases = (
         of_kind(notes, "account")
         .where(F.col("span") > 0)
         .select(
             "source",
-            "piece",
+            "split",
             F.sum("span").over(before).alias("bytes_before"),
             F.sum("breaks").over(before).alias("breaks_before"),
         )
-        .where(F.col("piece") > 0)
+        .where(F.col("split") > 0)
     )
     return (
-        notes.join(bases, on=["source", "piece"], how="left")
+        notes.join(bases, on=["source", "split"], how="left")
         .withColumn("offset", F.col("offset") + F.coalesce("bytes_before", F.lit(0)))
         .withColumn("line", F.col("line") + F.coalesce("breaks_before", F.lit(0)))
         .drop("bytes_before", "breaks_before")
@@ -111,6 +111,6 @@ def counted(notes: DataFrame, tweets: DataFrame, dropped: DataFrame) -> DataFram
 
 
 def _in_words(name: str) -> Column:
-    """What a source's accounts say, in the order of its pieces."""
-    said = F.sort_array(F.collect_set(F.when(F.col(name) != "", F.struct("piece", name))))
+    """What a source's accounts say, in the order of its splits."""
+    said = F.sort_array(F.collect_set(F.when(F.col(name) != "", F.struct("split", name))))
     return F.array_join(F.transform(said, lambda one: one[name]), "; ")

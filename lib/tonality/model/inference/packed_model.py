@@ -1,7 +1,7 @@
 """A model made ready to score with: one file's worth of bytes that many processes can map into their memory.
 
 The bytes are a safetensors file (https://huggingface.co/docs/safetensors): the network's weights in the form that the
-device wants, and the vocabulary as the two buffers of an Arrow string array, so that nothing is parsed or built anew by
+device wants, and the vocabulary as the two buffers of an Arrow string array, so that nothing is parsed or rebuilt by
 whoever opens the file, and what several of them open is in memory once.
 """
 

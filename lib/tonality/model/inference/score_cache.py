@@ -19,7 +19,7 @@ class ScoreCache:
     """Remembers the probability of as many tweets as it has places for; a newer one takes the place of an older.
 
     A tweet is known by 128 bits of its numbers, two sums of a random factor of each number times one of its place. The
-    factors are drawn anew each time, so that nobody can write two tweets that are taken for one, nor does it happen by
+    factors are drawn again each time, so that nobody can write two tweets that are taken for one, nor does it happen by
     chance.
     """
 

@@ -42,7 +42,7 @@ def _rules(artifact: Artifact) -> Rules:
     try:
         rules = Rules.model_validate(dict(artifact.rules))
     except ValidationError as error:
-        raise InputError(f"{CONFIG}: rules: {first_error(error)}; copy the model again, or train anew") from error
+        raise InputError(f"{CONFIG}: rules: {first_error(error)}; copy the model again, or train again") from error
     if rules.fingerprint != artifact.rules_fingerprint:
         raise InputError(
             f"{CONFIG}: the model's text rules were {artifact.rules_fingerprint}, here they are {rules.fingerprint}: "

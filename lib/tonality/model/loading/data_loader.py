@@ -1,4 +1,4 @@
-"""A dataset's batches, epoch by epoch: from memory where the dataset fits, else read anew each time."""
+"""A dataset's batches, epoch by epoch: from memory where the dataset fits, else read again each time."""
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -23,7 +23,7 @@ class Loader:
     global generators nor disturbs them.
 
     A dataset that takes up to `memory` bytes without its padding is read once, when its first epoch begins, and every
-    order of its rows is as likely. A larger one is read anew each epoch, its row groups in random order, and batches
+    order of its rows is as likely. A larger one is read again each epoch, its row groups in random order, and batches
     are drawn from windows of `window` rows; memory is bounded by the window and the row groups read ahead. With a
     `window` of 0 nothing is shuffled, and rows come by their lengths.
 

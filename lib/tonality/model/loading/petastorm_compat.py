@@ -78,7 +78,7 @@ def _require_release() -> None:
         found = ""
     if found != PETASTORM:
         raise UserError(
-            f"{f'petastorm {found}' if found else 'no petastorm'} is installed, petastorm {PETASTORM} is wanted: "
+            f"{f'petastorm {found}' if found else 'no petastorm'} is installed, petastorm {PETASTORM} is expected: "
             f"run `make setup`, or `pip install --no-deps petastorm=={PETASTORM}`"
         )
 

@@ -127,14 +127,14 @@ class RowGroups:
         """The row group as Rows, once it holds nothing that no network can learn from."""
         widest, end = group.tokens.shape[1], self._vocabulary
         rows = Rows.from_padded(group.tokens, group.length, group.label)
-        for column, values, fit, wanted in (
+        for column, values, fit, expected in (
             ("length", rows.lengths, (rows.lengths >= 1) & (rows.lengths <= widest), f"1 to {widest}"),
             ("tokens", rows.stems, (rows.stems >= 1) & (rows.stems < end), f"1 to {end - 1}"),
             ("label", rows.labels, np.isin(rows.labels, (0, 1)), "0 or 1"),
         ):
             if not fit.all():
                 found = values[~fit][0]
-                raise InputError(f"{self._location}: {column} {found} found, {wanted} wanted; run `prepare` again")
+                raise InputError(f"{self._location}: {column} {found} found, {expected} expected; run `prepare` again")
         return rows
 
 
@@ -218,7 +218,7 @@ def _row_group_sizes(files: Mapping[str, pq.FileMetaData], location: str) -> lis
     sizes = [footer.row_group(i).num_rows for footer in files.values() for i in range(footer.num_row_groups)]
     if not any(sizes):
         found = f"{len(files)} Parquet files without a row" if files else "no Parquet files"
-        raise InputError(f"{location}: {found} found, training rows are wanted: run `prepare` first")
+        raise InputError(f"{location}: {found} found, training rows are expected: run `prepare` first")
     return sizes
 
 
@@ -232,10 +232,10 @@ def _read_footer(system: AbstractFileSystem, location: str, file: str) -> pq.Fil
         raise InputError(f"{urls.join(location, file)}: no Parquet file: {error}; run `prepare` again") from error
     columns = footer.schema.to_arrow_schema()
     for name in _COLUMNS:
-        wanted = schema.DATASET.field(name).type
+        expected = schema.DATASET.field(name).type
         found = columns.field(name).type if name in columns.names else "no such column"
-        if found != wanted:
+        if found != expected:
             raise InputError(
-                f"{urls.join(location, file)}: column {name}: found {found}, wanted {wanted}; run `prepare` again"
+                f"{urls.join(location, file)}: column {name}: found {found}, expected {expected}; run `prepare` again"
             )
     return footer

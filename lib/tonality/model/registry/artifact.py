@@ -46,7 +46,7 @@ NEEDED: Final = tuple(name for name in FILES if name != CARD)
 FORMAT: Final = 1
 """The version of these files. Another one is refused, since its meaning is not known here."""
 
-_REMEDY: Final = "copy the model again, or train anew"
+_REMEDY: Final = "copy the model again, or train again"
 
 _CHECKED: Final = (WEIGHTS, VOCABULARY)
 _SETTINGS: Final[dict[str, type]] = {
@@ -128,7 +128,7 @@ class Artifact:
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """The model of these files. Raises InputError, which names the file, what is wrong with it and what to do."""
         if missing := [name for name in NEEDED if name not in files]:
-            raise InputError(f"no whole model: {', '.join(missing)} missing, wanted {', '.join(NEEDED)}; {_REMEDY}")
+            raise InputError(f"no whole model: {', '.join(missing)} missing, expected {', '.join(NEEDED)}; {_REMEDY}")
         config = _read_config(files[CONFIG])
         _check_checksums(files, config["checksums"])
         return cls(
@@ -170,34 +170,34 @@ def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
 def _check_checksums(files: Mapping[str, bytes], recorded: Mapping[str, object]) -> None:
     for name, found in _checksums(files).items():
         if recorded.get(name) != found:
-            raise InputError(f"{name}: sha256 {found} found, {CONFIG} wants {recorded.get(name)}; {_REMEDY}")
+            raise InputError(f"{name}: sha256 {found} found, {CONFIG} expects {recorded.get(name)}; {_REMEDY}")
 
 
 def _check_settings(artifact: Artifact) -> None:
     choices: dict[str, tuple[str, ...]] = {"unknown": ("train", "drop"), "dtype": ("float32",)}
     for name, known in choices.items():
         if (found := getattr(artifact, name)) not in known:
-            raise InputError(f"{CONFIG}: {name}: {found!r} found, wanted {' or '.join(known)}; {_REMEDY}")
+            raise InputError(f"{CONFIG}: {name}: {found!r} found, expected {' or '.join(known)}; {_REMEDY}")
     if artifact.max_length < 1:
-        raise InputError(f"{CONFIG}: max_length: {artifact.max_length} found, wanted at least 1; {_REMEDY}")
+        raise InputError(f"{CONFIG}: max_length: {artifact.max_length} found, expected at least 1; {_REMEDY}")
 
 
 def _check_weights(weights: Mapping[str, Tensor], shape: LSTMConfig) -> None:
-    wanted = {name: (torch.float32, tuple(weight.shape)) for name, weight in _build_empty(shape).state_dict().items()}
+    expected = {name: (torch.float32, tuple(weight.shape)) for name, weight in _build_empty(shape).state_dict().items()}
     found = {name: (weight.dtype, tuple(weight.shape)) for name, weight in weights.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if found.get(name) != wanted.get(name):
+    for name in sorted(expected.keys() | found.keys()):
+        if found.get(name) != expected.get(name):
             raise InputError(
                 f"{WEIGHTS}: {name}: {found.get(name, 'nothing')} found, "
-                f"the network of {CONFIG} wants {wanted.get(name, 'nothing')}; {_REMEDY}"
+                f"the network of {CONFIG} expects {expected.get(name, 'nothing')}; {_REMEDY}"
             )
 
 
 def _check_vocabulary(vocabulary: pa.Table, shape: LSTMConfig) -> None:
     if not vocabulary.schema.equals(schema.VOCABULARY):
         found = ", ".join(f"{field.name} {field.type}" for field in vocabulary.schema)
-        wanted = ", ".join(f"{field.name} {field.type}" for field in schema.VOCABULARY)
-        raise InputError(f"{VOCABULARY}: columns {found} found, wanted {wanted}; {_REMEDY}")
+        expected = ", ".join(f"{field.name} {field.type}" for field in schema.VOCABULARY)
+        raise InputError(f"{VOCABULARY}: columns {found} found, expected {expected}; {_REMEDY}")
     end = schema.FIRST_STEM_ID + vocabulary.num_rows
     if vocabulary["id"].to_pylist() != list(range(schema.FIRST_STEM_ID, end)):
         raise InputError(f"{VOCABULARY}: ids do not run from {schema.FIRST_STEM_ID} without a gap; {_REMEDY}")
@@ -212,15 +212,15 @@ def _read_config(content: bytes) -> dict[str, Any]:
     version = config.pop("format", None)
     if version != FORMAT:
         newer = isinstance(version, int) and version > FORMAT
-        remedy = "install the tonality that wrote it, or train anew" if newer else _REMEDY
-        raise InputError(f"{CONFIG}: format {version!r} found, {FORMAT} wanted; {remedy}")
+        remedy = "install the tonality that wrote it, or train again" if newer else _REMEDY
+        raise InputError(f"{CONFIG}: format {version!r} found, {FORMAT} expected; {remedy}")
     if config.keys() != _KEYS.keys():
         raise InputError(
-            f"{CONFIG}: keys {', '.join(sorted(config))} found, wanted {', '.join(sorted(_KEYS))}; {_REMEDY}"
+            f"{CONFIG}: keys {', '.join(sorted(config))} found, expected {', '.join(sorted(_KEYS))}; {_REMEDY}"
         )
     for name, kind in _KEYS.items():
         if type(config[name]) is not kind:
-            raise InputError(f"{CONFIG}: {name}: {config[name]!r} found, {kind.__name__} wanted; {_REMEDY}")
+            raise InputError(f"{CONFIG}: {name}: {config[name]!r} found, {kind.__name__} expected; {_REMEDY}")
     return config
 
 
@@ -230,7 +230,7 @@ def _read_object(name: str, content: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{name}: no JSON: {error}; {_REMEDY}") from error
     if not isinstance(value, dict):
-        raise InputError(f"{name}: {type(value).__name__} found, a JSON object wanted; {_REMEDY}")
+        raise InputError(f"{name}: {type(value).__name__} found, a JSON object expected; {_REMEDY}")
     return value
 
 

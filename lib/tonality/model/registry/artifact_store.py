@@ -4,7 +4,7 @@ On a local disk a model appears whole or not at all: it is written beside its pl
 stood before, it is renamed away first; a crash between the two renames leaves the former one beside its place, under a
 name that ends in `.former`, and none in it.
 
-Elsewhere nothing can be renamed in one stroke, and the promise is weaker. config.json goes first when a model is
+Elsewhere nothing can be renamed atomically, and the promise is weaker. config.json goes first when a model is
 replaced and comes last when it is written, and no model is one without it; so after a crash there may be no model, but
 never a half-written one. Who reads in the middle of a replacement may be told that the model is incomplete or mixed.
 """
@@ -27,11 +27,11 @@ def read(location: str) -> Artifact:
     """The model in a folder: a local path or any URL that fsspec knows.
 
     Raises InputError where there is none, or none that can be trusted. The message names the file, what was found, what
-    was wanted and what to do.
+    was expected and what to do.
     """
     system, path = urls.filesystem(location)
     if not system.isdir(path):
-        raise InputError(f"{location}: no such folder, a model is wanted: run `train` first")
+        raise InputError(f"{location}: no such folder, a model is expected: run `train` first")
     paths = {name: urls.join(path, name) for name in FILES}
     files = {name: system.cat_file(file) for name, file in paths.items() if system.isfile(file)}
     try:

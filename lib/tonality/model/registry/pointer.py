@@ -1,4 +1,4 @@
-"""A pointer: a small JSON file that names a model, and may say more of it. It is replaced in one stroke."""
+"""A pointer: a small JSON file that names a model, and may say more of it. It is replaced atomically."""
 
 import json
 import re
@@ -35,7 +35,7 @@ class Pointer:
         raise InputError(f"{self._location} names no model: {self._mend}")
 
     def read_if_whole(self) -> dict[str, Any] | None:
-        """What it says, for whoever writes it anew: None where nothing of it can be kept."""
+        """What it says, for whoever writes it again: None where nothing of it can be kept."""
         with suppress(InputError):
             return self.read()
         return None

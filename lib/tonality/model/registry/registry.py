@@ -55,7 +55,7 @@ class ModelRegistry:
         self._add_again = f"`tonality models add {self.location('MODEL')}`"
         remove = "or remove the file: the next one that is trained or added will"
         self._current = Pointer(self._place, "current.json", f"let one score with {_USE}, {remove}")
-        self._latest = Pointer(self._place, "latest.json", f"name one with {self._add_again}, or train anew")
+        self._latest = Pointer(self._place, "latest.json", f"name one with {self._add_again}, or train again")
         self._is_alone = False
 
     def check_place(self) -> None:
@@ -64,7 +64,7 @@ class ModelRegistry:
         Raises InputError.
         """
         if self._system.exists(self._path) and not self._system.isdir(self._path):
-            raise InputError(f"{self._place} is a file, a folder of models is wanted: move it, or name another root")
+            raise InputError(f"{self._place} is a file, a folder of models is expected: move it, or name another root")
         self.production_if_any()
 
     @contextmanager
@@ -104,7 +104,7 @@ class ModelRegistry:
         if artifact.fingerprint != model:
             raise InputError(
                 f"{self.location(model)} holds model {artifact.fingerprint}: its files were changed or mixed. Copy the "
-                "model again, or train anew"
+                "model again, or train again"
             )
         return artifact
 
@@ -191,7 +191,7 @@ class ModelRegistry:
         if len(found) == 1:
             return found[0]
         there = ", ".join(found or models) or "none"
-        raise InputError(f"{beginning!r} names {len(found)} models under {self._place}, wanted one of: {there}")
+        raise InputError(f"{beginning!r} names {len(found)} models under {self._place}, expected one of: {there}")
 
     def listed(self) -> list[RegisteredModel]:
         """Every release, by the time when it was written."""

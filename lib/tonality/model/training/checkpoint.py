@@ -1,7 +1,7 @@
 """Checkpoints: all that the steps to come depend on, in one file that holds data only.
 
 The file is in the format of safetensors, whose metadata hold the position as JSON: no pickle is written or read. It is
-replaced in one stroke, so that a kill or a full disk leaves the one before it whole.
+replaced atomically, so that a kill or a full disk leaves the one before it whole.
 """
 
 import json
@@ -68,12 +68,12 @@ class Checkpoint:
         try:
             note, tensors = _note(content), safetensors.torch.load(content)
             if note["format"] != _FORMAT:
-                raise ValueError(f"format {note['format']} found, {_FORMAT} wanted")
+                raise ValueError(f"format {note['format']} found, {_FORMAT} expected")
             return Saved(note["identity"], note["position"], tensors)
         except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"the checkpoint {self.location} cannot be read: {error}: remove it, or set train.resume to false, "
-                f"and training begins anew"
+                f"and training begins again"
             ) from error
 
     def remove(self) -> None:

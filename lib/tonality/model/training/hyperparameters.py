@@ -1,4 +1,4 @@
-"""How a network is trained: the recipe, and what a machine makes of it."""
+"""How a network is trained: the hyperparameters, and what a machine makes of it."""
 
 import math
 import os
@@ -44,15 +44,15 @@ class Hyperparameters:
         return {name: value for name, value in asdict(self).items() if name not in changes_nothing}
 
 
-def learning_rate(recipe: Hyperparameters, step: int, steps: int) -> float:
+def learning_rate(hyperparameters: Hyperparameters, step: int, steps: int) -> float:
     """The step size of a step, from 1, of so many in all."""
     passed = min(1.0, (step - 1) / steps)
-    match recipe.decay:
+    match hyperparameters.decay:
         case "linear":
-            return recipe.learning_rate * (1 - passed)
+            return hyperparameters.learning_rate * (1 - passed)
         case "cosine":
-            return recipe.learning_rate * (1 + math.cos(math.pi * passed)) / 2
-    return recipe.learning_rate
+            return hyperparameters.learning_rate * (1 + math.cos(math.pi * passed)) / 2
+    return hyperparameters.learning_rate
 
 
 def choose_device(name: Literal["auto", "cpu", "cuda"], rank: int = 0) -> torch.device:

@@ -11,7 +11,7 @@ with m, v as they stood after t0 (D. Kingma and J. Ba, Adam: A Method for Stocha
 Only e depends on j and stands beside v. So the sum is an integral of m / (sqrt(v) + e) over e, under the weights f q^j,
 and is taken at two values of e by Gauss's quadrature (G. Golub and J. Welsch, Calculation of Gauss Quadrature Rules,
 1969), which has the weights' first four moments right. They depend on t0 alone: with four numbers for each step a row
-is brought up to date in one stroke when its stem comes next, and before it is read for anything else. At the very first
+is brought up to date atomically when its stem comes next, and before it is read for anything else. At the very first
 steps e grows fastest, and two values are too few where sqrt(v) is about 1e-8; there no row is left behind. Later the
 error of such a sum is below 5e-6 at a rate of 0.001, and falls from step to step.
 """

@@ -36,18 +36,20 @@ class Learner:
     """
 
     def __init__(
-        self, shape: LSTMConfig, recipe: Hyperparameters, device: torch.device, group: ProcessGroup = ALONE
+        self, shape: LSTMConfig, hyperparameters: Hyperparameters, device: torch.device, group: ProcessGroup = ALONE
     ) -> None:
-        self._recipe = recipe
+        self._hyperparameters = hyperparameters
         self._group = group
         self._device = device
-        precision = choose_precision(recipe.precision, device)
+        precision = choose_precision(hyperparameters.precision, device)
         if not group.agrees([int(precision == torch.bfloat16)]):  # processors of several kinds
             precision = torch.float32
         self.precision = str(precision).removeprefix("torch.")
-        self.threads = 1 if group.size > 1 else choose_threads(recipe.threads, recipe.batch_size, device)
+        self.threads = (
+            1 if group.size > 1 else choose_threads(hyperparameters.threads, hyperparameters.batch_size, device)
+        )
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(recipe.seed)
+            torch.manual_seed(hyperparameters.seed)
             self._network = build(shape).to(device)
         self._body = DenseAdam(self._network)
         self._embedding = EmbeddingAdam(self._network.embedding.weight)
@@ -74,8 +76,8 @@ class Learner:
             gradient = self._group.sum(gradient).div_(self._group.size)
             own = loss if batch.rows else torch.zeros_like(loss)
             losses = Losses(self._group.sum(own.clone()), own)
-        if self._recipe.clip_norm:
-            _clip([gradient, body], self._recipe.clip_norm)
+        if self._hyperparameters.clip_norm:
+            _clip([gradient, body], self._hyperparameters.clip_norm)
         with self._lanes.aside(self._body.step, body, rate):
             self._embedding.step(touched, batch.stems, gradient, rate)
         self._lanes.refresh()
@@ -111,7 +113,7 @@ class Learner:
     def _dropout(self, batch: Batch, draw: tuple[int, int]) -> Tensor:
         """What dropout leaves of each row's width, and by how much it raises that: (B, width)."""
         share = self._network.dropout.p
-        self._draws.manual_seed(zlib.crc32(repr((self._recipe.seed, *draw, self._group.rank)).encode()))
+        self._draws.manual_seed(zlib.crc32(repr((self._hyperparameters.seed, *draw, self._group.rank)).encode()))
         chances = torch.rand(max(1, batch.rows), self._network.width, generator=self._draws, device=self._device)
         return (chances >= share).float().div_(1 - share)
 

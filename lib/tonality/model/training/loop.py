@@ -35,7 +35,7 @@ def train(
     shape: LSTMConfig,
     train_location: str,
     valid_location: str,
-    recipe: Hyperparameters,
+    hyperparameters: Hyperparameters,
     device: torch.device,
     *,
     progress: Progress | None = None,
@@ -44,8 +44,8 @@ def train(
 ) -> TrainingResult:
     """Trains a fresh network of this shape on one folder of schema.DATASET rows and validates it on another.
 
-    On one machine, the same recipe on the CPU gives the same weights, whatever torch's global generator was at and
-    whether it was interrupted and gone on with from its checkpoint; on a GPU sums may round differently from run to
+    On one machine, the same hyperparameters on the CPU give the same weights, whatever the state of torch's global
+    generator and whether training was interrupted and resumed from its checkpoint; on a GPU sums may round differently from run to
     run. A checkpoint that is there is gone on from; it is removed by nobody here.
 
     With a group, every process of it calls this; each reads its own shard, and all get the same weights.
@@ -53,7 +53,7 @@ def train(
     Raises InputError where a side cannot be read, UserError where the loss stops being finite or the checkpoint cannot
     be written, and Interrupted on Ctrl-C.
     """
-    return _Training(shape, train_location, valid_location, recipe, device, progress, checkpoint, group).run()
+    return _Training(shape, train_location, valid_location, hyperparameters, device, progress, checkpoint, group).run()
 
 
 class _Training:
@@ -64,32 +64,34 @@ class _Training:
         shape: LSTMConfig,
         train_location: str,
         valid_location: str,
-        recipe: Hyperparameters,
+        hyperparameters: Hyperparameters,
         device: torch.device,
         progress: Progress | None,
         checkpoint: Checkpoint | None,
         group: ProcessGroup,
     ) -> None:
-        if recipe.batch_size % group.size:
-            raise ValueError(f"a batch of {recipe.batch_size} cannot be shared by {group.size} processes")
-        self._shape, self._recipe, self._device = shape, recipe, device
+        if hyperparameters.batch_size % group.size:
+            raise ValueError(f"a batch of {hyperparameters.batch_size} cannot be shared by {group.size} processes")
+        self._shape, self._hyperparameters, self._device = shape, hyperparameters, device
         self._progress, self._checkpoint, self._group = progress, checkpoint, group
-        share = recipe.batch_size // group.size
-        rows = RowGroups(train_location, shape.vocabulary, shard=group.rank, shards=group.size, readers=recipe.readers)
+        share = hyperparameters.batch_size // group.size
+        rows = RowGroups(
+            train_location, shape.vocabulary, shard=group.rank, shards=group.size, readers=hyperparameters.readers
+        )
         self._training = Loader(
             rows,
             batch_size=share,
-            seed=recipe.seed,
-            window=recipe.shuffle_rows,
-            memory=recipe.memory,
-            ahead=recipe.batches_ahead,
+            seed=hyperparameters.seed,
+            window=hyperparameters.shuffle_rows,
+            memory=hyperparameters.memory,
+            ahead=hyperparameters.batches_ahead,
         )
         # nothing is learned from these batches, so they can be larger
         self._validation = Loader(
-            RowGroups(valid_location, shape.vocabulary, readers=recipe.readers),
+            RowGroups(valid_location, shape.vocabulary, readers=hyperparameters.readers),
             batch_size=_VALIDATION_BATCH,
-            memory=recipe.memory,
-            ahead=recipe.batches_ahead,
+            memory=hyperparameters.memory,
+            ahead=hyperparameters.batches_ahead,
         )
         self._rows = rows.all_rows
         self._steps = count_batches(rows.most_rows, share)
@@ -98,7 +100,7 @@ class _Training:
         """All epochs, from the start or from the checkpoint."""
         with (
             _one_thread(),
-            Learner(self._shape, self._recipe, self._device, self._group) as self._learner,
+            Learner(self._shape, self._hyperparameters, self._device, self._group) as self._learner,
             Interruption(patient=self._group.size > 1) as self._interruption,
         ):
             standing = self._resumed() or TrainingState(computed=self._computed())
@@ -127,7 +129,7 @@ class _Training:
 
     def _has_ended(self, standing: TrainingState) -> bool:
         in_vain = len(standing.epochs) - standing.best.number if standing.epochs else 0
-        return standing.epoch > self._recipe.epochs or 0 < self._recipe.patience <= in_vain
+        return standing.epoch > self._hyperparameters.epochs or 0 < self._hyperparameters.patience <= in_vain
 
     def _learn(self, standing: TrainingState) -> None:
         """The rest of the epoch's steps."""
@@ -135,14 +137,14 @@ class _Training:
         unseen: list[tuple[Batch, Losses]] = []
         started = time.monotonic() - standing.seconds
         if self._progress:
-            self._progress.start(standing.epoch, self._recipe.epochs, self._rows, standing.rows)
+            self._progress.start(standing.epoch, self._hyperparameters.epochs, self._rows, standing.rows)
         with self._training.epoch(standing.epoch, skip=standing.step) as batches:
             for batch, rows in in_step(batches, self._group):
                 standing.step += 1
                 standing.rows += rows
                 draw = standing.epoch, standing.step
                 unseen.append((batch, self._learner.step(batch, rows, self._learning_rate(standing), draw)))
-                saves = standing.step % self._recipe.checkpoint_steps == 0
+                saves = standing.step % self._hyperparameters.checkpoint_steps == 0
                 ends = self._is_asked_to_end  # asked once: a signal may come at any time
                 if saves or ends or len(unseen) == looks:
                     self._look(standing, unseen, started)
@@ -205,7 +207,7 @@ class _Training:
 
     def _learning_rate(self, standing: TrainingState) -> float:
         step = (standing.epoch - 1) * self._steps + standing.step
-        return learning_rate(self._recipe, step, self._recipe.epochs * self._steps)
+        return learning_rate(self._hyperparameters, step, self._hyperparameters.epochs * self._steps)
 
     def _resumed(self) -> TrainingState | None:
         """Where the checkpoint stands, and the learner with it; None where there is none of this training."""
@@ -216,7 +218,7 @@ class _Training:
             return None
         place = self._checkpoint.location
         if saved.identity != self._checkpoint.identity:
-            self._tell(f"{place} is of other settings or another dataset: training begins anew and will replace it")
+            self._tell(f"{place} is of other settings or another dataset: training begins again and will replace it")
             return None
         standing = TrainingState.restored(saved, self._learner)
         self._tell(f"going on from {place}: epoch {standing.epoch}, after step {standing.step:,}")

@@ -17,7 +17,7 @@ __all__ = ["card"]
 def card(
     *,
     shape: LSTMConfig,
-    recipe: Hyperparameters,
+    hyperparameters: Hyperparameters,
     trained: TrainingResult,
     rows: Mapping[str, Mapping[str, int]],
     dropped: Mapping[str, int],
@@ -50,7 +50,7 @@ def card(
             "## Training",
             "",
             "Network: " + ", ".join(f"{name} {value}" for name, value in asdict(shape).items()) + ".",
-            "Hyperparameters: " + ", ".join(f"{name} {value}" for name, value in asdict(recipe).items()) + ".",
+            "Hyperparameters: " + ", ".join(f"{name} {value}" for name, value in asdict(hyperparameters).items()) + ".",
             f"Computed in {trained.computed}.",
             "",
             *_table(

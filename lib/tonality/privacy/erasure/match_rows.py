@@ -28,10 +28,10 @@ _SAME_TWEET: Final = ["day", "tweet_id", "created_at", "text"]
 _Batches = Iterator[pa.RecordBatch]
 
 
-def located(table: DataFrame, part: Column, *wanted: str) -> DataFrame:
-    """The wanted columns of a table as it is read from its files, and the place of each row in a part of that name."""
+def located(table: DataFrame, part: Column, *expected: str) -> DataFrame:
+    """The requested columns of a table read from its files, and the place of each row in a part of that name."""
     in_file = (F.col("_metadata.file_name").alias("name"), F.col("_metadata.row_index").alias("row"))
-    return table.select(*wanted, part.alias("part"), *in_file)
+    return table.select(*expected, part.alias("part"), *in_file)
 
 
 def part_of(column: str) -> Column:
@@ -63,10 +63,10 @@ def marked(rows: DataFrame, salt: str) -> DataFrame:
 
 def _marker(salt: str) -> Callable[[_Batches], _Batches]:
     def mark(batches: _Batches) -> _Batches:
-        marks = SaltedDigests(bytes.fromhex(salt))
-        nothing = marks.text("")
+        digests = SaltedDigests(bytes.fromhex(salt))
+        nothing = digests.text("")
         for batch in batches:
-            found = [marks.text(text) for text in batch["text"].to_pylist()]
+            found = [digests.text(text) for text in batch["text"].to_pylist()]
             column = pa.array([None if one == nothing else one for one in found], pa.binary())
             places = [batch[name] for name in PLACE]
             whole = pa.RecordBatch.from_arrays([*places, column], names=[*PLACE, "mark"])
@@ -79,17 +79,17 @@ def digests_of_ids(rows: DataFrame, salt: str) -> DataFrame:
     """The `mark` of each `tweet_id` of the rows. A row without one has none."""
 
     def mark(batches: _Batches) -> _Batches:
-        marks = SaltedDigests(bytes.fromhex(salt))
+        digests = SaltedDigests(bytes.fromhex(salt))
         for batch in batches:
-            found = pa.array([marks.tweet(number) for number in batch["tweet_id"].to_pylist()], pa.binary())
+            found = pa.array([digests.tweet(number) for number in batch["tweet_id"].to_pylist()], pa.binary())
             yield pa.RecordBatch.from_arrays([found], names=["mark"])
 
     return rows.where(F.col("tweet_id").isNotNull()).select("tweet_id").mapInArrow(mark, "mark binary")
 
 
-def repeating(retweets: DataFrame, marks: DataFrame) -> DataFrame:
+def repeating(retweets: DataFrame, digests: DataFrame) -> DataFrame:
     """The places of marked retweets that repeat a text of one of these `mark`s."""
-    return retweets.join(marks.select("mark"), on="mark", how="left_semi").select(*PLACE)
+    return retweets.join(digests.select("mark"), on="mark", how="left_semi").select(*PLACE)
 
 
 def copies_of(rows: DataFrame, removed: DataFrame) -> DataFrame:

@@ -30,7 +30,7 @@ class ErasurePlan:
 
     lines: Lines
     salt: str
-    """Of the marks, in hex."""
+    """Of the digests, in hex."""
     new_digests: DataFrame
     removed: dict[str, DataFrame]
     """Rows of tables of days."""
@@ -103,7 +103,7 @@ def in_words(found: ErasurePlan, what: str) -> str:
         said.append(
             _line(len(found.reports), "files of report/, which shows what goes or has gone, or may: run `report` again")
         )
-    said.append(f"{found.remembered:,} marks more, in forgotten/, of what `clean` leaves out from now on")
+    said.append(f"{found.remembered:,} digests more, in forgotten/, of what `clean` leaves out from now on")
     return "\n".join([*said, *found.remarks])
 
 

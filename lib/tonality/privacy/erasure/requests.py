@@ -32,12 +32,15 @@ _BATCH: Final = 100_000
 
 
 def write_entries(
-    deletions: Iterable[tuple[int | None, str | None]], folder: str, marks: SaltedDigests, pseudonyms: Pseudonyms | None
+    deletions: Iterable[tuple[int | None, str | None]],
+    folder: str,
+    digests: SaltedDigests,
+    pseudonyms: Pseudonyms | None,
 ) -> None:
     """Write rows of ENTRIES to a folder that is there: for each tweet's id, or author, one as the list says it and one
     by its pseudonym, where there are any: tables may hold either, while they change from one to the other.
     """
-    rows = (row for tweet_id, author in deletions for row in _rows(tweet_id, author, marks, pseudonyms))
+    rows = (row for tweet_id, author in deletions for row in _rows(tweet_id, author, digests, pseudonyms))
     system, path = filesystem(join(folder, "entries.parquet"))
     with system.open(path, "wb") as file, pq.ParquetWriter(file, ENTRIES, compression="zstd") as writer:
         while batch := list(islice(rows, _BATCH)):
@@ -45,15 +48,15 @@ def write_entries(
 
 
 def _rows(
-    tweet_id: int | None, author: str | None, marks: SaltedDigests, pseudonyms: Pseudonyms | None
+    tweet_id: int | None, author: str | None, digests: SaltedDigests, pseudonyms: Pseudonyms | None
 ) -> Iterator[dict[str, Any]]:
     if tweet_id is not None:
-        row = {"kind": TWEET, "mark": marks.tweet(tweet_id)}
+        row = {"kind": TWEET, "mark": digests.tweet(tweet_id)}
         yield {**row, "tweet_id": tweet_id}
         if pseudonyms:
             yield {**row, "tweet_id": pseudonyms.tweet_id(tweet_id)}
     elif author is not None:
-        row = {"kind": AUTHOR, "mark": marks.author(author)}
+        row = {"kind": AUTHOR, "mark": digests.author(author)}
         yield {**row, "author": author.lower()}
         if pseudonyms:
             yield {**row, "author": pseudonyms.author(author)}

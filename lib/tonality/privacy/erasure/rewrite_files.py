@@ -64,8 +64,8 @@ def rewrite(job: RewriteJob, files: Sequence[TableFile]) -> Iterator[NewFile]:
 
 def _rows_to_go(places: str, file: TableFile) -> np.ndarray[Any, np.dtype[np.int64]]:
     system, path = filesystem(places)
-    wanted = (ds.field("part") == file.part) & (ds.field("name") == file.name)
-    found = ds.dataset(path, filesystem=system, format="parquet").to_table(columns=["row"], filter=wanted)
+    expected = (ds.field("part") == file.part) & (ds.field("name") == file.name)
+    found = ds.dataset(path, filesystem=system, format="parquet").to_table(columns=["row"], filter=expected)
     rows: np.ndarray[Any, np.dtype[np.int64]] = np.unique(found["row"].to_numpy())
     return rows
 
@@ -88,9 +88,9 @@ def _rewritten(system: Any, old: str, new: str, gone: np.ndarray[Any, np.dtype[n
 
 
 def _without(rows: pa.Table, gone: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
-    wanted = np.ones(rows.num_rows, dtype=bool)
-    wanted[gone] = False
-    return rows if wanted.all() else rows.filter(pa.array(wanted))
+    expected = np.ones(rows.num_rows, dtype=bool)
+    expected[gone] = False
+    return rows if expected.all() else rows.filter(pa.array(expected))
 
 
 def _form(metadata: pq.FileMetaData) -> dict[str, Any]:

@@ -28,8 +28,8 @@ _Batches = Iterator[pa.RecordBatch]
 def showing(rejects: DataFrame, forgotten: DataFrame, salt: str) -> DataFrame:
     """The places of located rejects whose `raw` or `detail` holds something of one of the `mark`s of `forgotten`."""
     said = rejects.where((F.length("raw") > 0) | (F.length("detail") > 0)).select(*PLACE, "raw", "detail")
-    marks = said.mapInArrow(_searcher(salt), "part string, name string, row long, mark binary")
-    return marks.join(forgotten.select("mark"), on="mark", how="left_semi").select(*PLACE).distinct()
+    digests = said.mapInArrow(_searcher(salt), "part string, name string, row long, mark binary")
+    return digests.join(forgotten.select("mark"), on="mark", how="left_semi").select(*PLACE).distinct()
 
 
 def emptied(rejects: DataFrame, places: DataFrame) -> DataFrame:
@@ -48,14 +48,14 @@ def _unless(condition: Column, name: str, otherwise: Column) -> Column:
 
 def _searcher(salt: str) -> Callable[[_Batches], _Batches]:
     def search(batches: _Batches) -> _Batches:
-        marks = SaltedDigests(bytes.fromhex(salt))
+        digests = SaltedDigests(bytes.fromhex(salt))
         for batch in batches:
             found = [
                 (place, mark)
                 for place, (raw, detail) in enumerate(
                     zip(batch["raw"].to_pylist(), batch["detail"].to_pylist(), strict=True)
                 )
-                for mark in _marks(f"{(raw or b'').decode('utf-8', 'replace')}\n{detail or ''}", marks)
+                for mark in _digests(f"{(raw or b'').decode('utf-8', 'replace')}\n{detail or ''}", digests)
             ]
             places = pa.array([place for place, _ in found], pa.int64())
             columns = [batch[name].take(places) for name in PLACE]
@@ -66,20 +66,20 @@ def _searcher(salt: str) -> Callable[[_Batches], _Batches]:
     return search
 
 
-def _marks(content: str, marks: SaltedDigests) -> set[bytes]:
-    """The marks of all that a record may say: words as ids and names, strings and fields as names and texts, as they
+def _digests(content: str, digests: SaltedDigests) -> set[bytes]:
+    """The digests of all that a record may say: words as ids and names, strings and fields as names and texts, as they
     stand and as the tables have them, with their character references read.
     """
     found: set[bytes] = set()
     said = {*_strings(content), *_fields(content), *_fields(unescaped(content))}
     words = set(_WORD.findall(content))
     for whole in said.union(map(unescaped, said)):
-        found |= {marks.author(whole), marks.text(whole)}
+        found |= {digests.author(whole), digests.text(whole)}
         words.update(_WORD.findall(whole))
     for word in words:
-        found.add(marks.author(word))
+        found.add(digests.author(word))
         if word.isascii() and word.isdigit() and len(word) <= _LONGEST_NUMBER:
-            found.add(marks.tweet(int(word)))
+            found.add(digests.tweet(int(word)))
     return found
 
 

@@ -37,7 +37,7 @@ class TweetRows:
     removed: Mapping[str, DataFrame]
     """By table: the rows with their places; `repeats` where one goes only as a retweet of what goes."""
     texts: DataFrame
-    """The marks, `kind` and `mark`, of what the named ones say that are no retweets."""
+    """The digests, `kind` and `mark`, of what the named ones say that are no retweets."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Search:
 
     entries: DataFrame
     salt: str
-    """Of the marks, in hex."""
+    """Of the digests, in hex."""
     write: Callable[[DataFrame, str], DataFrame]
     """Computes a frame once: writes it under a name and returns it as it is read from there."""
 
@@ -78,11 +78,11 @@ class Search:
         """The places of rejects that show an entry, one of the marked texts, or the id of a removed row."""
         rows = located(table, part_of(WINDOW), "raw", "detail")
         ids = (digests_of_ids(of_table, self.salt) for of_table in removed)  # an author is listed without them
-        marks = reduce(DataFrame.union, ids, self.marks(texts).select("mark"))
-        return self.write(showing(rows, marks, self.salt), "showing")
+        digests = reduce(DataFrame.union, ids, self.digests(texts).select("mark"))
+        return self.write(showing(rows, digests, self.salt), "showing")
 
-    def marks(self, texts: DataFrame) -> DataFrame:
-        """The marks of all that must not come back: `kind` and `mark`, each once."""
+    def digests(self, texts: DataFrame) -> DataFrame:
+        """The digests of all that must not come back: `kind` and `mark`, each once."""
         return self.entries.select("kind", "mark").union(texts).distinct()
 
     def _named(self, table: str, rows: DataFrame) -> DataFrame:

@@ -15,7 +15,7 @@ LOOKED_UP_BY: Final = {TWEET: "ids", AUTHOR: "authors"}
 """What days of tweets/ must have, where such a one is to be found in them."""
 
 _FOLLOWING: Final = {"scored": "score", "labelled": "label", "dataset": "prepare", "report": "report"}
-"""Tables that follow tweets/, and the stages that make them anew."""
+"""Tables that follow tweets/, and the stages that make them again."""
 
 
 def not_looked_up(spark: SparkSession, root: str, noted: Collection[Mapping[str, Any]]) -> list[str]:
@@ -23,14 +23,14 @@ def not_looked_up(spark: SparkSession, root: str, noted: Collection[Mapping[str,
     dropped = {name: sum(note.get(name) == "drop" for note in noted) for name in LOOKED_UP_BY.values()}
     return [
         f"{days:,} days of tweets/ have no {name} (privacy.{name} = drop), by which a list could be looked up there: "
-        f"`clean` those days anew, which leaves out what is forgotten{_then_run(spark, root)}"
+        f"`clean` those days again, which leaves out what is forgotten{_then_run(spark, root)}"
         for name, days in dropped.items()
         if days
     ]
 
 
 def behind(spark: SparkSession, root: str) -> list[str]:
-    """What is said of days that were scored before `clean` made them anew."""
+    """What is said of days that were scored before `clean` made them again."""
     days, there = tables.days(spark, root, "scored"), tables.days(spark, root, "tweets")
     origins = tables.partition_files(spark, root, "scored", DAY, days, ORIGIN_FILE)
     versions = tables.versions(spark, root, "tweets", DAY, sorted(set(days).intersection(there)))

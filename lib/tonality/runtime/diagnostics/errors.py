@@ -9,7 +9,7 @@ from tonality.runtime.diagnostics.redaction import redacted
 
 
 class UserError(Exception):
-    """Something the user can mend. The message says what was found, what was wanted and what to do.
+    """Something the user can mend. The message says what was found, what was expected and what to do.
 
     It may quote a location, and end in logs: what is secret in it is taken out.
     """

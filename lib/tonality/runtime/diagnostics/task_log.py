@@ -14,11 +14,11 @@ from typing import Final, TypeVar
 
 from pyspark import TaskContext
 
-__all__ = ["RUN", "WANTED", "announced"]
+__all__ = ["EXPECTED", "RUN", "announced"]
 
 RUN: Final = "mdc.run"
 """The local property of Spark's jobs that holds the run's id. Spark shows those of mdc. to log4j, by their names."""
-WANTED: Final = "tonality.runtime.diagnostics.task_log"
+EXPECTED: Final = "tonality.runtime.diagnostics.task_log"
 """The one that says whether tasks are to write their lines: true or false."""
 
 _Part = TypeVar("_Part")
@@ -30,7 +30,7 @@ def announced(work: str, parts: Iterable[_Part], rows: Callable[[_Part], int]) -
     `rows` is how many rows are done with a part.
     """
     task = TaskContext.get()
-    if task is None or task.getLocalProperty(WANTED) != "true":
+    if task is None or task.getLocalProperty(EXPECTED) != "true":
         yield from parts
         return
     place = f"work={work} partition={task.partitionId()} attempt={task.attemptNumber()} task={task.taskAttemptId()}"

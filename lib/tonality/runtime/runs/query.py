@@ -37,22 +37,22 @@ class RunQuery:
     """The newest so many."""
 
 
-def find(root: str, wanted: RunQuery) -> list[PastRun]:
+def find(root: str, expected: RunQuery) -> list[PastRun]:
     """The runs under a root, the newest last.
 
     Raises InputError where there is no record at all, and SettingsError where no run, or more than one, has the id.
     """
     system, folder = filesystem(join(root, RUNS))
     names = _names(system, folder, root)
-    if wanted.run is not None:
-        names = [_one(names, wanted.run, root)]
-    if wanted.stage:
-        names = [name for name in names if name.startswith(f"{wanted.stage}-")]
+    if expected.run is not None:
+        names = [_one(names, expected.run, root)]
+    if expected.stage:
+        names = [name for name in names if name.startswith(f"{expected.stage}-")]
     found: list[PastRun] = []
     for run in _read(system, folder, names):
-        if _is_wanted(run, wanted):
+        if _is_expected(run, expected):
             found.append(run)
-        if wanted.last and len(found) == wanted.last:
+        if expected.last and len(found) == expected.last:
             break
     return found[::-1]
 
@@ -76,7 +76,7 @@ def _one(names: Sequence[str], asked: str, root: str) -> str:
     if asked in names or len(near) == 1:
         return asked if asked in names else near[0]
     if near:
-        raise SettingsError(f"{len(near)} runs have {asked} in their id: {_few(near)}; wanted one")
+        raise SettingsError(f"{len(near)} runs have {asked} in their id: {_few(near)}; expected one")
     raise SettingsError(f"no run in {join(root, RUNS)} has the id {asked}; the newest are {_few(names)}")
 
 
@@ -93,12 +93,12 @@ def _read(system: AbstractFileSystem, folder: str, names: Sequence[str]) -> Iter
             yield from filter(None, pool.map(lambda path: PastRun.read(system, path), paths))
 
 
-def _is_wanted(run: PastRun, wanted: RunQuery) -> bool:
-    if wanted.failed and not run.state.is_bad:
+def _is_expected(run: PastRun, expected: RunQuery) -> bool:
+    if expected.failed and not run.state.is_bad:
         return False
-    if wanted.part_of and not str(run.record.get("part_of") or "").startswith(wanted.part_of):
+    if expected.part_of and not str(run.record.get("part_of") or "").startswith(expected.part_of):
         return False
-    return wanted.day is None or _was_asked_for(run, str(wanted.day))
+    return expected.day is None or _was_asked_for(run, str(expected.day))
 
 
 def _was_asked_for(run: PastRun, day: str) -> bool:

@@ -1,6 +1,6 @@
 """The run record: what ran, on what, with which result. One JSON file a run, under runs/.
 
-It is written when a run begins and anew when it ends. What a stage notes has one form: `reads` and `writes` name
+It is written when a run begins and again when it ends. What a stage notes has one form: `reads` and `writes` name
 tables, each with what is known of `files`, `bytes`, `records`, `rows` and `days`; `counts` are numbers by name; `days`
 is how many days the result has. Everything else that it notes is its own.
 """

@@ -22,11 +22,11 @@ def refuse_other_rules(
     found = [(row.rules, text_settings(root, row.run)) for row in others.orderBy("run").limit(3).collect()]
     if not found:
         return
-    wanted = {"language": rules["name"], "links": rules["links"], "mentions": rules["mentions"]}
-    same = any(text == wanted for _, text in found)
+    expected = {"language": rules["name"], "links": rules["links"], "mentions": rules["mentions"]}
+    same = any(text == expected for _, text in found)
     raise InputError(
         f"{table}/ was cut by other text rules: found {'; '.join(_in_words(*other) for other in found)}; "
-        f"wanted {_in_words(fingerprint, wanted)}. "
+        f"expected {_in_words(fingerprint, expected)}. "
         f"{'The settings agree, so the language file or the stemmer has changed since. ' if same else ''}{remedy}"
     )
 

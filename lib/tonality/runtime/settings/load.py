@@ -132,7 +132,7 @@ def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:
     except FileNotFoundError:
         faults.append(f"{file}: no such settings file{_near_file(file)}")
     except OSError as error:
-        faults.append(f"{file}: cannot be read: {error.strerror}; a TOML file of settings is wanted")
+        faults.append(f"{file}: cannot be read: {error.strerror}; a TOML file of settings is expected")
     except UnicodeDecodeError as error:
         faults.append(f"{file}: cannot be read: no text in UTF-8 ({error.reason} at byte {error.start})")
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -152,7 +152,7 @@ def _parse_override(override: str, faults: list[str]) -> dict[str, Any]:
     name, equals, text = override.partition("=")
     path = [part.strip() for part in name.split(".")]
     if not equals or len(path) < 2 or not all(path):
-        faults.append(f"--set {override}: wanted section.key=value, as in --set train.epochs=2")
+        faults.append(f"--set {override}: expected section.key=value, as in --set train.epochs=2")
         return {}
     nested: Any = _parse_value(text.strip(), _annotation(path))
     for part in reversed(path):
@@ -160,13 +160,13 @@ def _parse_override(override: str, faults: list[str]) -> dict[str, Any]:
     return dict(nested)
 
 
-def _parse_value(text: str, wanted: object) -> Any:
-    """The TOML value; where words are wanted, a number or date stays as it was typed."""
+def _parse_value(text: str, expected: object) -> Any:
+    """The TOML value; where words are expected, a number or date stays as it was typed."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
-    return text if wanted in WORDS and not isinstance(value, str | list | dict) else value
+    return text if expected in WORDS and not isinstance(value, str | list | dict) else value
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
@@ -186,15 +186,15 @@ def _in_words(detail: ErrorDetails) -> str:
         return str(detail["ctx"]["error"])
     if detail["type"] == "each":
         return "\n".join(f"{name}: {fault}" for fault in detail["msg"].splitlines())
-    wanted = detail["msg"].removeprefix("Input should be ").replace("String should have", "a string with")
-    wanted = (
-        wanted.partition(", unable to parse")[0]
+    expected = detail["msg"].removeprefix("Input should be ").replace("String should have", "a string with")
+    expected = (
+        expected.partition(", unable to parse")[0]
         .replace("a valid tuple", "a list")
         .replace("a valid integer", "a whole number")
     )
     if detail["type"] == "model_type":
-        wanted = f"a section: [{name}] in a file, {name}.key=value with --set"
-    return f"{name}: found {_as_typed(detail['input'])}, wanted {wanted}"
+        expected = f"a section: [{name}] in a file, {name}.key=value with --set"
+    return f"{name}: found {_as_typed(detail['input'])}, expected {expected}"
 
 
 def _as_typed(value: object) -> str:

@@ -17,7 +17,7 @@ from pyspark import accumulators
 from pyspark.sql import SparkSession
 
 from tonality.runtime.diagnostics.errors import SettingsError, UserError
-from tonality.runtime.diagnostics.task_log import RUN, WANTED
+from tonality.runtime.diagnostics.task_log import EXPECTED, RUN
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import conf_directory
 from tonality.runtime.settings.sections import SparkSettings
@@ -58,11 +58,11 @@ def check_session(settings: SparkSettings) -> None:
         return
     faults = []
     if not _MASTER.fullmatch(settings.master):
-        faults.append(f"spark.master: found {settings.master!r}, wanted local[*], local[4], yarn, spark:// or k8s://")
-    wanted, there = in_bytes(settings.memory), psutil.virtual_memory().total
-    if wanted < _LEAST_MEMORY:
-        faults.append(f"spark.memory: found {settings.memory}, wanted 512m or more: Spark does not start with less")
-    if wanted > 2 * there:  # a heap somewhat too large starts, and may never be filled
+        faults.append(f"spark.master: found {settings.master!r}, expected local[*], local[4], yarn, spark:// or k8s://")
+    expected, there = in_bytes(settings.memory), psutil.virtual_memory().total
+    if expected < _LEAST_MEMORY:
+        faults.append(f"spark.memory: found {settings.memory}, expected 512m or more: Spark does not start with less")
+    if expected > 2 * there:  # a heap somewhat too large starts, and may never be filled
         faults.append(f"spark.memory: found {settings.memory}, but this machine has {there >> 20}m")
     if faults:
         raise SettingsError("\n".join(faults))
@@ -159,9 +159,9 @@ def in_run(spark: SparkSession, record: Run, settings: SparkSettings) -> Iterato
     """
     context = spark.sparkContext
     record.add(spark={"version": spark.version, "master": context.master, "application": context.applicationId})
-    is_wanted = settings.task_lines == "on" or (settings.task_lines == "auto" and not _is_here(str(context.master)))
+    is_expected = settings.task_lines == "on" or (settings.task_lines == "auto" and not _is_here(str(context.master)))
     marks = dict.fromkeys(("spark.jobGroup.id", "spark.job.description", RUN), record.id)
-    marks[WANTED] = str(is_wanted).lower()
+    marks[EXPECTED] = str(is_expected).lower()
     before = {name: context.getLocalProperty(name) for name in marks}
     _mark(spark, marks)
     try:

@@ -109,7 +109,7 @@ def _gpus_of_a_task(spark: SparkSession, processes: int) -> int:
     amount = spark.sparkContext.getConf().get(key) or "0"
     if not amount.isdecimal() or (int(amount) and processes % int(amount)):
         raise SettingsError(
-            f"{key} is {amount}: wanted a whole number, of which train.processes, {processes}, is a multiple: "
+            f"{key} is {amount}: expected a whole number, of which train.processes, {processes}, is a multiple: "
             f"each process has a GPU of its own"
         )
     return int(amount)

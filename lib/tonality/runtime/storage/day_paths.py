@@ -15,13 +15,13 @@ _MEANT: Final = re.compile(r"\{\s*(?:day|date)", re.IGNORECASE)
 _DIRECTIVE: Final = re.compile(r"%(.?)", re.DOTALL)
 _OF_DAYS: Final = "YymdjFGVuUWwbBaA"
 """The directives of strftime that tell days; those of hours would say 00 of each."""
-_WANTED: Final = "wanted {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}"
+_EXPECTED: Final = "expected {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}"
 
 
 class DayLocations(NamedTuple):
     """What to read for a range of days, each location once."""
 
-    wanted: tuple[str, ...]
+    expected: tuple[str, ...]
     """Those of the days themselves, and all that are of no day: they must be found."""
     besides: tuple[str, ...]
     """Those of days before and after, which may be missing: they may not have been collected yet."""
@@ -35,7 +35,7 @@ def has_day(location: str) -> bool:
         if found[1] is not None:
             _check_form(found[1], location)
     if set(_DAY.sub("", location)) & set("{}"):
-        raise SettingsError(f"{location}: {_WANTED}, and no other braces beside it")
+        raise SettingsError(f"{location}: {_EXPECTED}, and no other braces beside it")
     return True
 
 
@@ -47,18 +47,18 @@ def day_locations(
     `lookback` and `lookahead` are the days before and after whose files are read besides. Raises SettingsError where a
     {day} is not written as it should be, or a bound of the days is not known.
     """
-    wanted: dict[str, None] = {}
+    expected: dict[str, None] = {}
     besides: dict[str, None] = {}
     for location in locations:
         if not has_day(location):
-            wanted[location] = None
+            expected[location] = None
             continue
         if since is None or until is None:
             raise SettingsError(f"{location}: {{day}} needs both archive.since and archive.until")
         first, last = since.toordinal(), until.toordinal()
-        wanted |= _filled(location, first, last)
+        expected |= _filled(location, first, last)
         besides |= _filled(location, first - lookback, last + lookahead)
-    return DayLocations(tuple(wanted), tuple(location for location in besides if location not in wanted))
+    return DayLocations(tuple(expected), tuple(location for location in besides if location not in expected))
 
 
 def fixed_part(location: str) -> str:
@@ -74,7 +74,7 @@ def _check_form(form: str, location: str) -> None:
         known = " ".join(f"%{letter}" for letter in _OF_DAYS)
         raise SettingsError(f"{location}: {' '.join(unknown)} tells no day in {{day:{form}}}; there are {known}")
     if not set(directives) & set(_OF_DAYS):
-        raise SettingsError(f"{location}: {{day:{form}}} is the same on every day: {_WANTED}")
+        raise SettingsError(f"{location}: {{day:{form}}} is the same on every day: {_EXPECTED}")
 
 
 def _filled(location: str, first: int, last: int) -> dict[str, None]:

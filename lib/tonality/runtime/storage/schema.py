@@ -66,7 +66,7 @@ _MANIFEST_FIELDS: Final = [
     pa.field("kind", pa.string()),
     pa.field("tweet_id", pa.int64()),
     *_REJECT_FIELDS,
-    pa.field("piece", pa.int32()),
+    pa.field("split", pa.int32()),
     pa.field("entry", pa.int32()),
     pa.field("lines", pa.int64()),
     pa.field("kept", pa.int64()),
@@ -79,7 +79,7 @@ _MANIFEST_FIELDS: Final = [
     pa.field("breaks", pa.int64()),
 ]
 
-_DIGESTS: Final = pa.field("marks", pa.list_(pa.binary()))
+_DIGESTS: Final = pa.field("digests", pa.list_(pa.binary()))
 
 STAGED: Final = pa.unify_schemas([pa.schema(_MANIFEST_FIELDS), pa.schema(_READ_FIELDS), pa.schema([_DIGESTS])])
 """What a task reads: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by `kind`."""
@@ -97,21 +97,21 @@ TASK_MANIFEST: Final = pa.schema(
 )
 """What a pass over an archive tells of it: all but the tweets, and rows of the kind `group`, each a row group of a file
 of tweets: the file's name, the group's number, the earliest time in it in microseconds since 1970, the days that it
-holds, counted from 1970, with their rows, and its bytes. Where a file was read in pieces, offsets and lines count from
-the piece's start, and the piece's account says how many bytes and line breaks it has, `span` and `breaks`. `entry`
-numbers the sources of a piece, whose names need not differ."""
+holds, counted from 1970, with their rows, and its bytes. Where a file was read in splits, offsets and lines count from
+the split's start, and the split's account says how many bytes and line breaks it has, `span` and `breaks`. `entry`
+numbers the sources of a split, whose names need not differ."""
 
 KEPT: Final = pa.schema(
     [
         *_READ_FIELDS,
-        pa.field("piece", pa.int32()),
+        pa.field("split", pa.int32()),
         pa.field("entry", pa.int32()),
         pa.field("offset", pa.int64()),
         _DIGESTS,
     ]
 )
-"""The tweets of a pass, each with its place: the source, the piece, the entry and the offset together; and `marks`, by
-which it is known if it was forgotten, null where nothing was."""
+"""The tweets of a pass, each with its place: the source, the split, the entry and the offset together; and `digests`,
+by which an erased tweet is recognised, null where nothing was erased."""
 
 LABELLED: Final = pa.schema(
     [

@@ -75,7 +75,7 @@ def filesystem(location: str) -> tuple[AbstractFileSystem, str]:
 
 
 def write_files(folder: str, files: Mapping[str, bytes]) -> None:
-    """Put small files into a folder, which is made where it is not there, each in one stroke as by `replace_file`."""
+    """Put small files into a folder, which is made where it is not there, each atomically as by `replace_file`."""
     system, path = filesystem(folder)
     system.makedirs(path, exist_ok=True)
     for name, content in files.items():
@@ -83,7 +83,7 @@ def write_files(folder: str, files: Mapping[str, bytes]) -> None:
 
 
 def replace_file(location: str, content: bytes) -> None:
-    """Put a file in the place of the one that was there, in one stroke: nobody finds half of it, nor a crash.
+    """Put a file in the place of the one that was there, atomically: nobody finds half of it, nor a crash.
 
     Of several who do so at once the last one's stays. In an object store a file appears whole anyway; on HDFS and the
     like it does not, and what was there is gone while it is written. Raises OSError, with what was there, on a local
