@@ -1,4 +1,4 @@
-"""What many tests share: one Spark session, set up as the stages set theirs up."""
+"""The Spark session shared by all tests, set up like that of the stages."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What is said of the dependencies: the README's tables, the pins, and the oldest versions that are tested."""
+"""Dependencies: the README's tables, the pins, and the oldest tested versions."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ DIRECT = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 SECTION = "## Dependencies"
 UNTESTED_OLDEST = {"torch"}
-"""Of which every version is gigabytes: the oldest one is not tested, as the README says."""
+"""Packages of gigabytes, whose oldest version is not tested, as the README states."""
 
 
 def names(requirements: list[Requirement]) -> set[str]:
@@ -23,14 +23,14 @@ def names(requirements: list[Requirement]) -> set[str]:
 
 
 def pins(file: str) -> dict[str, Version]:
-    """The versions that a file of pins gives."""
+    """The versions in a file of pins."""
     lines = (REPOSITORY / "conf" / file).read_text().splitlines()
     pinned = [line.split("==") for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(name): Version(version) for name, version in pinned}
 
 
-def told() -> list[str]:
-    """The packages of the README's tables, in their order: the names in the first cells of rows."""
+def documented() -> list[str]:
+    """The packages of the README's tables, in order: the names in the first cells of rows."""
     _, found, section = (REPOSITORY / "README.md").read_text().partition(f"{SECTION}\n")
     assert found, f"README.md has no section {SECTION!r}"
     section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
@@ -38,9 +38,9 @@ def told() -> list[str]:
     return [canonicalize_name(name) for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
 
 
-def test_the_readme_tells_of_every_direct_dependency_once_and_of_no_other():
-    assert len(told()) == len(set(told()))
-    assert set(told()) == names(DIRECT) | names(EXTRAS) | {"petastorm"}
+def test_the_readme_lists_every_direct_dependency_once_and_no_other():
+    assert len(documented()) == len(set(documented()))
+    assert set(documented()) == names(DIRECT) | names(EXTRAS) | {"petastorm"}
 
 
 @pytest.mark.parametrize("requirement", [*DIRECT, *EXTRAS], ids=lambda requirement: requirement.name)

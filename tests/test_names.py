@@ -51,14 +51,17 @@ PHRASES: Final = re.compile(
 DATA: Final = {
     "_BYTE_ORDER_MARKS",  # Unicode's own term
     "BYTE_ORDER_MARK",
+    "surely",  # a setting of [promote]
     "tell",  # a method of streams
     "note_tweet",  # a field of Twitter's API
+    "pieces",  # an attribute that petastorm reads
 }
 """Names that files, formats, settings or libraries prescribe."""
 
 DATA_TEXTS: Final = {
     "dynamics.csv",
     "dynamics.png",
+    "Fault",  # an error class in run records of earlier versions
     "fault",  # a key of run records
     "mark",  # a column of forgotten/
 }

@@ -1,4 +1,4 @@
-"""What the README says of reading the tables with other tools: its own lines, run on a root with days of two versions."""
+"""The README's examples of reading the tables with other tools, run on a root with days of two versions."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -22,7 +22,7 @@ EXPECTED = [(OLD, 3, 1 / 3), (NEW, 4, 1 / 2)]
 
 
 def snippet(tool: str) -> str:
-    """The block of the section that begins with the name of the tool, in a comment."""
+    """The code block of the section that begins with the tool's name in a comment."""
     _, found, section = README.read_text().partition(f"{SECTION}\n")
     assert found, f"README.md has no section {SECTION!r}"
     section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
@@ -32,7 +32,7 @@ def snippet(tool: str) -> str:
 
 @pytest.fixture(scope="module")
 def root(spark, tmp_path_factory) -> Path:
-    """Scored days as `score` publishes them; the first one as a version before `tweets_run` would have left it."""
+    """Scored days as `score` commits them; the first one as an earlier version, without `tweets_run`, wrote it."""
     place = tmp_path_factory.mktemp("survey") / "out"
     rows = [
         {
@@ -77,12 +77,12 @@ def rows(days: pd.DataFrame) -> list[tuple]:
 
 @pytest.fixture
 def plain_spark(spark):
-    """The session with Spark's own way of reading partitions, and without the views that a test leaves."""
+    """The session with Spark's default for reading partitions; views of the test are dropped."""
     inference = "spark.sql.sources.partitionColumnTypeInference.enabled"
-    ours = spark.conf.get(inference)
+    previous = spark.conf.get(inference)
     spark.conf.set(inference, "true")
     yield spark
-    spark.conf.set(inference, ours)
+    spark.conf.set(inference, previous)
     spark.catalog.dropTempView("scored")
 
 
@@ -125,7 +125,7 @@ def test_tonality_reads_a_day_of_an_older_version_with_nulls_where_it_had_no_suc
     assert found == {(OLD, None), (NEW, "clean-1")}
 
 
-def test_tonality_passes_over_a_column_that_a_newer_version_has_added(spark, root):
+def test_tonality_ignores_a_column_that_a_newer_version_has_added(spark, root):
     older = SCORED.remove(SCORED.get_field_index("tweets_run"))
     scored = tables.read(spark, str(root), "scored", older, since=NEW)
     assert scored.columns == older.names

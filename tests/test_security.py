@@ -1,4 +1,4 @@
-"""What keeps files from running code: the linter refuses it, in lib/ and jobs/."""
+"""Protection against files that run code: the linter refuses such calls in lib/ and jobs/."""
 
 import re
 import subprocess
@@ -39,23 +39,23 @@ REFUSED = [
     "import requests\nrequests.get('https://example.org', verify=False, timeout=1)",
 ]
 EXCUSED = {
-    ("lib/tonality/ingest/synthetic/random_streams.py", "S311"),  # the synthetic sample's dice
-    ("lib/tonality/runtime/spark/session.py", "S603"),  # java -version, the words of a list
+    ("lib/tonality/ingest/synthetic/random_streams.py", "S311"),  # random numbers of the synthetic sample
+    ("lib/tonality/runtime/spark/session.py", "S603"),  # java -version, as a list of arguments
     ("lib/tonality/survey/page.py", "S704"),  # our own scripts, and JSON without < > &
 }
-"""Where the linter's word on security is overruled, each with its reason."""
+"""Exceptions to the linter's security rules, each with its reason."""
 
 
 def found_lines(place: str, code: str) -> set[int]:
-    """The lines of which the linter, as this repository sets it, says something on security, were the file there."""
+    """The lines with security findings of the linter, configured as in this repository, if the file were at `place`."""
     command = [sys.executable, "-m", "ruff", "check", "--output-format", "concise", "--stdin-filename", place, "-"]
-    said = subprocess.run(command, input=code, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert said.returncode in (0, 1), said.stderr
-    return {int(line) for line in re.findall(r":(\d+):\d+: (?:S\d+|TID251) ", said.stdout)}
+    done = subprocess.run(command, input=code, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return {int(line) for line in re.findall(r":(\d+):\d+: (?:S\d+|TID251) ", done.stdout)}
 
 
 @pytest.mark.parametrize("place", ["lib/tonality/survey/another.py", "jobs/another.py"])
-def test_code_that_runs_what_a_file_holds_is_refused(place: str) -> None:
+def test_code_that_runs_the_content_of_a_file_is_refused(place: str) -> None:
     found = found_lines(place, "\n".join(REFUSED))
     line, passed = 1, []
     for code in REFUSED:
@@ -71,7 +71,7 @@ def test_code_that_reads_data_is_not_refused() -> None:
     assert not found_lines("lib/tonality/survey/another.py", code)
 
 
-def test_no_line_is_excused_from_it_but_those_named_here() -> None:
+def test_only_the_lines_named_here_are_excused() -> None:
     files = [file for folder in ("lib", "jobs") for file in (REPOSITORY / folder).rglob("*.py")]
     lines = [
         (file.relative_to(REPOSITORY).as_posix(), line) for file in files for line in file.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""conf/spark/: every name is one that Spark knows, every value one that it understands, as Spark itself says."""
+"""conf/spark/: Spark itself knows every property and accepts its value."""
 
 import subprocess
 from pathlib import Path
@@ -18,11 +18,11 @@ REGISTRIES = (
     "org.apache.spark.deploy.yarn.config.package$",
     "org.apache.spark.deploy.k8s.Config$",
 )
-"""Where Spark's parts name their properties; those that were not needed yet have not done so."""
+"""Classes that register Spark's properties; they have to be loaded first."""
 
 
 def properties(text: str) -> list[tuple[str, str]]:
-    """The properties of a file, those in comments too, which are there to be taken up."""
+    """The properties of a file, including those in comments, which users may enable."""
     lines = [line.removeprefix("# ") for line in text.splitlines()]
     return [(name, value.strip()) for name, _, value in (line.partition(" ") for line in lines) if is_name(name)]
 
@@ -32,8 +32,8 @@ def is_name(word: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def unknown(spark):
-    """What is wrong with a property; None where nothing is."""
+def invalid(spark):
+    """The error in a property; None if it is valid."""
     jvm = spark._jvm
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     for registry in REGISTRIES:
@@ -48,7 +48,7 @@ def unknown(spark):
     any_value |= {"spark.submit.deployMode"}
     free = ("spark.executorEnv.", *secrets)
 
-    def what(name: str, value: str) -> str | None:
+    def error_in(name: str, value: str) -> str | None:
         if name in any_value or name.startswith(free):
             return None if value else f"{name} has no value"
         entry = jvm.org.apache.spark.internal.config.ConfigEntry.findEntry(name)
@@ -60,25 +60,25 @@ def unknown(spark):
             return str(error)
         return None
 
-    return what
+    return error_in
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_spark_knows_every_property_and_understands_its_value(unknown, file: Path):
+def test_spark_knows_every_property_and_accepts_its_value(invalid, file: Path):
     found = properties(file.read_text())
     assert found
-    assert [fault for name, value in found if (fault := unknown(name, value))] == []
+    assert [error for name, value in found if (error := invalid(name, value))] == []
 
 
-def test_a_misspelt_property_and_a_value_of_another_kind_are_found(unknown):
-    assert unknown("spark.executor.memorry", "6g") == "Spark has no property spark.executor.memorry"
-    assert unknown("spark.yarn.qeue", "surveys") == "Spark has no property spark.yarn.qeue"
-    assert "6gg" in unknown("spark.executor.memory", "6gg")
-    assert "often" in unknown("spark.python.worker.reuse", "often")
-    assert unknown("spark.executor.memory", "6g") is None
+def test_a_misspelt_property_and_a_value_of_another_kind_are_found(invalid):
+    assert invalid("spark.executor.memorry", "6g") == "Spark has no property spark.executor.memorry"
+    assert invalid("spark.yarn.qeue", "surveys") == "Spark has no property spark.yarn.qeue"
+    assert "6gg" in invalid("spark.executor.memory", "6gg")
+    assert "often" in invalid("spark.python.worker.reuse", "often")
+    assert invalid("spark.executor.memory", "6g") is None
 
 
-def test_no_file_names_a_property_twice_or_repeats_what_cluster_properties_says():
+def test_no_file_names_a_property_twice_or_repeats_cluster_properties():
     base = properties((FOLDER / "cluster.properties").read_text())
     for file in FILES:
         found = properties(file.read_text())
@@ -87,10 +87,10 @@ def test_no_file_names_a_property_twice_or_repeats_what_cluster_properties_says(
         assert file.stem == "cluster" or not set(found) & set(base), file.name
 
 
-def find_gpus(folder: Path, said: str | None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What the script says on a machine whose nvidia-smi says this, or, for None, finds no driver."""
+def find_gpus(folder: Path, output: str | None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the script with this output of nvidia-smi, or, for None, without a driver."""
     smi = folder / "nvidia-smi"
-    smi.write_text("#!/bin/sh\n" + ("exit 9" if said is None else f"printf '{said}'") + "\n")
+    smi.write_text("#!/bin/sh\n" + ("exit 9" if output is None else f"printf '{output}'") + "\n")
     smi.chmod(0o755)
     path = f"{folder}:/usr/bin:/bin"
     command = [FOLDER / "find-gpus"]
@@ -98,7 +98,7 @@ def find_gpus(folder: Path, said: str | None, **environment: str) -> subprocess.
 
 
 @pytest.mark.parametrize(
-    ("said", "visible", "addresses"),
+    ("output", "visible", "addresses"),
     [
         ("GPU-a1\\nGPU-b2\\n", None, ["0", "1"]),
         ("GPU-a1\\n", None, ["0"]),
@@ -108,16 +108,16 @@ def find_gpus(folder: Path, said: str | None, **environment: str) -> subprocess.
         ("GPU-a1\\n", "", []),
     ],
 )
-def test_spark_is_told_the_gpus_by_the_numbers_that_torch_gives_them(spark, tmp_path, said, visible, addresses):
+def test_spark_gets_the_gpus_by_the_numbers_that_torch_gives_them(spark, tmp_path, output, visible, addresses):
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
-    done = find_gpus(tmp_path, said, **environment)
+    done = find_gpus(tmp_path, output, **environment)
     assert done.returncode == 0, done.stderr
-    told = spark._jvm.org.apache.spark.resource.ResourceInformation.parseJson(done.stdout)
-    assert told.name() == "gpu"
-    assert list(told.addresses()) == addresses
+    found = spark._jvm.org.apache.spark.resource.ResourceInformation.parseJson(done.stdout)
+    assert found.name() == "gpu"
+    assert list(found.addresses()) == addresses
 
 
-def test_a_machine_without_a_gpu_s_driver_says_so(tmp_path):
+def test_a_missing_gpu_driver_is_reported(tmp_path):
     done = find_gpus(tmp_path, None)
     assert done.returncode == 1
     assert done.stdout == ""

@@ -1,17 +1,17 @@
-"""A stage of Tonality as a task of Airflow: the Variable `tonality`, read as the task runs, and `spark-submit`.
+"""A stage of Tonality as an Airflow task, run by `spark-submit` with the settings of the Variable `tonality`.
 
-The Variable is JSON. What it may hold, with paths as the workers see them:
+The Variable is read when a task runs. It is a JSON object with these keys; paths are as the workers see them:
 
-    python           the Python that has Tonality; `spark-submit` is looked for beside it, then on PATH (required)
+    python           a Python with Tonality; `spark-submit` is searched beside it, then on PATH (required)
     jobs             the folder of the jobs (required)
-    config           files of settings, the later wins (required; a list)
-    set              settings as --set takes them, after the files (a list)
+    config           settings files, later ones override (required; a list)
+    set              settings as for --set, applied after the files (a list)
     connection       the Spark Connection (`spark_default`)
-    conf             properties of Spark (an object)
+    conf             Spark properties (an object)
     properties_file, files, py_files, jars, packages
-                     the options of `spark-submit` of these names
-    env              variables of the environment (an object)
-    stages           any of the above but `stages` for one stage, added to lists and objects and otherwise replacing:
+                     the options of `spark-submit` with these names
+    env              environment variables (an object)
+    stages           any of the above for a single stage; lists and objects are extended, other values replaced:
                      {"train": {"set": ["train.epochs=4"]}}
 """
 
@@ -32,20 +32,20 @@ from airflow.sdk import BaseHook, Context, Param, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 VARIABLE: Final = "tonality"
-FIRST_MOMENT: Final = datetime(2006, 3, 21, tzinfo=UTC)
-"""When a DAG may begin: no tweet is older."""
-PATIENCE: Final = {
+FIRST_TWEET: Final = datetime(2006, 3, 21, tzinfo=UTC)
+"""The start date of the DAGs: no tweet is older."""
+TASK_DEFAULTS: Final = {
     "retries": 3,
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(hours=1),
     "execution_timeout": timedelta(hours=6),
 }
-"""How often a task is tried again, and how long it may take."""
+"""Retries and time limit of a task."""
 
 _BACKFILL: Final = "airflow backfill create --dag-id tonality_daily --from-date 2015-12-10 --to-date 2015-12-10"
-"""How a day is run, for those who trigger a run by hand."""
+"""The command that runs a day, for users who trigger a run by hand."""
 
-_TEXT, _LIST, _OBJECT = "a text", "a list of texts", "an object of texts and numbers"
+_TEXT, _LIST, _OBJECT = "a string", "a list of strings", "an object of strings and numbers"
 _SUBMIT_OPTIONS: Final = ("properties_file", "files", "py_files", "jars", "packages")
 _KEYS: Final = {
     **dict.fromkeys(("python", "jobs", "connection", *_SUBMIT_OPTIONS), _TEXT),
@@ -54,53 +54,54 @@ _KEYS: Final = {
 }
 _REQUIRED: Final = ("python", "jobs", "config")
 
-_SETTINGS_FAULT: Final = 2
+_SETTINGS_ERROR: Final = 2
 _EXIT_STATUS: Final = re.compile(r"Error code is: (\d+)\.")
-"""Where SparkSubmitHook tells it; of a driver in client mode, since in cluster mode `spark-submit` does not know it."""
+"""In messages of SparkSubmitHook. In cluster mode it is not the driver's, which `spark-submit` does not know."""
 
 
 def settings_param() -> Param:
-    """A parameter of a DAG: settings for one run of it, as --set takes them."""
+    """The DAG parameter with the settings of one run, as for --set."""
     return Param(
         [],
         type="array",
         items={"type": "string"},
         title="Settings of this run",
-        description='section.key=value, one a line, as --set takes them: `score.days="all"`, `train.epochs=4`',
+        description='section.key=value, one per line, as for --set: `score.days="all"`, `train.epochs=4`',
     )
 
 
 def first_day(interval_start: object, logical_date: object) -> str:
-    """The first day of a run's data interval, for a template.
+    """The first day of a run's data interval, for templates.
 
-    Raises AirflowFailException where the run has none, or has that of another day than it was asked for: Airflow gives
-    a run that is triggered by hand no interval, and with a logical date the interval of today's.
+    Raises AirflowFailException if the run has no interval, or that of another day than its logical date: Airflow gives
+    a run that is triggered by hand no interval, or today's if it has a logical date.
     """
     if not isinstance(interval_start, datetime) or not isinstance(logical_date, datetime):
         raise AirflowFailException(
-            f"this run has no data interval, so there is no day to work on. Run a day by {_BACKFILL}"
+            f"this run has no data interval, so there is no day to process. Run a day with {_BACKFILL}"
         )
     if logical_date < interval_start:
         raise AirflowFailException(
-            f"this run was asked for {logical_date:%Y-%m-%d} and has the data interval of {interval_start:%Y-%m-%d}, "
-            f"which is what Airflow gives runs that are triggered by hand. Run a day by {_BACKFILL}"
+            f"this run was requested for {logical_date:%Y-%m-%d}, but has the data interval of "
+            f"{interval_start:%Y-%m-%d}, as Airflow gives it to runs that are triggered by hand. Run a day with "
+            f"{_BACKFILL}"
         )
     return f"{interval_start:%Y-%m-%d}"
 
 
 def last_day(interval_end: datetime) -> str:
-    """The last day of a data interval, whose end is the first moment of the day after."""
+    """The last day of a data interval, whose end is midnight of the next day."""
     return f"{interval_end - timedelta(microseconds=1):%Y-%m-%d}"
 
 
 class TonalityOperator(SparkSubmitOperator):
-    """The stage that the task's id names, as `spark-submit jobs/<stage>.py`.
+    """Runs the stage named by the task's id, as `spark-submit jobs/<stage>.py`.
 
-    A fault of the settings, of Tonality's or of the Variable, fails the task at once: another try would find the same.
+    Errors in the Variable or in Tonality's settings fail the task at once: a retry would meet them again.
 
-    :param overrides: settings that come after all others, as --set takes them (templated)
-    :param spark: False for a stage that needs no Spark: it is run by Python alone, which SIGTERM ends in an orderly
-        way, on workers with neither Java nor Spark. With a `connection` of its own in the Variable it is submitted.
+    :param overrides: settings that override all others, as for --set (templated)
+    :param spark: False for a stage that needs no Spark: plain Python runs it, on workers with neither Java nor Spark,
+        and SIGTERM ends it in an orderly way. It is submitted anyway if the Variable has a `connection` for it.
     """
 
     template_fields: ClassVar[Sequence[str]] = (*SparkSubmitOperator.template_fields, "overrides")
@@ -113,63 +114,63 @@ class TonalityOperator(SparkSubmitOperator):
         self._process: SubprocessHook | None = None
 
     def execute(self, context: Context) -> None:
-        """Run the stage with the settings of the Variable, of the DAG run's parameter `set` and of the task."""
-        asked = _asked(self.label)
-        settings = [*asked["set"], *context["params"].get("set", ()), *self.overrides]
-        arguments = [part for file in asked["config"] for part in ("--config", file)]
+        """Run the stage with the settings of the Variable, the DAG run's parameter `set` and the task."""
+        config = _stage_config(self.label)
+        settings = [*config["set"], *context["params"].get("set", ()), *self.overrides]
+        arguments = [part for file in config["config"] for part in ("--config", file)]
         arguments += [part for setting in settings for part in ("--set", setting)]
-        job = f"{asked['jobs'].rstrip('/')}/{self.label}.py"
-        with _environment(asked, context["run_id"]):
-            if self.spark or "connection" in asked["stage"]:
-                self._submit(job, arguments, asked, context)
+        job = f"{config['jobs'].rstrip('/')}/{self.label}.py"
+        with _environment(config, context["run_id"]):
+            if self.spark or "connection" in config["stage"]:
+                self._submit(job, arguments, config, context)
             else:
-                self._run([asked["python"], job, *arguments])
+                self._run([config["python"], job, *arguments])
 
     def on_kill(self) -> None:
-        """End what was started."""
+        """End the process or the Spark job."""
         if self._process:
             self._process.send_sigterm()
         else:
             super().on_kill()
 
-    def _submit(self, job: str, arguments: list[str], asked: Mapping[str, Any], context: Context) -> None:
-        self.application, self.application_args, self.conf = job, arguments, asked["conf"]
+    def _submit(self, job: str, arguments: list[str], config: Mapping[str, Any], context: Context) -> None:
+        self.application, self.application_args, self.conf = job, arguments, config["conf"]
         for option in _SUBMIT_OPTIONS:
-            setattr(self, option, asked.get(option))
-        self._conn_id = asked.get("connection", self._conn_id)
+            setattr(self, option, config.get(option))
+        self._conn_id = config.get("connection", self._conn_id)
         _check_connection(self._conn_id)
         try:
             super().execute(context)
         except FileNotFoundError as error:
             raise AirflowFailException(
-                f"there is no {error.filename}, neither beside {asked['python']} nor on the worker's PATH: "
-                f"install Spark, or name a python beside which it stands in the Variable {VARIABLE}"
+                f"{error.filename} is neither beside {config['python']} nor on the worker's PATH: install Spark, or "
+                f"name in the Variable {VARIABLE} a python that has it in the same folder"
             ) from error
-        except AirflowException as failure:
-            status = _EXIT_STATUS.search(str(failure))
-            if status and int(status[1]) == _SETTINGS_FAULT:
-                raise AirflowFailException(f"{failure}\n{self._mend()}") from failure
+        except AirflowException as error:
+            status = _EXIT_STATUS.search(str(error))
+            if status and int(status[1]) == _SETTINGS_ERROR:
+                raise AirflowFailException(f"{error}\n{self._advice()}") from error
             raise
 
     def _run(self, command: list[str]) -> None:
         self._process = SubprocessHook()
         result = self._process.run_command(command, cwd=str(Path.cwd()))
-        if result.exit_code == _SETTINGS_FAULT:
-            raise AirflowFailException(f"{result.output}\n{self._mend()}")
+        if result.exit_code == _SETTINGS_ERROR:
+            raise AirflowFailException(f"{result.output}\n{self._advice()}")
         if result.exit_code:
             raise AirflowException(f"{self.label} ended with exit status {result.exit_code}: {result.output}")
 
-    def _mend(self) -> str:
+    def _advice(self) -> str:
         return (
-            f"{self.label} refuses its settings, so it is not tried again: mend what the log names, in the "
+            f"{self.label} refuses its settings, so it is not retried: correct the settings named in the log, in the "
             f"files or the Variable {VARIABLE}, then clear this task and those after it."
         )
 
 
-def _asked(stage: str) -> dict[str, Any]:
-    """What the Variable says for the stage, `stage` being what it says for that one alone.
+def _stage_config(stage: str) -> dict[str, Any]:
+    """The Variable's content merged with its keys for the stage, which are also under `stage`.
 
-    Raises AirflowFailException, for all faults at once.
+    Raises AirflowFailException with all errors at once.
     """
     text = Variable.get(VARIABLE, default=None)
     if text is None:
@@ -180,40 +181,40 @@ def _asked(stage: str) -> dict[str, Any]:
                 "config": ["/srv/tonality/mine.toml"],
             }
         )
-        raise AirflowFailException(f"there is no Variable {VARIABLE}: airflow variables set {VARIABLE} '{example}'")
+        raise AirflowFailException(f"there is no Variable {VARIABLE}: run airflow variables set {VARIABLE} '{example}'")
     try:
-        said = json.loads(text)
+        variable = json.loads(text)
     except ValueError as error:
-        raise AirflowFailException(f"the Variable {VARIABLE} is no JSON: {error}") from error
-    if faults := list(_faults(said)):
-        raise AirflowFailException("\n".join(f"Variable {VARIABLE}: {fault}" for fault in faults))
-    alone = said.pop("stages", {}).get(stage, {})
-    return {**_merged(said, alone), "stage": alone}
+        raise AirflowFailException(f"the Variable {VARIABLE} is not JSON: {error}") from error
+    if errors := list(_errors(variable)):
+        raise AirflowFailException("\n".join(f"Variable {VARIABLE}: {error}" for error in errors))
+    of_stage = variable.pop("stages", {}).get(stage, {})
+    return {**_merge(variable, of_stage), "stage": of_stage}
 
 
-def _faults(said: object) -> Iterator[str]:
-    if not isinstance(said, dict):
-        yield f"found {_kind(said)}, expected an object with the keys {', '.join(_REQUIRED)}"
+def _errors(variable: object) -> Iterator[str]:
+    if not isinstance(variable, dict):
+        yield f"found {_kind(variable)}, expected an object with the keys {', '.join(_REQUIRED)}"
         return
     for key in _REQUIRED:
-        if key not in said:
+        if key not in variable:
             yield f"{key} is missing: expected {_KEYS[key]}"
-    yield from _faults_of_keys({key: value for key, value in said.items() if key != "stages"}, "", "stages")
-    stages = said.get("stages", {})
+    yield from _key_errors({key: value for key, value in variable.items() if key != "stages"}, "", "stages")
+    stages = variable.get("stages", {})
     if not isinstance(stages, dict):
-        yield f"stages: found {_kind(stages)}, expected an object of objects, by the names of stages"
+        yield f"stages: found {_kind(stages)}, expected an object of objects, by stage name"
         return
     if wrong := [stage for stage, keys in stages.items() if not isinstance(keys, dict)]:
         yield from (f"stages.{stage}: found {_kind(stages[stage])}, expected an object" for stage in wrong)
         return
     for stage, keys in stages.items():
-        yield from _faults_of_keys(keys, f"stages.{stage}.")
-    yield from _faults_of_places(said, stages)
+        yield from _key_errors(keys, f"stages.{stage}.")
+    yield from _path_errors(variable, stages)
 
 
-def _faults_of_keys(said: Mapping[str, object], prefix: str, *others: str) -> Iterator[str]:
+def _key_errors(content: Mapping[str, object], prefix: str, *others: str) -> Iterator[str]:
     known = [*_KEYS, *others]
-    for key, value in said.items():
+    for key, value in content.items():
         if key not in _KEYS:
             near = get_close_matches(key, known, 1)
             yield f"{prefix}{key} is unknown, {f'did you mean {near[0]}?' if near else 'expected: ' + ', '.join(known)}"
@@ -230,20 +231,20 @@ def _is(kind: str, value: object) -> bool:
 
 
 def _kind(value: object) -> str:
-    """What was found, without what it says: that may be secret, and stands in the log for all to read."""
+    """The kind of a value, without its content, which may be secret and would be in the log."""
     if isinstance(value, dict):
         wrong = [f"{name} is {_kind(part)}" for name, part in value.items() if not isinstance(part, str | int | float)]
         return f"an object in which {', '.join(wrong)}" if wrong else "an object"
     if isinstance(value, list):
-        return "a list with more than texts" if any(not isinstance(part, str) for part in value) else "a list"
+        return "a list with values other than strings" if any(not isinstance(part, str) for part in value) else "a list"
     if isinstance(value, str):
-        return "a text" if value else "an empty text"
+        return "a string" if value else "an empty string"
     return json.dumps(value) if value is None or isinstance(value, bool) else "a number"
 
 
-def _faults_of_places(said: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Of what this worker would have to find; a store's addresses are for Spark to look up."""
-    python, jobs = said.get("python"), said.get("jobs")
+def _path_errors(variable: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Errors of paths that must exist on this worker; URLs are left to Spark."""
+    python, jobs = variable.get("python"), variable.get("jobs")
     if isinstance(python, str) and python and not shutil.which(python):
         yield f"python: {python} cannot be run on this worker"
     if not isinstance(jobs, str) or not jobs or "://" in jobs:
@@ -256,28 +257,29 @@ def _faults_of_places(said: Mapping[str, Any], stages: Mapping[str, Mapping[str,
             yield f"stages.{stage}: there is no {stage}.py in {jobs}"
 
 
-def _merged(said: Mapping[str, Any], alone: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**said, **alone}
+def _merge(variable: Mapping[str, Any], of_stage: Mapping[str, Any]) -> dict[str, Any]:
+    """Both together: lists and objects are joined, of other values the stage's are taken."""
+    merged = {**variable, **of_stage}
     for key, kind in _KEYS.items():
         if kind == _LIST:
-            merged[key] = [*said.get(key, ()), *alone.get(key, ())]
+            merged[key] = [*variable.get(key, ()), *of_stage.get(key, ())]
         elif kind == _OBJECT:
-            both = {**said.get(key, {}), **alone.get(key, {})}
+            both = {**variable.get(key, {}), **of_stage.get(key, {})}
             merged[key] = {name: value if isinstance(value, str) else json.dumps(value) for name, value in both.items()}
     return merged
 
 
 @contextmanager
-def _environment(asked: Mapping[str, Any], run_id: str) -> Iterator[None]:
-    """What the driver and its workers find: their own Python, none of Airflow's, and what their run is a part of."""
-    python = shutil.which(asked["python"])
+def _environment(config: Mapping[str, Any], run_id: str) -> Iterator[None]:
+    """Set the environment of driver and workers: their own Python instead of Airflow's, and the id of the DAG run."""
+    python = shutil.which(config["python"])
     assert python, "the Variable was checked"
     changes = {
         "PATH": f"{Path(python).absolute().parent}:{os.environ['PATH']}",
         "PYSPARK_PYTHON": python,
         "PYSPARK_DRIVER_PYTHON": python,
         "TONALITY_PART_OF": run_id,
-        **asked["env"],
+        **config["env"],
     }
     before = dict(os.environ)
     os.environ.update(changes)
@@ -289,7 +291,7 @@ def _environment(asked: Mapping[str, Any], run_id: str) -> Iterator[None]:
 
 
 def _check_connection(name: str) -> None:
-    """Refuse a name that nobody knows: SparkSubmitHook would take `yarn` for it, and say so in passing."""
+    """Refuse an unknown Connection: SparkSubmitHook would only warn and use `yarn` instead."""
     try:
         BaseHook.get_connection(name)
     except AirflowNotFoundException as error:

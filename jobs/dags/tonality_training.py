@@ -1,14 +1,14 @@
 """A new model: `prepare`, `train`, `evaluate`, `promote`.
 
-`promote` makes it the current one where it beats the one that is, on the same held-out rows, and else leaves that; its
-last line in the log says which. A training that was cut off goes on from its checkpoint when it is tried again.
+`promote` puts it into production if it beats the production model on the same held-out rows, and keeps that otherwise;
+the last line of its log shows which. An interrupted training resumes from its checkpoint when it is retried.
 
-Stages can be put in front, by the environment of all processes of Airflow: `TONALITY_FRONT_STAGES=label` labels the
-tweets of the table by their emoticons first, and lets `prepare` learn from them. Several are separated by commas.
+Stages can be put in front, by the environment of all Airflow processes: `TONALITY_FRONT_STAGES=label` first labels the
+tweets of the table by their emoticons, so that `prepare` uses them too. Separate several stages with commas.
 
 Settings come from the Variable `tonality`, those of one run from its parameter `set`; see tonality_operator.py. `train`
-and `promote` need no Spark: Python alone runs them, on the worker. For a training in several processes name a
-Connection for it in the Variable:
+and `promote` need no Spark: plain Python runs them on the worker. For a training in several processes name a Connection
+for it in the Variable:
 
     "stages": {"train": {"connection": "spark_default", "set": ["train.processes=4"]}}
 """
@@ -18,19 +18,19 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, chain
 
-from tonality_operator import FIRST_MOMENT, PATIENCE, TonalityOperator, settings_param
+from tonality_operator import FIRST_TWEET, TASK_DEFAULTS, TonalityOperator, settings_param
 
 _FRONT = [stage.strip() for stage in os.environ.get("TONALITY_FRONT_STAGES", "").split(",") if stage.strip()]
 
 with DAG(
     "tonality_training",
-    description="train a model, and promote it where it beats the current one",
+    description="train a model, and promote it if it beats the production model",
     schedule=CronDataIntervalTimetable("0 3 1 * *", timezone="UTC"),
-    start_date=FIRST_MOMENT,
+    start_date=FIRST_TWEET,
     catchup=False,
-    max_active_runs=1,  # a dataset, a checkpoint and an evaluation are one run's
+    max_active_runs=1,  # dataset, checkpoint and evaluation belong to one run at a time
     params={"set": settings_param()},
-    default_args=PATIENCE,
+    default_args=TASK_DEFAULTS,
     tags=["tonality"],
     doc_md=__doc__,
 ) as dag:

@@ -1,4 +1,4 @@
-"""python -m tonality: the command, where `tonality` itself is not on PATH."""
+"""python -m tonality: the command, for environments without `tonality` on PATH."""
 
 import sys
 

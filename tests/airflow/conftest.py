@@ -1,4 +1,4 @@
-"""What the tests of Airflow share: one Airflow, a sample, and what its DAGs make of it, step by step, each once."""
+"""Fixtures of the Airflow tests: one Airflow, a sample, and the results of its DAGs, each step once."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 
 @pytest.fixture(scope="session")
 def unconfigured(airflow: Airflow) -> dict[str, list[dict[str, Any]]]:
-    """The scheduled runs of each DAG, unpaused before anybody had made the Variable."""
+    """The scheduled runs of each DAG, unpaused before the Variable was set."""
     for dag in (DAILY, TRAINING):
         airflow.command("dags", "unpause", dag)
     return {dag: airflow.ended(dag, "scheduled", 1) for dag in (DAILY, TRAINING)}
@@ -33,7 +33,7 @@ def unconfigured(airflow: Airflow) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="session")
 def configured(airflow: Airflow, survey: Survey, unconfigured: object) -> Survey:
-    """The survey, of which the DAGs know."""
+    """The survey, with the Variable and the Connection set for it."""
     airflow.command("connections", "add", "spark_default", "--conn-type", "spark", "--conn-host", "local[2]")
     airflow.command("variables", "set", "tonality", json.dumps(survey.variable()))
     return survey
@@ -41,15 +41,15 @@ def configured(airflow: Airflow, survey: Survey, unconfigured: object) -> Survey
 
 @pytest.fixture(scope="session")
 def trainings(airflow: Airflow, configured: Survey) -> list[Training]:
-    """Where a network scores that has learned next to nothing, one that learns, and then one that does not, again."""
+    """After a network that has learned next to nothing: the training of one that learns, then of one that does not."""
     hardly = ("train.epochs=1", "train.learning_rate=1e-9")
     configured.tonality("prepare")
     configured.tonality("train", *hardly)
     found = []
     for settings in ((), hardly):
-        before = configured.current_model()
+        before = configured.production_model()
         run = airflow.trigger(TRAINING, *settings)
-        found.append(Training(run, before, configured.current_model()))
+        found.append(Training(run, before, configured.production_model()))
     return found
 
 
@@ -64,7 +64,7 @@ def backfill(airflow: Airflow, survey: Survey, trainings: object) -> Backfill:
 
 @pytest.fixture(scope="session")
 def at_once(survey: Survey, trainings: object) -> Path:
-    """The root of the same week, run at once by the command line with the same model."""
+    """The root of the same week, run at once from the command line with the same model."""
     root = survey.place / "at-once"
     shutil.copytree(survey.root / "models", root / "models")
     survey.tonality("clean", f"paths.root={root}", f"archive.since={FIRST}", f"archive.until={LAST}")

@@ -1,9 +1,8 @@
-"""What runs in Airflow's own environment for the tests: `inside.py dags FOLDER`, and `tasks` and `days` likewise.
+"""The part of the tests that runs in Airflow's own environment: `inside.py dags|tasks|days FOLDER`.
 
-`dags` reads the folder as a DAG processor does, and writes what it found as a line of JSON. `tasks` executes a task for
-each line of stdin, an object of its id, whether it needs Spark, and its environment, and writes the exception that it
-ended with, or null. `days` renders the settings of each task of the daily DAG for each line of stdin, an object of the
-times that the run has.
+`dags` reads the folder like a DAG processor and prints the result as a line of JSON. `tasks` executes a task for each
+line of stdin, a JSON object with its id, environment and need of Spark, and prints its exception or null. `days` renders
+the settings of each task of the daily DAG for each line of stdin, a JSON object with the times of a run.
 """
 
 import json
@@ -18,14 +17,14 @@ STDOUT = os.dup(1)
 os.dup2(2, 1)  # Airflow logs to stdout
 
 
-def tell(what):
-    os.write(STDOUT, f"{json.dumps(what)}\n".encode())
+def write(value):
+    os.write(STDOUT, f"{json.dumps(value)}\n".encode())
 
 
 def dags(folder):
     bag = BundleDagBag(folder, bundle_path=Path(folder), bundle_name="tests")
     found = {dag.dag_id: in_words(dag) for dag in bag.dags.values()}
-    tell({"errors": bag.import_errors, "dags": found, "modules": sorted({name.split(".")[0] for name in sys.modules})})
+    write({"errors": bag.import_errors, "dags": found, "modules": sorted({name.split(".")[0] for name in sys.modules})})
 
 
 def in_words(dag):
@@ -56,9 +55,9 @@ def days(folder):
         times = {name: datetime.fromisoformat(time) for name, time in json.loads(line).items()}
         try:
             environment = clean.get_template_env()
-            tell([clean.render_template(list(task.overrides), times, environment) for task in (clean, score, report)])
+            write([clean.render_template(list(task.overrides), times, environment) for task in (clean, score, report)])
         except Exception as error:
-            tell({"kind": type(error).__name__, "message": str(error)})
+            write({"kind": type(error).__name__, "message": str(error)})
 
 
 def tasks(folder):
@@ -66,15 +65,15 @@ def tasks(folder):
     from tonality_operator import TonalityOperator
 
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         before = dict(os.environ)
-        os.environ.update(asked["environment"])
+        os.environ.update(request["environment"])
         try:
-            task = TonalityOperator(task_id=asked["task"], spark=asked["spark"], name="tonality")
+            task = TonalityOperator(task_id=request["task"], spark=request["spark"], name="tonality")
             task.execute({"params": {}, "run_id": "manual"})
-            tell(None)
+            write(None)
         except Exception as error:
-            tell({"kind": type(error).__name__, "message": str(error)})
+            write({"kind": type(error).__name__, "message": str(error)})
         finally:
             os.environ.clear()
             os.environ.update(before)

@@ -1,4 +1,4 @@
-"""An Airflow of this machine: its API server, scheduler and DAG processor as processes, its command and its API."""
+"""An Airflow on this machine: its API server, scheduler and DAG processor as processes, its command and its API."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from kills import processes_of
 REPOSITORY: Final = Path(__file__).parents[2]
 DAGS: Final = REPOSITORY / "jobs" / "dags"
 ENVIRONMENT: Final = REPOSITORY / os.environ.get("TONALITY_AIRFLOW", ".venv-airflow")
-"""The virtual environment of Airflow, which is none of Tonality's."""
+"""Airflow's own virtual environment, separate from Tonality's."""
 
 _LOOPBACK: Final = "127.0.0.1"
 _PATIENCE_SECONDS: Final = 1800
@@ -27,11 +27,11 @@ _POLL_SECONDS: Final = 0.5
 _ENDED: Final = frozenset({"success", "failed"})
 _API_SERVER: Final = ("api-server", "--host", _LOOPBACK, "--workers", "1")
 _WRITERS: Final = (("scheduler", "--skip-serve-logs"), ("dag-processor",))
-"""What writes to the database without being asked."""
+"""Components that write to the database on their own."""
 
 
 def settings(home: Path, port: int = 0) -> dict[str, str]:
-    """The environment of a command of Airflow's, whose home is that folder."""
+    """The environment of an Airflow command with this home folder."""
     ours = {
         "AIRFLOW_HOME": home,
         "AIRFLOW__CORE__DAGS_FOLDER": DAGS,
@@ -61,7 +61,7 @@ class Airflow:
         port = _free_port()
         self._url = f"http://{_LOOPBACK}:{port}"
         self._environment = {**settings(home, port), **(environment or {})}
-        # where these tests are killed nobody would end it
+        # it must end if the tests are killed
         self._bound_to_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -86,14 +86,14 @@ class Airflow:
             process.wait()
 
     def command(self, *arguments: str) -> str:
-        """What `airflow …` says on stdout."""
+        """Run `airflow …` and return its stdout."""
         command = [str(ENVIRONMENT / "bin" / "airflow"), *arguments]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-3000:]}"
         return done.stdout
 
     def command_alone(self, *arguments: str) -> str:
-        """The same while nothing else writes: SQLite lets no transaction write whose reading others have overtaken."""
+        """Run a command while nothing else writes: SQLite refuses to write in a transaction whose reads are outdated."""
         for name, *_ in _WRITERS:
             self._started[name].terminate()
             self._started.pop(name).wait()
@@ -104,12 +104,12 @@ class Airflow:
                 self._start(*component)
 
     def runs(self, dag: str, kind: str) -> list[dict[str, Any]]:
-        """The runs of a DAG that are of a kind, `scheduled`, `backfill` or `manual`, in the order of their dates."""
+        """The runs of a DAG of a kind, `scheduled`, `backfill` or `manual`, by date."""
         found = self._ask(f"dags/{dag}/dagRuns?limit=100")["dag_runs"]
         return sorted((run for run in found if run["run_type"] == kind), key=lambda run: run["run_after"])
 
     def ended(self, dag: str, kind: str, count: int) -> list[dict[str, Any]]:
-        """The runs of that kind, once there are so many and all have ended."""
+        """The runs of a kind, once there are this many and all have ended."""
 
         def all_ended() -> bool:
             runs = self.runs(dag, kind)
@@ -119,25 +119,25 @@ class Airflow:
         return self.runs(dag, kind)
 
     def trigger(self, dag: str, *settings: str) -> dict[str, Any]:
-        """A run of the DAG that is asked for now with settings of its own, once it has ended."""
+        """Trigger a run of the DAG with its own settings, and return it once it has ended."""
         before = len(self.runs(dag, "manual"))
         self.command("dags", "trigger", dag, "--conf", json.dumps({"set": settings}))
         return self.ended(dag, "manual", before + 1)[-1]
 
     def tasks(self, run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """The tasks of a run, by their names."""
+        """The tasks of a run by name."""
         path = f"dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances"
         return {task["task_id"]: task for task in self._ask(path)["task_instances"]}
 
     def log(self, run: Mapping[str, Any], task: str, attempt: int = 1) -> str:
-        """What a task said, as the page shows it: the messages of its log, and the exceptions that ended it."""
+        """The log of a task as the web page shows it: messages and the exceptions that ended it."""
         place = self.home / "logs" / f"dag_id={run['dag_id']}" / f"run_id={run['dag_run_id']}" / f"task_id={task}"
         lines = [json.loads(line) for line in (place / f"attempt={attempt}.log").read_text().splitlines()]
-        said = [[line["event"], *(error["exc_value"] for error in line.get("error_detail", ()))] for line in lines]
-        return "\n".join(str(message) for messages in said for message in messages)
+        messages = [[line["event"], *(error["exc_value"] for error in line.get("error_detail", ()))] for line in lines]
+        return "\n".join(str(message) for line in messages for message in line)
 
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Fails where the condition does not come true, or a part of Airflow ends."""
+        """Wait for a condition. Fails if it does not become true, or if a component of Airflow ends."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not condition():
             ended = [name for name, process in self._started.items() if process.poll() is not None]
@@ -146,7 +146,7 @@ class Airflow:
             time.sleep(_POLL_SECONDS)
 
     def processes(self) -> list[psutil.Process]:
-        """All that it has started and that lives, the tasks' Java and Python among them."""
+        """All live processes that it has started, including the tasks' Java and Python."""
         found = {process.pid: process for process in processes_of({process.pid for process in self._started.values()})}
         for process in list(found.values()):
             with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""A kill at a moment that lasts milliseconds, on a machine as slow as it likes: the victim runs for two of them at once."""
+"""A kill within a few milliseconds of a run, on machines of any speed: the victim runs for two milliseconds at a time."""
 
 import json
 import time
@@ -12,19 +12,19 @@ from live import Airflow
 
 _LIGHT_SECONDS: Final = 0.002
 _SUBMIT: Final = "org.apache.spark.deploy.SparkSubmit"
-# Works out the command line, in a Java of its own that is told the same words, as the shells around it are.
+# Computes the command line, in another Java with the same arguments, like the shells around it.
 _LAUNCHER: Final = "org.apache.spark.launcher.Main"
 
 
 class Strike(NamedTuple):
-    """Whether it hit, and what stood in the journal then."""
+    """The result: True if it hit, and the moves in the journal at that time."""
 
     hit: bool
     moves: list[list[str | None]]
 
 
 def strike(airflow: Airflow, root: Path, day: str) -> Strike:
-    """Kill the Java of that day's `clean`, as soon as a journal says what it is about to publish."""
+    """Kill the Java of that day's `clean` as soon as a journal has the moves that it is about to make."""
     victims: list[psutil.Process] = []
 
     def found() -> bool:
@@ -56,7 +56,7 @@ def _staged(root: Path, day: str) -> bool:
 
 
 def _journal(root: Path, day: str) -> list[list[str | None]]:
-    """What the run that publishes the day is about to move."""
+    """The moves that the run publishing the day is about to make."""
     for journal in root.glob("_journal/*.json"):
         with suppress(FileNotFoundError):  # of another day, which was published meanwhile
             moves: list[list[str | None]] = json.loads(journal.read_text())["moves"]

@@ -1,4 +1,4 @@
-"""The daily DAG under a live scheduler: what a backfill leaves, whatever is killed meanwhile, and what it does not start."""
+"""The daily DAG under a live scheduler: the results of a backfill, despite kills, and the runs that it does not start."""
 
 import json
 from datetime import datetime, timedelta
@@ -27,14 +27,14 @@ def test_unpausing_starts_the_last_whole_day_and_none_before_it(unconfigured: di
 
 
 @pytest.mark.parametrize(("dag", "first", "second"), [(DAILY, "clean", "score"), (TRAINING, "prepare", "train")])
-def test_without_its_variable_a_task_fails_at_once_and_says_what_to_do(
+def test_without_its_variable_a_task_fails_at_once_with_the_command_to_set_it(
     airflow: Airflow, unconfigured: dict[str, list[dict[str, Any]]], dag: str, first: str, second: str
 ) -> None:
     [run] = unconfigured[dag]
     tasks = airflow.tasks(run)
     assert (run["state"], tasks[first]["state"], tasks[first]["try_number"]) == ("failed", "failed", 1)
     assert tasks[second]["state"] == "upstream_failed"
-    assert "there is no Variable tonality: airflow variables set tonality '{" in airflow.log(run, first)
+    assert "there is no Variable tonality: run airflow variables set tonality '{" in airflow.log(run, first)
 
 
 def test_a_backfill_runs_every_day_of_the_week_once_and_two_at_a_time(backfill: Backfill) -> None:
@@ -46,7 +46,7 @@ def test_a_backfill_runs_every_day_of_the_week_once_and_two_at_a_time(backfill: 
     assert most_at_once(backfill.runs) == 2
 
 
-def test_a_clean_whose_java_is_killed_while_it_publishes_is_tried_again_and_ends_well(
+def test_a_clean_whose_java_is_killed_while_it_publishes_is_retried_and_succeeds(
     airflow: Airflow, backfill: Backfill
 ) -> None:
     assert backfill.kill.hit, "the run had published before it could be killed"
@@ -77,7 +77,7 @@ def test_the_last_report_of_the_week_has_the_figures_of_the_report_at_once(
     assert (survey.root / "report" / "dynamics.csv").read_text() == figures
 
 
-def test_nothing_is_left_half_done(survey: Survey, backfill: Backfill) -> None:
+def test_no_staging_or_journal_remains(survey: Survey, backfill: Backfill) -> None:
     assert [*(survey.root / "_staging").iterdir(), *(survey.root / "_journal").iterdir()] == []
 
 
@@ -99,7 +99,7 @@ def test_no_other_runs_were_started(airflow: Airflow, backfill: Backfill) -> Non
 
 
 def most_at_once(runs: list[dict[str, Any]]) -> int:
-    """How many runs were between their start and their end at some time."""
+    """The largest number of runs at the same time."""
     moments = [(run["start_date"], 1) for run in runs] + [(run["end_date"], -1) for run in runs]
     count = most = 0
     for _, change in sorted(moments):
@@ -109,7 +109,7 @@ def most_at_once(runs: list[dict[str, Any]]) -> int:
 
 
 def rows(root: Path, name: str) -> pa.Table:
-    """A table but for the runs that wrote it, in an order that depends on nothing else."""
+    """A table without the runs that wrote it, in a fixed order."""
     found = ds.dataset(root / name, partitioning="hive", format="parquet").to_table()
     kept = found.select(sorted(set(found.column_names) - RUNS))
     return kept.sort_by([("tweet_id", "ascending"), ("created_at", "ascending")]).combine_chunks()

@@ -1,4 +1,4 @@
-"""The training DAG under a live scheduler: which model scores after it."""
+"""The training DAG under a live scheduler: the production model after it."""
 
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ def test_unpausing_starts_the_last_whole_month_and_none_before_it(
     assert (queued - ends).days <= 31 >= (ends - begins).days
 
 
-def test_every_stage_of_a_training_ends_well(airflow: Airflow, trainings: list[Training]) -> None:
+def test_every_stage_of_a_training_succeeds(airflow: Airflow, trainings: list[Training]) -> None:
     for training in trainings:
         tasks = airflow.tasks(training.run)
         assert {name: (task["state"], task["try_number"]) for name, task in tasks.items()} == dict.fromkeys(
@@ -33,17 +33,15 @@ def test_every_stage_of_a_training_ends_well(airflow: Airflow, trainings: list[T
 def test_a_better_model_is_promoted(airflow: Airflow, trainings: list[Training]) -> None:
     better, _ = trainings
     assert better.after != better.before
-    assert f"model {better.after} scores from now on in the place of {better.before}" in airflow.log(
-        better.run, "promote"
-    )
+    assert f"model {better.after} replaces {better.before} in production" in airflow.log(better.run, "promote")
 
 
 def test_a_worse_model_is_not(airflow: Airflow, trainings: list[Training]) -> None:
     better, worse = trainings
     assert worse.after == worse.before == better.after
-    said = airflow.log(worse.run, "promote")
-    assert f"model {better.after} goes on scoring: " in said
-    assert "is not better: log loss" in said
+    log = airflow.log(worse.run, "promote")
+    assert f"keeping model {better.after}: " in log
+    assert "is not better: log loss" in log
 
 
 def test_settings_of_one_run_reach_its_stages(airflow: Airflow, trainings: list[Training]) -> None:

@@ -1,4 +1,4 @@
-"""A week of a small sample, which DAGs run day by day and the command line at once; the terms that tests speak in."""
+"""A week of a small sample, run day by day by the DAGs and at once from the command line."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SMALL_SPARK: Final = {
     "SPARK_SUBMIT_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
     "SPARK_LOCAL_IP": "127.0.0.1",
 }
-"""Java that starts fast, for jobs that are over before it would have gained by starting slowly, on this machine alone."""
+"""Java options for a fast start, since the jobs are short, and for Spark on this machine only."""
 _SETTINGS: Final = """
 [paths]
 archive = "{place}/sample/archive/{{day}}.json.*"
@@ -53,7 +53,7 @@ class Survey:
 
     @classmethod
     def sampled(cls, place: Path) -> Self:
-        """A new one."""
+        """Create a survey with a new sample."""
         survey = cls(place)
         survey.settings.write_text(_SETTINGS.format(place=place))
         survey.tonality("sample", f"paths.archive={place}/sample/archive")
@@ -61,7 +61,7 @@ class Survey:
 
     @property
     def root(self) -> Path:
-        """Where the DAGs write."""
+        """The root that the DAGs write to."""
         return self.place / "root"
 
     @property
@@ -70,14 +70,14 @@ class Survey:
         return self.place / "settings.toml"
 
     def tonality(self, stage: str, *settings: str) -> None:
-        """The command, as a user types it."""
+        """Run the command as a user would."""
         command = [str(Path(sys.executable).parent / "tonality"), stage, "--config", str(self.settings)]
         command += [part for setting in settings for part in ("--set", setting)]
         done = subprocess.run(command, env={**os.environ, **SMALL_SPARK}, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
 
     def variable(self) -> dict[str, Any]:
-        """What the DAGs are told."""
+        """The Variable of the DAGs."""
         quiet = f"-Dlog4j2.configurationFile={(REPOSITORY / 'conf/spark/log4j2.properties').as_uri()}"
         conf = {
             "spark.driver.memory": "1g",
@@ -88,13 +88,13 @@ class Survey:
         jobs = str(REPOSITORY / "jobs")
         return {"python": sys.executable, "jobs": jobs, "config": [str(self.settings)], "conf": conf}
 
-    def current_model(self) -> str:
-        """The model that scores."""
+    def production_model(self) -> str:
+        """The production model."""
         return str(json.loads((self.root / "models" / "current.json").read_text())["model"])
 
 
 class Training(NamedTuple):
-    """A run of the training DAG; which model scored before and after it."""
+    """A run of the training DAG, with the production model before and after it."""
 
     run: dict[str, Any]
     before: str
@@ -102,7 +102,7 @@ class Training(NamedTuple):
 
 
 class Backfill(NamedTuple):
-    """The runs of the week, and the kill that struck one of them."""
+    """The runs of the week, and the kill of one of them."""
 
     runs: list[dict[str, Any]]
     kill: Strike

@@ -91,7 +91,7 @@ def go_through(network: LSTM, batches: list[Held], times: int) -> None:
     for _ in range(times):
         for batch in batches:
             weight = batch.weight.detach().requires_grad_()
-            last = network.dropout(network.read(embedding(batch.places, weight), network.start()))
+            last = network.dropout(network.encode(embedding(batch.places, weight), network.initial_state()))
             binary_cross_entropy_with_logits(network.classify(last), batch.labels).backward()
             network.zero_grad()
 

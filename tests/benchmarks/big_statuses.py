@@ -27,7 +27,7 @@ from tonality.ingest.synthetic.authors import Author, population
 from tonality.ingest.synthetic.decoration import link
 from tonality.ingest.synthetic.grammar import sentences
 from tonality.ingest.synthetic.other_languages import LANGUAGES, foreign_text
-from tonality.ingest.synthetic.random_streams import Ranked, pick, stream, whole_number
+from tonality.ingest.synthetic.random_streams import ZipfSampler, pick, random_below, random_stream
 from tonality.ingest.synthetic.statuses import Stamp, status_id
 from tonality.ingest.synthetic.tweet_text import compose
 from tonality.runtime.storage.schema import NEGATIVE, NEUTRAL, POSITIVE
@@ -124,7 +124,7 @@ def write_file(folder: str, ending: str, count: int, number: int, files: int, se
 
 def file_lines(seed: int, ending: str, count: int, number: int, files: int) -> Iterator[tuple[bytes, bool]]:
     """The lines of one file, each with whether it is a status rather than a notice."""
-    random = stream(seed, "big", ending, number)
+    random = random_stream(seed, "big", ending, number)
     writer = Writer(random)
     repeats: deque[tuple[int, bytes]] = deque()
     for at in range(count):
@@ -138,7 +138,7 @@ def file_lines(seed: int, ending: str, count: int, number: int, files: int) -> I
             line = malformed(random, line)
         elif random.random() < DUPLICATED:
             after = repeats[-1][0] if repeats else at
-            repeats.append((max(after, at + 1 + whole_number(random, DUPLICATE_LAG)), line))
+            repeats.append((max(after, at + 1 + random_below(random, DUPLICATE_LAG)), line))
         yield line + b"\n", True
 
 
@@ -158,7 +158,7 @@ class Writer:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._recent: list[statuses.Tweet] = []
-        self._names = Ranked([author.screen_name for author in population(1, "big", AUTHORS).items])
+        self._names = ZipfSampler([author.screen_name for author in population(1, "big", AUTHORS).items])
 
     def line(self, stamp: Stamp) -> bytes:
         """A status as one line, without its end."""
@@ -170,13 +170,13 @@ class Writer:
             tweet = self._original(stamp)
             status = tweet.status
             self._remember(tweet)
-        return encoded({**status, "timestamp_ms": str(stamp.moment)})
+        return encoded({**status, "timestamp_ms": str(stamp.time_ms)})
 
     def _remember(self, tweet: statuses.Tweet) -> None:
         if len(self._recent) < REMEMBERED:
             self._recent.append(tweet)
         else:
-            self._recent[whole_number(self._random, REMEMBERED)] = tweet
+            self._recent[random_below(self._random, REMEMBERED)] = tweet
 
     def _original(self, stamp: Stamp) -> statuses.Tweet:
         random, author = self._random, draw(self._random)
@@ -210,9 +210,9 @@ class Writer:
     def _whole(self, status: dict[str, Any], author: Author) -> dict[str, Any]:
         """The status with the fields that the sample's leave out."""
         random = self._random
-        status = {**status, "user": users()[author.id], "quote_count": 0, "reply_count": whole_number(random, 3)}
+        status = {**status, "user": users()[author.id], "quote_count": 0, "reply_count": random_below(random, 3)}
         for mention in status["entities"]["user_mentions"]:
-            number = 10_000_000 + whole_number(random, 900_000_000)
+            number = 10_000_000 + random_below(random, 900_000_000)
             mention |= {"id": number, "id_str": str(number)}
         if random.random() < PLACES:
             status["place"] = place(random)
@@ -242,15 +242,15 @@ def encoded(status: dict[str, Any]) -> bytes:
 @cache
 def users() -> dict[int, dict[str, Any]]:
     """Every author's user object by the author's id, with all the fields that Twitter sent."""
-    random = stream(1, "big", "users")
+    random = random_stream(1, "big", "users")
     return {author.id: user(random, author) for author in population(1, "big", AUTHORS).items}
 
 
 def user(random: Random, author: Author) -> dict[str, Any]:
     short: dict[str, Any] = orjson.loads(orjson.dumps(author.json))
-    colours = [f"{whole_number(random, 2**24):06X}" for _ in range(5)]
-    theme = f"abs.twimg.com/images/themes/theme{whole_number(random, 19) + 1}/bg.png"
-    photo = f"pbs.twimg.com/profile_images/{author.id * 41}/{whole_number(random, 16**8):08x}_normal.jpg"
+    colours = [f"{random_below(random, 2**24):06X}" for _ in range(5)]
+    theme = f"abs.twimg.com/images/themes/theme{random_below(random, 19) + 1}/bg.png"
+    photo = f"pbs.twimg.com/profile_images/{author.id * 41}/{random_below(random, 16**8):08x}_normal.jpg"
     return {
         **{name: short[name] for name in ("id", "id_str", "name", "screen_name", "location")},
         "url": f"http://vk.com/{author.screen_name.lower()}" if random.random() < 0.3 else None,
@@ -292,7 +292,7 @@ def place(random: Random) -> dict[str, Any]:
     """A city, as Twitter described the places that tweets were sent from."""
     west, south = 30 + random.random() * 60, 45 + random.random() * 15
     corners = [[west, south], [west, south + 0.3], [west + 0.4, south + 0.3], [west + 0.4, south]]
-    number = f"{whole_number(random, 16**8):016x}"
+    number = f"{random_below(random, 16**8):016x}"
     return {
         "id": number,
         "url": f"https://api.twitter.com/1.1/geo/id/{number}.json",
@@ -308,9 +308,9 @@ def place(random: Random) -> dict[str, Any]:
 
 def media(random: Random, number: int, author: Author) -> dict[str, Any]:
     """A photo, as entities name it."""
-    name = f"pbs.twimg.com/media/D{whole_number(random, 16**12):012x}.jpg"
-    shown = f"{whole_number(random, 16**10):010x}"
-    width, height = 600 + whole_number(random, 600), 400 + whole_number(random, 800)
+    name = f"pbs.twimg.com/media/D{random_below(random, 16**12):012x}.jpg"
+    shown = f"{random_below(random, 16**10):010x}"
+    width, height = 600 + random_below(random, 600), 400 + random_below(random, 800)
     return {
         "id": number,
         "id_str": str(number),

@@ -50,7 +50,7 @@ from tonality.runtime.settings.load import load, text_rules
 from tonality.runtime.settings.sections import TextSettings
 from tonality.runtime.spark.session import spark_session
 from tonality.stages import clean
-from tonality.text.html_entities import unescaped
+from tonality.text.tweet_markup import unescape_html
 from tonality.text.preprocess import TextPreprocessor
 
 CORES = os.cpu_count() or 1
@@ -354,8 +354,8 @@ def shown_text(status: dict[str, Any]) -> str:
     """The whole text of what a status shows: of a retweet, that of the original."""
     shown = status.get("retweeted_status", status)
     if extended := shown.get("extended_tweet"):
-        return unescaped(extended["full_text"])
-    return unescaped(shown["full_text"] if "full_text" in shown else shown["text"])
+        return unescape_html(extended["full_text"])
+    return unescape_html(shown["full_text"] if "full_text" in shown else shown["text"])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ import platform
 import resource
 import sys
 import tempfile
-from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
@@ -37,13 +36,12 @@ from tonality.model.dataset.metadata import read_metadata
 from tonality.model.loading.row_groups import RowGroups
 from tonality.model.metrics import Metrics
 from tonality.model.network.lstm import LSTMConfig
-from tonality.model.training.hyperparameters import Hyperparameters, choose_device
+from tonality.model.training.hyperparameters import choose_device
 from tonality.model.training.loop import train
 from tonality.model.training.progress import Progress
 from tonality.model.training.state import Epoch, TrainingResult
 from tonality.runtime.diagnostics.errors import UserError
-from tonality.runtime.settings.sections import Settings
-from tonality.runtime.settings.types import in_bytes
+from tonality.runtime.settings.sections import Settings, TrainSettings
 from tonality.runtime.storage import schema
 
 VOCABULARY = 100_000
@@ -72,7 +70,7 @@ def main() -> None:
         root = options.data or write_dataset(Path(folder), options.rows)
         try:
             vocabulary = read_metadata(str(root)).stems + schema.FIRST_STEM_ID if options.data else VOCABULARY
-            report = measure(root, vocabulary, hyperparameters(options), options.device)
+            report = measure(root, vocabulary, train_settings(options), options.device)
         except UserError as fault:
             raise SystemExit(str(fault)) from fault
     print(table(report))
@@ -80,29 +78,29 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def hyperparameters(options: argparse.Namespace) -> Hyperparameters:
+def train_settings(options: argparse.Namespace) -> TrainSettings:
     """The defaults of [train] but for what is given; all epochs are gone through."""
-    defaults = Settings().train
-    asked = defaults.model_dump(include={field.name for field in fields(Hyperparameters)})
     given = {"precision": options.precision, "epochs": options.epochs, "patience": 0}
     if options.batch_size:
         given["batch_size"] = options.batch_size
-    return Hyperparameters(**{**asked, "memory": in_bytes(options.memory or defaults.memory), **given})
+    if options.memory:
+        given["memory"] = options.memory
+    return TrainSettings(**given)
 
 
-def measure(root: Path, vocabulary: int, asked: Hyperparameters, device: str) -> dict[str, Any]:
+def measure(root: Path, vocabulary: int, settings: TrainSettings, device: str) -> dict[str, Any]:
     """Train, and what there is to tell of it."""
     sides = {name: str(root / "dataset" / f"split={name}") for name in ("train", "valid")}
     rows = {name: RowGroups(side, vocabulary).rows for name, side in sides.items()}
     watch = Watch(io.StringIO())
-    shape = LSTMConfig(vocabulary, **Settings().network.model_dump())
-    trained = train(shape, sides["train"], sides["valid"], asked, choose_device(device), progress=watch)
+    config = LSTMConfig(vocabulary, **Settings().network.model_dump())
+    trained = train(config, sides["train"], sides["valid"], settings, choose_device(device), progress=watch)
     epochs = [figures(epoch, rows["train"], peak) for epoch, peak in zip(trained.epochs, watch.peaks, strict=True)]
     return {
         "machine": machine(trained),
         "rows": rows,
         "vocabulary": vocabulary,
-        "batch_size": asked.batch_size,
+        "batch_size": settings.batch_size,
         "first_epoch_seconds": epochs[0]["seconds"],
         "best_later_epoch_seconds": min((epoch["seconds"] for epoch in epochs[1:]), default=None),
         "accuracy": trained.best.valid.accuracy,

@@ -31,7 +31,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from scoring_inputs import Texts, make_artifact, make_stems, write_root
 from worker_memory import worker_memory
 
-from tonality.model.inference.tone_spark import tone
+from tonality.model.inference.tone import tone
 from tonality.model.registry.artifact import Artifact
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load

@@ -171,9 +171,9 @@ def equal_groups(flat, starts, lengths, size: int) -> list[torch.Tensor]:
 
 
 def read(network: LSTM, groups: list[torch.Tensor]) -> None:
-    start = network.start()
+    start = network.initial_state()
     for tokens in groups:
-        torch.sigmoid(network.classify(network.read(network.embedding(tokens), start)))
+        torch.sigmoid(network.classify(network.encode(network.embedding(tokens), start)))
 
 
 def rate(run: Callable[[], object], seconds: float) -> float:

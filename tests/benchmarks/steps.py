@@ -18,8 +18,8 @@ import torch
 
 from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import ArchiveFile, find_files
-from tonality.ingest.planning.splits import Piece
-from tonality.ingest.reading.task import read_staged
+from tonality.ingest.planning.splits import Split
+from tonality.ingest.reading.task import read_splits
 from tonality.ingest.synthetic.write import write_sample
 from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
@@ -82,7 +82,7 @@ def speed(rows: int, work: Callable[[], object]) -> float:
 
 
 def read(files: list[ArchiveFile], request: ReadOptions) -> Iterator[pa.RecordBatch]:
-    return read_staged([Piece(*file) for file in files], request)
+    return read_splits([Split(*file) for file in files], request)
 
 
 def count(files: list[ArchiveFile], request: ReadOptions) -> int:

@@ -34,7 +34,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -56,12 +56,11 @@ from tonality.model.loading.ragged_rows import Rows
 from tonality.model.loading.row_groups import RowGroups
 from tonality.model.metrics import Metrics
 from tonality.model.network.lstm import LSTMConfig
-from tonality.model.training.hyperparameters import Hyperparameters, choose_precision
+from tonality.model.training.hyperparameters import choose_precision
 from tonality.model.training.loop import train
 from tonality.model.training.progress import Progress
 from tonality.runtime.settings.load import conf_directory, load
 from tonality.runtime.settings.sections import Settings
-from tonality.runtime.settings.types import in_bytes
 from tonality.runtime.storage.schema import FIRST_STEM_ID
 
 KERAS, BY_LENGTH, PLAIN = "Keras 2016, padded", "Keras 2016, by length", "plain PyTorch, padded"
@@ -262,18 +261,17 @@ class Clock(Progress):
 def our_turn(data: Data, files: list[str], overrides: list[str], seed: int) -> Turn:
     """Training through the files of settings, reading included."""
     settings = load(files, overrides)
-    asked = settings.train.model_dump(include={field.name for field in fields(Hyperparameters)})
-    hyperparameters = Hyperparameters(**{**asked, "memory": in_bytes(settings.train.memory), "seed": seed})
-    shape = LSTMConfig(data.vocabulary, **settings.network.model_dump())
+    train_settings = settings.train.model_copy(update={"seed": seed})
+    config = LSTMConfig(data.vocabulary, **settings.network.model_dump())
     clock = Clock()
-    trained = train(shape, data.side("train"), data.side("valid"), hyperparameters, torch.device("cpu"), progress=clock)
+    trained = train(config, data.side("train"), data.side("valid"), train_settings, torch.device("cpu"), progress=clock)
     rows = RowGroups(data.side("train"), data.vocabulary).rows
     seconds = [rows / epoch.rows_per_second for epoch in trained.epochs]
     return {
         "rows": rows * len(seconds),
         "training_seconds": sum(seconds),
         "rows_per_second": rows * len(seconds) / sum(seconds),
-        "batch": hyperparameters.batch_size,
+        "batch": train_settings.batch_size,
         "computed": trained.computed,
         "precision": trained.computed.partition(" ")[0],
         "best_epoch": trained.best.number,

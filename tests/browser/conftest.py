@@ -85,7 +85,7 @@ def visit(chromium: Any, file: Path) -> Iterator[Callable[..., Visit]]:
         contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, **options))
         visit = Visit(contexts[-1].new_page(), file.as_uri())
         visit.page.on("request", lambda request: visit.requests.append(request.url))
-        visit.page.on("pageerror", lambda fault: visit.complaints.append(str(fault)))
+        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
         visit.page.on("console", lambda message: visit.complaints.append(f"{message.type}: {message.text}"))
         visit.page.on("dialog", lambda dialog: (visit.complaints.append(dialog.message), dialog.dismiss()))
         visit.page.goto(visit.address)
@@ -102,19 +102,19 @@ def _hostile() -> Survey:
     return Survey(
         title=HOSTILE[0] + "W" * 300,
         question=Question(0.65, 0.45, hashtags=tuple(HOSTILE), keywords=tuple(HOSTILE), voting="author"),
-        dynamics=_dynamics(),
+        daily_shares=_daily_shares(),
         examples=_examples(),
         coverage=Coverage(3, 1000, 900, 40, 30, 20, 10, {everything: 10}, 2, {text: text for text in HOSTILE}),
-        comparison=Comparison(7975, models, draw_png(_dynamics(), "models")),
+        comparison=Comparison(7975, models, draw_png(_daily_shares(), "models")),
         facts=dict.fromkeys(HOSTILE, everything),
-        picture=draw_png(_dynamics(), HOSTILE[0]),
+        chart=draw_png(_daily_shares(), HOSTILE[0]),
     )
 
 
 _MEASURES = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "auc", "log_loss")
 
 
-def _dynamics() -> pd.DataFrame:
+def _daily_shares() -> pd.DataFrame:
     days = pd.DataFrame({"day": pd.date_range("2015-12-10", periods=20)})
     counts = {"tweets": 1_234_567, "voters": 400_000, "positive": 200_000, "neutral": 50_000, "negative": 120_000}
     others = {"none": 20_000, "ties": 10_000, "anonymous": 7, "mean_probability": 0.6}

@@ -63,9 +63,9 @@ def test_the_browser_has_nothing_to_complain_of_and_no_script_of_a_tweet_runs(vi
     assert seen.page.locator("main a, main iframe, main object, main form, main img[src=x]").count() == 0
 
 
-def test_the_chart_draws_and_tells_its_numbers_under_the_mouse(visit):
+def test_the_chart_is_drawn_and_shows_its_numbers_under_the_mouse(visit):
     seen = drawn(visit())
-    assert not seen.page.locator(".picture").is_visible()
+    assert not seen.page.locator(".static-chart").is_visible()
     seen.page.locator("#chart").scroll_into_view_if_needed()
     box = seen.page.locator("#chart .nsewdrag").first.bounding_box()
     seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -137,15 +137,15 @@ def test_without_script_all_examples_show_and_no_control(visit):
     rows = seen.page.locator("#examples-table tbody tr")
     assert len(seen.shown_rows()) == rows.count() > 0
     assert not seen.page.locator("#filters").is_visible()
-    assert seen.page.locator(".picture").is_visible()
+    assert seen.page.locator(".static-chart").is_visible()
 
 
-def test_paper_shows_the_picture_and_the_filtered_rows_without_controls(visit):
+def test_print_shows_the_static_chart_and_the_filtered_rows_without_controls(visit):
     seen = drawn(visit())
     seen.page.click("#filters button[data-tone=positive]")
     before = seen.shown_rows()
     seen.page.emulate_media(media="print")
-    assert seen.page.locator(".picture").is_visible()
+    assert seen.page.locator(".static-chart").is_visible()
     for control in ("#chart", "#filters button >> nth=0", "#words"):
         assert not seen.page.locator(control).is_visible()
     assert seen.shown_rows() == before

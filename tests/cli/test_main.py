@@ -22,7 +22,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def invent(monkeypatch, root):
-    """Runs the command with a stage of one's own."""
+    """Runs the command with an invented stage."""
 
     def invented(run, spark=False, check=None, arguments=(), plan=None):
         module = ModuleType("tonality.stages.invented")
@@ -64,8 +64,8 @@ def fail(error):
 
 
 @pytest.fixture
-def said(capsys):
-    """What the command has written to stdout and to stderr, where the first line of a run has to name it."""
+def output(capsys):
+    """The command's stdout and stderr, without the first line of stderr, which must name the run."""
 
     def read(stage="invented"):
         captured = capsys.readouterr()
@@ -80,27 +80,27 @@ def records(root):
     return [json.loads(file.read_text()) for file in root.glob("runs/*.json")]
 
 
-def test_a_stage_that_is_done_prints_its_summary_and_exits_0(invent, root, said):
+def test_a_stage_that_is_done_prints_its_summary_and_exits_0(invent, root, output):
     def run(settings, record):
         record.add(counts={"tweets": 3})
         return "3 tweets"
 
     assert invent(run) == 0
-    assert said() == ("3 tweets\n", "")
+    assert output() == ("3 tweets\n", "")
     (record,) = records(root)
     assert (record["counts"], record["fault"]) == ({"tweets": 3}, None)
 
 
-@pytest.mark.parametrize(("fault", "status"), [(SettingsError, 2), (InputError, 3), (UserError, 1)])
-def test_a_fault_is_one_message_and_its_exit_status(invent, root, said, fault, status):
-    assert invent(fail(fault("what to do"))) == status
-    assert said() == ("", "tonality invented: what to do\n")
-    assert [record["fault"] for record in records(root)] == ([] if status == 2 else [f"{fault.__name__}: what to do"])
+@pytest.mark.parametrize(("error", "status"), [(SettingsError, 2), (InputError, 3), (UserError, 1)])
+def test_an_error_is_one_message_and_its_exit_status(invent, root, output, error, status):
+    assert invent(fail(error("what to do"))) == status
+    assert output() == ("", "tonality invented: what to do\n")
+    assert [record["fault"] for record in records(root)] == ([] if status == 2 else [f"{error.__name__}: what to do"])
 
 
-def test_an_interrupted_stage_exits_130_without_a_traceback(invent, root, said):
+def test_an_interrupted_stage_exits_130_without_a_traceback(invent, root, output):
     assert invent(fail(KeyboardInterrupt())) == 130
-    assert said() == ("", "tonality invented: interrupted\n")
+    assert output() == ("", "tonality invented: interrupted\n")
     assert [record["fault"] for record in records(root)] == ["KeyboardInterrupt: "]
 
 
@@ -191,7 +191,7 @@ def test_a_typo_a_wrong_type_and_a_missing_input_are_one_message_without_startin
         ("spark.memory=9000t", "spark.memory: found 9000t, but this machine has "),
     ],
 )
-def test_a_session_that_cannot_be_is_refused_before_anything_is_started(option, message, root, no_spark, capsys):
+def test_impossible_session_settings_are_refused_before_anything_is_started(option, message, root, no_spark, capsys):
     arguments = ["--set", f"paths.root={root}", "--set", option]
     assert main(["label", *arguments]) == 2
     assert capsys.readouterr().err.startswith(f"tonality label: {message}")
@@ -203,18 +203,18 @@ def test_a_session_that_cannot_be_is_refused_before_anything_is_started(option, 
 @pytest.mark.parametrize(
     "master", ["local", "local[2]", "local[*]", "local[2,3]", "yarn", "spark://host:7077", "k8s://https://host"]
 )
-def test_masters_that_spark_knows_are_taken(master):
+def test_masters_that_spark_knows_are_accepted(master):
     check_session(SparkSettings(master=master))
 
 
-def test_spark_submit_decides_of_master_and_memory_itself(monkeypatch):
+def test_under_spark_submit_master_and_memory_are_not_checked(monkeypatch):
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     check_session(SparkSettings(master="yran", memory="1m"))
 
 
 @pytest.fixture
 def java(monkeypatch, tmp_path):
-    """Makes JAVA_HOME a folder whose java is a script of one's own, or has none."""
+    """Makes JAVA_HOME a folder whose java is this script, or has none."""
 
     def install(script, mode=0o755):
         monkeypatch.setenv("JAVA_HOME", str(tmp_path))
@@ -232,36 +232,34 @@ def java(monkeypatch, tmp_path):
         (None, "Spark needs Java 17 or 21: JAVA_HOME is {home}, which has no bin/java. Install one"),
         ('#!/bin/sh\necho \'openjdk version "1.8.0_292"\' >&2', "Spark needs Java 17 or 21: {home}/bin/java is version 1.8.0_292."),
         ('#!/bin/sh\necho \'openjdk version "11.0.2" 2019\' >&2', "Spark needs Java 17 or 21: {home}/bin/java is version 11.0.2."),
-        ("#!/bin/sh\nexit 1", "Spark needs Java 17 or 21: {home}/bin/java -version says nothing."),
-        ("#!/bin/sh\necho Unrecognized option: -Xx >&2", "Spark needs Java 17 or 21: {home}/bin/java -version says Unrecognized"),
+        ("#!/bin/sh\nexit 1", "Spark needs Java 17 or 21: {home}/bin/java -version prints nothing."),
+        ("#!/bin/sh\necho Unrecognized option: -Xx >&2", "Spark needs Java 17 or 21: {home}/bin/java -version prints Unrecognized"),
         ("no program", "Spark needs Java 17 or 21: {home}/bin/java does not run: Exec format error."),
     ],
 )  # fmt: skip
-def test_a_java_that_spark_cannot_use_is_named_with_the_one_that_is_expected(
-    script, message, java, tmp_path, root, said
-):
+def test_a_java_that_spark_cannot_use_is_named_with_the_expected_one(script, message, java, tmp_path, root, output):
     java(script)
     assert main(["label", "--set", f"paths.root={root}"]) == 1
-    assert said("label")[1].startswith(f"tonality label: {message.format(home=tmp_path)}")
+    assert output("label")[1].startswith(f"tonality label: {message.format(home=tmp_path)}")
 
 
-def test_a_machine_without_java_is_told_which_one_to_install(monkeypatch, root, said):
+def test_without_java_the_message_names_the_one_to_install(monkeypatch, root, output):
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(["label", "--set", f"paths.root={root}"]) == 1
-    assert said("label")[1].startswith("tonality label: Spark needs Java 17 or 21: there is no java on PATH. Install")
+    assert output("label")[1].startswith("tonality label: Spark needs Java 17 or 21: there is no java on PATH. Install")
 
 
-def test_an_archive_that_is_not_there_exits_3_and_is_recorded(root, lent_spark, said):
+def test_a_missing_archive_exits_3_and_is_recorded(root, lent_spark, output):
     arguments = ["clean", "--set", f"paths.root={root}", "--set", "paths.archive=/missing/*.json"]
     assert main(arguments) == 3
-    assert said("clean") == ("", "tonality clean: no file found at /missing/*.json\n")
+    assert output("clean") == ("", "tonality clean: no file found at /missing/*.json\n")
     (record,) = records(root)
     assert record["fault"] == "InputError: no file found at /missing/*.json"
 
 
 @pytest.mark.parametrize("stage", ["evaluate", "label", "report", "score", "train"])
-def test_a_stage_that_comes_too_early_exits_3_and_says_what_to_run_first(stage, root, lent_spark, capsys):
+def test_a_stage_that_is_run_too_early_exits_3_and_names_the_stage_to_run_first(stage, root, lent_spark, capsys):
     assert main([stage, "--set", f"paths.root={root}"]) == 3
     assert "first" in capsys.readouterr().err
 
@@ -273,47 +271,53 @@ def test_a_root_that_cannot_be_written_exits_1_with_a_message_before_spark_start
     assert capsys.readouterr().err.startswith(f"tonality clean: paths.root: cannot write to {tmp_path}/file: ")
 
 
-def test_a_stage_is_given_the_session_only_where_it_needs_one(invent, lent_spark, spark, capsys):
+def test_a_stage_gets_a_session_only_if_it_needs_one(invent, lent_spark, spark, capsys):
     assert invent(lambda settings, record, session: f"on Spark {session.version}", spark=True) == 0
     assert capsys.readouterr().out == f"on Spark {spark.version}\n"
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
-def test_help_says_what_a_stage_reads_and_writes(stage, capsys):
+def test_help_lists_the_tables_that_a_stage_reads_and_writes(stage, capsys):
     for ask in (lambda: main([stage.name, "--help"]), lambda: run_job(stage.name, ["--help"])):
         with pytest.raises(SystemExit, match=r"^0$"):
             ask()
-        said = " ".join(capsys.readouterr().out.split())
-        assert f"Reads {stage.reads}. Writes {stage.writes}." in said
-        assert "Exit status: 0 done" in said
+        output = " ".join(capsys.readouterr().out.split())
+        assert f"Reads {stage.reads}. Writes {stage.writes}." in output
+        assert "Exit status: 0 done" in output
 
 
-def test_help_says_how_texts_are_read_and_written_and_what_ends_it(capsys):
+def test_help_describes_the_formats_of_texts_and_the_exit_status(capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["score-text", "--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    for promise in ("lines a text a line", "csv a table", "tsv the same", "jsonl an object a line", "exit status 3"):
-        assert promise in said
+    output = " ".join(capsys.readouterr().out.split())
+    for promise in (
+        "lines one text per line",
+        "csv a table",
+        "tsv the same",
+        "jsonl one object per line",
+        "exit status 3",
+    ):
+        assert promise in output
 
 
-def test_help_lists_every_stage_and_the_commands_that_are_none(capsys):
+def test_help_lists_every_stage_and_the_other_commands(capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["--help"])
-    said = capsys.readouterr().out
-    listed = [line.split()[0] for line in said.splitlines() if line[:4].isspace() and line[4:5].strip()]
+    output = capsys.readouterr().out
+    listed = [line.split()[0] for line in output.splitlines() if line[:4].isspace() and line[4:5].strip()]
     assert listed == [*STAGES, "score-text", "models", "runs"]
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["cleen"], ["clean", "--confg", "x"], ["clean", "2015-12-10"], ["score-text", "--format", "xml"]]
 )
-def test_a_command_line_that_is_not_understood_exits_2(arguments, capsys):
+def test_an_invalid_command_line_exits_2(arguments, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(arguments)
     assert "usage: tonality" in capsys.readouterr().err
 
 
-def test_a_job_takes_the_options_that_the_command_takes(invent, root, tmp_path, capsys):
+def test_a_job_takes_the_same_options_as_the_command(invent, root, tmp_path, capsys):
     mine = tmp_path / "mine.toml"
     mine.write_text("[train]\nepochs = 5\nbatch_size = 5")
     options = ["--config", str(mine), "--set", "train.epochs=6", "--set", f"paths.root={root}"]
@@ -323,7 +327,7 @@ def test_a_job_takes_the_options_that_the_command_takes(invent, root, tmp_path, 
     assert capsys.readouterr().out == "6 5\n6 5\n"
 
 
-def test_a_plan_is_said_without_a_run_a_record_or_a_session(invent, root, no_spark, capsys):
+def test_a_plan_is_printed_without_a_run_a_record_or_a_session(invent, root, no_spark, capsys):
     plan = lambda settings: f"3 files, {settings.train.epochs} epochs"  # noqa: E731
     options = ["--set", "train.epochs=6", "--plan"]
     run = fail(AssertionError("it ran"))
@@ -333,7 +337,7 @@ def test_a_plan_is_said_without_a_run_a_record_or_a_session(invent, root, no_spa
     assert not root.exists()
 
 
-def test_a_stage_that_can_plan_runs_where_no_plan_is_asked_for(invent, capsys):
+def test_a_stage_with_a_plan_runs_unless_the_plan_is_requested(invent, capsys):
     assert invent(lambda *_: "ran", plan=lambda _: "planned") == 0
     assert capsys.readouterr().out == "ran\n"
 
@@ -346,7 +350,7 @@ def test_a_stage_that_can_plan_runs_where_no_plan_is_asked_for(invent, capsys):
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_a_plan_that_fails_says_why_as_a_run_does(error, status, message, invent, root, capsys):
+def test_a_plan_fails_with_the_same_messages_as_a_run(error, status, message, invent, root, capsys):
     assert invent(None, arguments=["--plan"], plan=fail(error)) == status
     assert capsys.readouterr().err.startswith(f"tonality invented: {message}")
     assert not root.exists()
@@ -358,13 +362,13 @@ def test_settings_are_checked_before_a_plan_as_before_a_run(invent, capsys):
 
     options = ["--plan", "--set", "spark.master=yran"]
     assert invent(None, spark=True, check=check, arguments=options, plan=lambda _: "planned") == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("tonality invented: nothing to read\nspark.master: found 'yran'")
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert output.err.startswith("tonality invented: nothing to read\nspark.master: found 'yran'")
+    assert output.out == ""
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
-def test_only_a_stage_that_can_plan_knows_the_option(stage, capsys):
+def test_only_stages_with_a_plan_have_the_option(stage, capsys):
     for ask in (lambda: main([stage, "--help"]), lambda: run_job(stage, ["--help"])):
         with pytest.raises(SystemExit, match=r"^0$"):
             ask()
@@ -379,7 +383,7 @@ def test_only_a_stage_that_can_plan_knows_the_option(stage, capsys):
 
 @pytest.fixture
 def runs(root, no_spark, capsys):
-    """What the command says of the runs under the root: its exit status, stdout and stderr."""
+    """The exit status, stdout and stderr of the command that lists the runs under the root."""
 
     def listed(*arguments):
         status = main(["runs", *arguments, "--set", f"paths.root={root}"])
@@ -396,9 +400,9 @@ def test_runs_are_listed_the_newest_last_with_how_they_ended(invent, root, runs,
     invent(count)
     invent(fail(InputError("no file found")))
     capsys.readouterr()
-    status, said, told = runs()
-    head, *lines = said.splitlines()
-    assert (status, told) == (0, "")
+    status, out, err = runs()
+    head, *lines = out.splitlines()
+    assert (status, err) == (0, "")
     assert head.split() == ["started", "(UTC)", "run", "read", "wrote", "took", "ended"]
     assert {line.rsplit("  ", 1)[1] for line in lines} == {"done", "failed: no file found"}
     assert any("archive 1,200  tweets 1,100" in line for line in lines)
@@ -407,28 +411,28 @@ def test_runs_are_listed_the_newest_last_with_how_they_ended(invent, root, runs,
     assert " state=failed " in runs("--logfmt", "--failed")[1]
 
 
-def test_one_run_is_told_whole(invent, root, runs, capsys):
+def test_one_run_is_shown_in_full(invent, root, runs, capsys):
     invent(lambda settings, record: "done", arguments=["--set", "train.epochs=7"])
     capsys.readouterr()
     [record] = records(root)
-    status, said, _ = runs(record["run"][-9:])
+    status, out, _ = runs(record["run"][-9:])
     assert status == 0
-    assert said.startswith(f"{record['run']}\n")
-    assert "train.epochs = 7" in said
+    assert out.startswith(f"{record['run']}\n")
+    assert "train.epochs = 7" in out
     assert runs("nobody's")[0] == 2
 
 
-def test_where_no_run_is_of_that_kind_it_is_said_and_is_no_fault(invent, runs, capsys):
+def test_without_a_matching_run_there_is_a_message_and_no_error(invent, runs, capsys):
     invent(lambda *_: "done")
     capsys.readouterr()
-    assert runs("--failed") == (0, "", "no run is of that kind\n")
-    assert runs("--stage", "clean", "--json") == (0, "", "no run is of that kind\n")
+    assert runs("--failed") == (0, "", "no run matches\n")
+    assert runs("--stage", "clean", "--json") == (0, "", "no run matches\n")
 
 
-def test_without_any_record_it_is_a_fault_of_the_input_and_nothing_is_written(root, runs):
-    status, said, told = runs()
-    assert (status, said) == (3, "")
-    assert told.startswith(f"tonality runs: no run has left a record in {root}/runs: nothing at {root}")
+def test_without_any_record_it_is_an_input_error_and_nothing_is_written(root, runs):
+    status, out, err = runs()
+    assert (status, out) == (3, "")
+    assert err.startswith(f"tonality runs: no run records in {root}/runs: nothing at {root}")
     assert not root.exists()
 
 
@@ -436,7 +440,7 @@ def test_without_any_record_it_is_a_fault_of_the_input_and_nothing_is_written(ro
     "arguments",
     [["--day", "10.12.2015"], ["--last", "0"], ["--last", "few"], ["--stage", "runs"], ["--json", "--logfmt"]],
 )
-def test_a_list_that_cannot_be_meant_exits_2(arguments, capsys):
+def test_an_invalid_query_of_runs_exits_2(arguments, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["runs", *arguments])
     assert "usage: tonality runs" in capsys.readouterr().err

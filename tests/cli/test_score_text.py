@@ -16,7 +16,7 @@ import pytest
 
 from tonality.cli import score_text
 from tonality.cli.main import main
-from tonality.ingest.formats.text_files import form_by_name
+from tonality.ingest.formats.text_files import format_from_name
 from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 from tonality.model.inference.text_scorer import TextScorer
@@ -45,20 +45,20 @@ def model(english, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def probabilities(english):
-    """What the model gives stems."""
+    """The model's probabilities of stems."""
     scorer = Scorer(PackedModel.of(english))
     return lambda *stems: scorer.probabilities(pa.array(stems, pa.string())).to_numpy()
 
 
 @pytest.fixture(scope="module")
 def digits(probabilities):
-    """The probability of stems as it is to be written."""
+    """The probability of stems, as written."""
     return lambda stems: str(probabilities(stems)[0])
 
 
 @pytest.fixture
 def score(model, tmp_path, capsysbinary):
-    """Runs the command on the content of a file: its exit status, stdout, and stderr in words."""
+    """Runs the command on the content of a file and returns its exit status, stdout and stderr, without the folder."""
 
     def run(content, *options, name="texts.txt"):
         file = tmp_path / name
@@ -87,7 +87,7 @@ def test_the_settings_thresholds_decide_the_tone(score):
     assert tone(probability + 0.001, probability - 0.001) == b"neutral"
 
 
-def test_the_digits_give_the_float32_back(score, probabilities):
+def test_the_digits_parse_to_the_same_float32(score, probabilities):
     texts = [f"w{n} w{n * 7 % 50} w{n * 3 % 11}" for n in range(50)]
     written = [float(line.split(b"\t")[0]) for line in score("\n".join(texts))[1].splitlines()]
     expected = probabilities(*texts)
@@ -98,7 +98,7 @@ def test_the_digits_give_the_float32_back(score, probabilities):
 @pytest.mark.parametrize(
     "text", ["W1,  w2!", "w1 https://example.com/w3 w2", "@w3 w1 w2", "w1 &amp; w2", "w1&#32;w2 =D"]
 )
-def test_a_text_is_cleaned_as_a_tweet_is(text, score, digits):
+def test_a_text_is_cleaned_like_a_tweet(text, score, digits):
     assert score(text)[1].split(b"\t")[0].decode() == digits("w1 w2")
 
 
@@ -115,7 +115,7 @@ def test_tabs_and_carriage_returns_of_a_text_do_not_break_its_row(score, digits)
     assert (fields[0][0].decode(), fields[0][2], fields[1][2]) == (digits("w1 w2 w3"), b"w1 w2 w3\r", b"w4")
 
 
-def test_a_table_comes_back_as_it_was_with_two_columns(score, digits):
+def test_a_table_is_returned_unchanged_with_two_more_columns(score, digits):
     table = '\ufeffid,text,"a ""note"""\r\n007,"w1, ""w2""","two\r\nlines"\r\n\r\n8,"w3\r\n\r\nw4",\r\n9,"",5" screen'
     assert score(table, name="table.csv")[:2] == (
         0,
@@ -139,7 +139,7 @@ def test_a_table_of_tabs_may_hold_commas(score, digits):
     assert out == f"id\ttweet\tprobability\ttonality\n1\tw1, w2\t{digits('w1 w2')}\tneutral\n".encode()
 
 
-def test_an_object_comes_back_as_it_was_with_two_keys(score, digits):
+def test_an_object_is_returned_unchanged_with_two_more_keys(score, digits):
     line = r'{"id": 12345678901234567890123, "x": 1.0, "x": [], "text": "w1 \ud83d\ude00 w2", "y": "\ud83d" }'
     status, out, _ = score(f"\ufeff{line}\r\n\n  \n{line}", name="tweets.jsonl")
     assert status == 0
@@ -160,28 +160,28 @@ def test_null_is_a_text_without_stems(score):
     [("a.csv", "csv"), ("a.CSV.gz", "csv"), ("a.tsv", "tsv"), ("a.jsonl", "jsonl"), ("a.ndjson.zst", "jsonl"),
      ("s3://b/a.json", "jsonl"), ("a.txt", "lines"), ("csv", "lines"), ("-", "lines"), ("a.gz", "lines")],
 )  # fmt: skip
-def test_the_name_of_a_file_tells_its_form(name, form):
-    assert form_by_name(name) == form
+def test_the_name_of_a_file_implies_its_format(name, form):
+    assert format_from_name(name) == form
 
 
-def test_the_format_that_is_asked_for_goes_before_the_name(score):
+def test_a_requested_format_overrides_the_name(score):
     assert score("text\nw1\n", "--format", "lines", name="a.csv")[1].count(b"\t") == 4
 
 
 @pytest.mark.parametrize(
     ("name", "good", "bad", "message"),
     [
-        ("a.txt", "w1", b"w2 \xe9 w3", "no text in UTF-8 ('utf-8' codec can't decode byte 0xe9 in position 3"),
-        ("a.txt", "w1", b"w\0", "a NUL byte found, text in UTF-8 expected"),
-        ("a.jsonl", '{"text":"w1"}', b'{"text":"w2"', "no JSON: unexpected end of data"),
-        ("a.jsonl", '{"text":"w1"}', b'["w2"]', "an array found, a JSON object expected"),
-        ("a.jsonl", '{"text":"w1"}', b'{"text":["w2"]}', "text is an array, a string expected"),
-        ("a.jsonl", '{"text":"w1"}', b'{"test":"w2","n":1}', "no column text; there are test, n; did you mean --text test?"),
-        ("a.jsonl", '{"text":"w1"}', b'{"body":"w2"}', "no column text; there are body; name the one of the texts with --text"),
-        ("a.jsonl", '{"text":"w1"}', b'{"text":"w2","tonality":1}', "there is a column tonality already"),
-        ("a.csv", "text,n", b"w1", "1 fields found, 2 expected, as in the header"),
-        ("a.csv", "text,n", b"w1,2,3", "3 fields found, 2 expected, as in the header"),
-        ("a.csv", "text,n", b'"w1,2\n3,4', "no row of CSV: a quoted field that never ends"),
+        ("a.txt", "w1", b"w2 \xe9 w3", "not UTF-8 ('utf-8' codec can't decode byte 0xe9 in position 3"),
+        ("a.txt", "w1", b"w\0", "found a NUL byte, expected UTF-8"),
+        ("a.jsonl", '{"text":"w1"}', b'{"text":"w2"', "not JSON: unexpected end of data"),
+        ("a.jsonl", '{"text":"w1"}', b'["w2"]', "found an array, expected a JSON object"),
+        ("a.jsonl", '{"text":"w1"}', b'{"text":["w2"]}', "text is an array, expected a string"),
+        ("a.jsonl", '{"text":"w1"}', b'{"test":"w2","n":1}', "no column text; the columns are test, n; did you mean --text test?"),
+        ("a.jsonl", '{"text":"w1"}', b'{"body":"w2"}', "no column text; the columns are body; name the column of texts with --text"),
+        ("a.jsonl", '{"text":"w1"}', b'{"text":"w2","tonality":1}', "found a column tonality, which would be written twice"),
+        ("a.csv", "text,n", b"w1", "found 1 fields, expected 2 as in the header"),
+        ("a.csv", "text,n", b"w1,2,3", "found 3 fields, expected 2 as in the header"),
+        ("a.csv", "text,n", b'"w1,2\n3,4', "not a CSV row: a quoted field that never ends"),
     ],
 )  # fmt: skip
 def test_a_record_that_cannot_be_read_is_named_once_all_before_it_are_written(name, good, bad, message, score):
@@ -195,10 +195,10 @@ def test_a_record_that_cannot_be_read_is_named_once_all_before_it_are_written(na
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        ("id,tekst\n1,w1\n", [], "line 1: no column text; there are id, tekst; did you mean --text tekst?"),
-        ("id,text\n1,w1\n", ["--text", "body"], "line 1: no column body; there are id, text; name the one of the texts"),
-        ("id;text\n1;w1\n", [], "line 1: the header is one field, 'id;text': commas (csv) or tabs (tsv) between fields"),
-        ("text,probability,tonality\n", [], "line 1: there is a column probability and a column tonality already"),
+        ("id,tekst\n1,w1\n", [], "line 1: no column text; the columns are id, tekst; did you mean --text tekst?"),
+        ("id,text\n1,w1\n", ["--text", "body"], "line 1: no column body; the columns are id, text; name the column of texts"),
+        ("id;text\n1;w1\n", [], "line 1: the header is one field, 'id;text'; expected commas (csv) or tabs (tsv) between fields"),
+        ("text,probability,tonality\n", [], "line 1: found a column probability and a column tonality, which would be written twice"),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_scored_is_refused_with_what_it_has(table, options, message, score):
@@ -219,12 +219,12 @@ def test_an_empty_input_gives_an_empty_output(name, content, written, score):
 
 
 @pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, "gz"), (bz2.compress, "bz2")])
-def test_a_compressed_file_is_unpacked(pack, suffix, score):
+def test_a_compressed_file_is_decompressed(pack, suffix, score):
     expected = score("text\nw1\nw2\n", name="a.csv")
     assert score(pack(b"text\nw1\nw2\n"), name=f"a.csv.{suffix}") == expected
 
 
-def test_a_compressed_file_that_is_cut_off_is_no_whole_input(score):
+def test_a_truncated_compressed_file_is_an_error(score):
     whole = gzip.compress(b"".join(b"w%d w%d\n" % (n % 50, n * 7 % 43) for n in range(30_000)))
     status, out, err = score(whole[: len(whole) // 2], name="a.gz")
     assert (status, err.startswith("tonality score-text: a.gz: gzip stream cut off at compressed byte")) == (3, True)
@@ -232,7 +232,7 @@ def test_a_compressed_file_that_is_cut_off_is_no_whole_input(score):
     assert 1000 < out.count(b"\n") < 30_000
 
 
-def test_batches_do_not_show(score, monkeypatch):
+def test_the_batch_size_does_not_change_the_output(score, monkeypatch):
     texts = "\n".join(f"w{n % 50} w{n % 7}" * (n % 3) for n in range(100))
     expected = score(texts)
     monkeypatch.setattr(score_text, "_BATCH_TEXTS", 7)
@@ -241,14 +241,14 @@ def test_batches_do_not_show(score, monkeypatch):
     assert score(texts) == expected
 
 
-def test_a_batch_has_an_end_however_many_texts_there_are(score, monkeypatch):
+def test_batches_are_bounded_in_texts_and_bytes(score, monkeypatch):
     sizes = []
 
-    def note(self, texts):
+    def record(self, texts):
         sizes.append(len(list(texts)))
         return pa.nulls(sizes[-1], pa.float32())
 
-    monkeypatch.setattr(TextScorer, "probabilities", note)
+    monkeypatch.setattr(TextScorer, "probabilities", record)
     score("w1\n" * 10_000)
     assert (max(sizes), sum(sizes)) == (4096, 10_000)
     sizes.clear()
@@ -271,13 +271,13 @@ def test_a_line_longer_than_the_memory_is_for_is_refused(score, monkeypatch):
 
 @pytest.fixture
 def refused(capsys):
-    """The exit status and the message of a command that writes nothing."""
+    """Runs the command, which must write nothing, and returns its exit status and message."""
 
     def run(*arguments):
         status = main(["score-text", *map(str, arguments)])
-        said = capsys.readouterr()
-        assert said.out == ""
-        return status, said.err.removeprefix("tonality score-text: ")
+        message = capsys.readouterr()
+        assert message.out == ""
+        return status, message.err.removeprefix("tonality score-text: ")
 
     return run
 
@@ -288,25 +288,25 @@ def test_all_that_is_wrong_with_the_command_line_is_one_message(model, tmp_path,
     assert refused(tmp_path / "tweats.txt", "--text", "body", "--model", nearby) == (
         2,
         f"nothing at {tmp_path}/tweats.txt; did you mean {near}?\n"
-        "--text body names a column, and lines have none: say --format csv, tsv or jsonl\n"
+        "--text body names a column, but lines have none: use --format csv, tsv or jsonl\n"
         f"--model: nothing at {nearby}; did you mean {model}?\n",
     )
 
 
-def test_a_folder_is_no_file_of_texts(model, tmp_path, refused):
-    assert refused(tmp_path, "--model", model) == (2, f"{tmp_path} is a folder, a file of texts is expected\n")
+def test_a_folder_is_not_a_file_of_texts(model, tmp_path, refused):
+    assert refused(tmp_path, "--model", model) == (2, f"{tmp_path} is a folder, expected a file of texts\n")
 
 
-def test_the_current_model_is_taken_where_none_is_named(english, tmp_path, capsys, refused):
+def test_the_production_model_is_the_default(english, tmp_path, capsys, refused):
     texts = tmp_path / "texts.txt"
     texts.write_text("w1\n")
     ModelRegistry(str(tmp_path / "out")).add(english)
     assert main(["score-text", str(texts), "--set", f"paths.root={tmp_path}/out"]) == 0
     assert capsys.readouterr().out.endswith("w1\n")
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "models"], "it left a record"
-    status, said = refused(texts, "--set", f"paths.root={tmp_path}")
-    assert (status, said.startswith(f"no current model: nothing in {tmp_path}/models.")) == (3, True)
-    assert said.endswith("; or name a model's folder with --model\n")
+    status, message = refused(texts, "--set", f"paths.root={tmp_path}")
+    assert (status, message.startswith(f"no production model: nothing in {tmp_path}/models.")) == (3, True)
+    assert message.endswith("; or name a model's folder with --model\n")
 
 
 def test_a_model_of_another_format_is_refused(english, tmp_path, refused):
@@ -330,14 +330,14 @@ def test_a_model_of_another_format_is_refused(english, tmp_path, refused):
 def test_a_model_whose_text_rules_cannot_be_followed_here_is_refused(change, message, english, tmp_path, refused):
     artifact_store.write(dataclasses.replace(english, **change), str(tmp_path / "model"))
     (tmp_path / "texts.txt").write_text("w1\n")
-    status, said = refused(tmp_path / "texts.txt", "--model", tmp_path / "model")
+    status, message = refused(tmp_path / "texts.txt", "--model", tmp_path / "model")
     assert status == 3
-    assert said.startswith(f"{tmp_path}/model: {CONFIG}: {message}")
+    assert message.startswith(f"{tmp_path}/model: {CONFIG}: {message}")
 
 
 @pytest.fixture
 def feed(monkeypatch, tmp_path):
-    """Makes bytes what stdin holds, as a shell's < does."""
+    """Makes stdin a file with these bytes, like < in a shell."""
 
     def fill(content):
         (tmp_path / "stdin").write_bytes(content)
@@ -346,10 +346,10 @@ def feed(monkeypatch, tmp_path):
     return fill
 
 
-def test_a_glob_is_no_file(model, tmp_path, refused):
+def test_a_glob_is_not_a_file(model, tmp_path, refused):
     assert refused(tmp_path / "*.txt", "--model", model) == (
         3,
-        f"{tmp_path}/*.txt: no such file; one file is expected, by its whole name\n",
+        f"{tmp_path}/*.txt: no such file; expected the full name of one file\n",
     )
 
 
@@ -364,7 +364,7 @@ def test_compressed_bytes_on_stdin_are_named(model, feed, refused):
     feed(gzip.compress(b"w1\n"))
     assert refused("--model", model) == (
         3,
-        "stdin: compressed by gzip, which is unpacked in files alone: name the file\n",
+        "stdin: compressed by gzip: only files are decompressed, so name the file\n",
     )
 
 
@@ -384,7 +384,7 @@ def test_a_named_pipe_is_read(model, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("text,probability,tonality\nw1,0.")
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(model, tmp_path, monkeypatch, capsys):
+def test_a_reader_that_exits_ends_it_quietly(model, tmp_path, monkeypatch, capsys):
     (tmp_path / "texts.txt").write_text("w1\n" * 100)
     reading, writing = os.pipe()
     os.close(reading)
@@ -411,12 +411,12 @@ def spark_less(tmp_path):
     return without | {"PYTHONPATH": str(tmp_path), "PATH": str(tmp_path / "nothing")}
 
 
-def test_texts_are_answered_as_they_come_without_spark_until_ctrl_c(model, digits, spark_less):
+def test_texts_are_scored_as_they_arrive_without_spark_until_ctrl_c(model, digits, spark_less):
     table = [*COMMAND, "--format", "csv", "--model", str(model)]
     pipe = subprocess.PIPE
     with subprocess.Popen(table, env=spark_less, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1) as running:
         try:
-            running.stdin.write('id,text\n1,w1\n2,"w2')  # half a row holds nothing up
+            running.stdin.write('id,text\n1,w1\n2,"w2')  # half a row delays nothing
             running.stdin.flush()
             assert running.stdout.readline() == "id,text,probability,tonality\n"
             assert running.stdout.readline() == f"1,w1,{digits('w1')},neutral\n"
@@ -425,8 +425,8 @@ def test_texts_are_answered_as_they_come_without_spark_until_ctrl_c(model, digit
             running.send_signal(signal.SIGINT)
             assert running.wait(30) == 130
             assert running.stdout.read() == ""
-            said = running.stderr.read()
+            message = running.stderr.read()
         finally:
             running.kill()
-    assert said.startswith("tonality score-text: interrupted: 2 texts scored by model")
-    assert "Traceback" not in said
+    assert message.startswith("tonality score-text: interrupted: 2 texts scored by model")
+    assert "Traceback" not in message

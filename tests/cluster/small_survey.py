@@ -57,7 +57,7 @@ def write_model(root: Path, seed: int) -> str:
     )
     registry = ModelRegistry(str(root))
     registry.add(model)
-    registry.use(model.fingerprint)
+    registry.set_production(model.fingerprint)
     return model.fingerprint
 
 

@@ -63,7 +63,7 @@ class Nodes:
         """Submit a job, from dist/, as a user does."""
         command = SUBMIT.format(dist=self.dist, master=self.cluster.master, job=job)
         with self.cluster.job(["sh", "-c", command], root, HOME=str(self.home)) as submitted:
-            assert submitted.status() == 0, submitted.said[-3000:]
+            assert submitted.status() == 0, submitted.output[-3000:]
 
     def fails(self, command: str) -> str:
         """What a command says on a node, which has to fail."""

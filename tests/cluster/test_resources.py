@@ -44,7 +44,7 @@ def test_each_task_is_given_a_gpu_of_its_own(gpu_cluster: Cluster, tmp_path: Pat
     script.write_text(SCRIPT)
     both_first = {"cores_max": "2", "scheduler_minRegisteredResourcesRatio": "1.0"}
     with gpu_cluster.submit(script, tmp_path / "root", str(found), **RESOURCES, **both_first) as job:
-        assert job.status() == 0, job.said[-3000:]
+        assert job.status() == 0, job.output[-3000:]
     addresses = dict(json.loads(found.read_text()))
     assert sorted(addresses) == [0, 1]
     assert sorted(addresses.values()) == [["0"], ["1"]]
@@ -56,6 +56,6 @@ def test_a_scoring_task_looks_for_the_gpu_of_its_address_and_says_where_torch_fi
     root = shutil.copytree(survey.unscored, tmp_path / "root")
     with gpu_cluster.submit(SCORE, root, "--set", f"paths.root={root}", **RESOURCES) as job:
         assert job.status() == 1
-    said = job.said.splitlines()[-1]
+    said = job.output.splitlines()[-1]
     assert re.match(r"tonality score: Spark gave this task GPU [01], and torch \S+ finds 0 on this machine: ", said)
     assert not (root / "scored").exists()

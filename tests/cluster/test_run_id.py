@@ -35,8 +35,8 @@ def submitted(cluster: Cluster, root: Path, stage: str, **conf: str) -> tuple[di
     settings = {"paths.root": root, "paths.archive": root.with_name("archive"), "survey.title": f"s3://k:{SECRET}@b"}
     options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     with cluster.submit(REPOSITORY / "jobs" / f"{stage}.py", root, *options, sql_shuffle_partitions="2", **conf) as job:
-        assert job.status() == 0, job.said[-3000:]
-        said = job.said
+        assert job.status() == 0, job.output[-3000:]
+        said = job.output
     [file] = (root / "runs").glob(f"{stage}-*.json")
     record = json.loads(file.read_text())
     assert f"tonality {stage}: run {record['run']}\n" in said

@@ -32,7 +32,7 @@ def test_a_cluster_scores_the_table_that_one_machine_scores_bit_for_bit(
 ) -> None:
     root = shutil.copytree(survey.unscored, tmp_path / "root")
     with submit(cluster, root) as job:
-        assert job.status() == 0, job.said[-3000:]
+        assert job.status() == 0, job.output[-3000:]
     assert len(set(survey.scored["probability"].to_pylist())) > survey.scored.num_rows / 2
     assert scored(root).equals(survey.scored)
 
@@ -51,9 +51,9 @@ def test_a_kill_in_the_middle_costs_no_row(
     root = shutil.copytree(survey.unscored, tmp_path / "root")
     with submit(cluster, root) as job:
         strike(cluster, job, kill, loss)
-        assert job.lasts(0), f"the kill came too late: {job.said[-3000:]}"
+        assert job.lasts(0), f"the kill came too late: {job.output[-3000:]}"
         left = cluster.alive()
-        assert job.status() == 0, job.said[-3000:]
+        assert job.status() == 0, job.output[-3000:]
     assert left == (1 if kill is Cluster.kill_worker else 2)
     assert scored(root).equals(survey.scored)
 
@@ -61,11 +61,11 @@ def test_a_kill_in_the_middle_costs_no_row(
 def strike(cluster: Cluster, job: Job, kill: Callable[[Cluster], bool], loss: str) -> None:
     """Kill where Python scores, until Spark tells of the loss: a Python worker may have been between two tasks."""
     again = 0.0
-    while loss not in job.said and job.lasts(0.1):
+    while loss not in job.output and job.lasts(0.1):
         if time.monotonic() > again and kill(cluster):
             again = time.monotonic() + PATIENCE_SECONDS
-    assert again, f"nothing to kill: {job.said[-3000:]}"
-    assert loss in job.said, f"nothing was lost: {job.said[-3000:]}"
+    assert again, f"nothing to kill: {job.output[-3000:]}"
+    assert loss in job.output, f"nothing was lost: {job.output[-3000:]}"
 
 
 def test_a_driver_killed_while_it_publishes_leaves_old_and_new_days_and_the_next_run_finishes(
@@ -78,7 +78,7 @@ def test_a_driver_killed_while_it_publishes_leaves_old_and_new_days_and_the_next
             kill_while_it_publishes(cluster, root, republication.days[0])
             left = reader.look()
             with submit(cluster, root) as job:
-                assert job.status() == 0, job.said[-3000:]
+                assert job.status() == 0, job.output[-3000:]
         for day, contents in reader.found.items():
             assert contents <= {old[day], new[day]}, f"a reader found {day} neither old nor new"
         assert reader.look() == new
@@ -96,7 +96,7 @@ def kill_while_it_publishes(cluster: Cluster, root: Path, first: str) -> None:
     cluster.restore()
     with submit(cluster, root) as job:
         cluster.wait_until(lambda: job.stands("_staging/*/scored") or not job.lasts(0), "days are staged")
-        assert job.wait_for(lambda: job.stands(f"_staging/*/scored/{first}/.replaced-by-*")), job.said[-3000:]
+        assert job.wait_for(lambda: job.stands(f"_staging/*/scored/{first}/.replaced-by-*")), job.output[-3000:]
         job.kill_driver()
         assert job.status() == KILLED
 

@@ -3,18 +3,17 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
-from tonality.ingest.options import ColumnNames, ReadOptions
+from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import find_files
 from tonality.ingest.planning.splits import plan_tasks
-from tonality.ingest.reading.task import read_staged
+from tonality.ingest.reading.task import read_splits
 from tonality.runtime.settings.load import conf_directory
 from tonality.runtime.storage.schema import STAGED
-from tonality.text.language import load_language
-from tonality.text.rules import Rules
+from tonality.text.rules import Rules, load_language
 
 
 class Read(NamedTuple):
-    """What a pass over files yields, by kind; of the account, the numbers alone."""
+    """The rows that a pass over files yields, by kind, with the ids, reasons, counts and damage in them."""
 
     tweets: list
     rejects: list
@@ -42,14 +41,17 @@ class Read(NamedTuple):
 
 @pytest.fixture(scope="session")
 def read_options():
-    """A request for paths, with any of its fields; `columns` makes it one for tables."""
+    """ReadOptions for paths, with any of their fields; `columns` selects tables, and `task_bytes` may be below the
+    settings' minimum, since test files are small.
+    """
     language = load_language("ru", conf_directory() / "languages")
     rules = Rules(name="ru", language=language, links="drop", mentions="drop")
 
-    def make(*paths, columns=None, **fields):
+    def make(*paths, columns=None, task_bytes=None, **fields):
         if columns is not None:
-            fields |= {"format": "table", "columns": ColumnNames(**columns)}
-        return ReadOptions(paths=tuple(map(str, paths)), rules=rules, **fields)
+            fields |= {"format": "table", "columns": columns}
+        options = ReadOptions(paths=tuple(map(str, paths)), rules=rules, **fields)
+        return options.model_copy(update={"task_bytes": task_bytes}) if task_bytes else options
 
     return make
 
@@ -57,9 +59,9 @@ def read_options():
 @pytest.fixture(scope="session")
 def read_paths(read_options):
     def read(*paths, **fields):
-        request = read_options(*paths, **fields)
-        tasks = plan_tasks(find_files(request.paths, request.besides), request)
-        batches = [batch for task in tasks for batch in read_staged(task, request)]
+        options = read_options(*paths, **fields)
+        tasks = plan_tasks(find_files(options.paths, options.optional_paths), options)
+        batches = [batch for task in tasks for batch in read_splits(task, options)]
         assert all(batch.schema.equals(STAGED) for batch in batches)
         rows = pa.Table.from_batches(batches, STAGED).to_pylist()
         return Read(
@@ -71,7 +73,7 @@ def read_paths(read_options):
 
 @pytest.fixture(scope="session")
 def read(read_paths, tmp_path_factory):
-    """What the bytes of one file yield."""
+    """Read the bytes of one file."""
     folder = tmp_path_factory.mktemp("archive")
 
     def from_bytes(content, **fields):

@@ -1,6 +1,6 @@
-"""Containers of planted streams, shuffled and damaged by chance, and what must still be found in them.
+"""Random containers of planted streams, possibly damaged, with the records that must still be found in them.
 
-What must be found is told by Python's own zlib, bz2, zstd and tarfile, fed patiently: nothing here asks Tonality.
+Expectations come from Python's own zlib, bz2, zstd and tarfile, fed byte by byte, independently of Tonality.
 """
 
 import bz2
@@ -17,7 +17,7 @@ from typing import Final
 from backports import zstd
 from planted_records import Planter, Row, Stream
 
-__all__ = ["Archive", "Judgement", "draw_archive", "judge"]
+__all__ = ["Archive", "Expectations", "draw_archive", "expect_records"]
 
 _MAGIC: Final = {"gzip": b"\x1f\x8b", "bz2": b"BZh", "zstd": b"\x28\xb5\x2f\xfd"}
 _BZ2_MAGICS: Final = (f"{0x314159265359:048b}", f"{0x177245385090:048b}")
@@ -26,12 +26,12 @@ _REFUSED: Final = (OSError, EOFError, ValueError, zlib.error, zstd.ZstdError)
 
 @dataclass
 class Node:
-    """Something in an archive: its bytes, and those that it had before they were damaged."""
+    """A part of an archive: its bytes, and its bytes before they were damaged."""
 
     whole: bytes
     content: bytes = field(init=False)
-    wreck: str = field(init=False, default="")
-    """How it was damaged."""
+    corruption: str = field(init=False, default="")
+    """A description of the damage."""
 
     def __post_init__(self) -> None:
         self.content = self.whole
@@ -46,12 +46,12 @@ class Leaf(Node):
 
 @dataclass
 class Junk(Node):
-    """Bytes of which nobody knows what they are."""
+    """Random bytes."""
 
 
 @dataclass
 class Packed(Node):
-    """What is compressed."""
+    """A compressed stream."""
 
     kind: str
     inside: "Node"
@@ -59,11 +59,11 @@ class Packed(Node):
 
 @dataclass
 class Entry:
-    """An entry of a tar and where it lies there."""
+    """An entry of a tar and its place there."""
 
     info: tarfile.TarInfo
     node: Node | None
-    """What is to be read of it; None for what is not read."""
+    """Its content; None for entries that are not read."""
     begin: int
     data: int
     end: int
@@ -91,8 +91,8 @@ class Archive:
 
     root: Node
     form: str
-    wrecks: list[str]
-    """What was damaged, in words; empty where nothing was."""
+    corruptions: list[str]
+    """Descriptions of all damage; empty if there is none."""
     delimiter: str = ","
 
     @property
@@ -101,7 +101,7 @@ class Archive:
         return self.root.content
 
     def planted(self) -> Iterator[Row]:
-        """Every record that was planted anywhere in the file."""
+        """All records planted in the file."""
         nodes = [self.root]
         while nodes:
             node = nodes.pop()
@@ -113,35 +113,35 @@ class Archive:
 
 
 def draw_archive(planter: Planter, damaged: bool, table: bool = False, large: bool = False) -> Archive:
-    """A file of planted records in any container, undamaged or with one damage or two anywhere in it."""
-    chance = planter.chance
+    """Draw a file of planted records in any containers, undamaged or damaged in one or two places."""
+    random = planter.random
     builder = _Builder(planter, table, large)
-    root = builder.draw(chance.choice([0, 1, 1, 2, 2, 3]))
+    root = builder.draw(random.choice([0, 1, 1, 2, 2, 3]))
     archive = Archive(root, builder.form(root), [], builder.delimiter)
     if damaged:
-        _wreck(builder, archive)
+        _corrupt(builder, archive)
     return archive
 
 
 class _Builder:
     def __init__(self, planter: Planter, table: bool, large: bool) -> None:
         self.planter = planter
-        self.chance = planter.chance
+        self.random = planter.random
         self.table = table
         self.large = large
-        self.delimiter = self.chance.choice([",", ";", "\t"])
+        self.delimiter = self.random.choice([",", ";", "\t"])
         self.names = 0
 
     def draw(self, containers: int) -> Node:
-        """So many containers inside one another."""
+        """Draw nested containers."""
         if not containers:
             return self.leaf()
-        if self.chance.random() < 0.4:
+        if self.random.random() < 0.4:
             return self.tar(containers - 1)
         return self.packed(self.draw(containers - 1))
 
     def form(self, node: Node) -> str:
-        """In words."""
+        """Describe a node."""
         match node:
             case Packed(kind=kind, inside=inside):
                 return f"{kind}({self.form(inside)})"
@@ -152,24 +152,24 @@ class _Builder:
         return "csv" if self.table else "json"
 
     def leaf(self) -> Leaf:
-        size = self.chance.choice([0, 1, 5, 20, 40, 60])
+        size = self.random.choice([0, 1, 5, 20, 40, 60])
         if self.large:  # some blocks of bzip2
             size, self.large = 500, False
         stream = self.planter.table(size, self.delimiter) if self.table else self.planter.stream(size)
         return Leaf(stream.content, stream)
 
     def packed(self, inside: Node) -> Packed:
-        kind = self.chance.choice(["gzip", "bz2", "zstd"])
+        kind = self.random.choice(["gzip", "bz2", "zstd"])
         return Packed(self.pack(kind, inside.content), kind, inside)
 
     def pack(self, kind: str, content: bytes) -> bytes:
-        """The content in one member or several, cut anywhere."""
-        chance = self.chance
-        members = chance.choice([1, 1, 2, 5])
-        cuts = sorted(chance.randrange(len(content) + 1) for _ in range(members - 1))
+        """Compress the content as one or several members, cut anywhere."""
+        random = self.random
+        members = random.choice([1, 1, 2, 5])
+        cuts = sorted(random.randrange(len(content) + 1) for _ in range(members - 1))
         parts = [content[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(content)], strict=True)]
         zeros = (
-            [bytes(chance.choice([0, 0, 1, 512])) for _ in parts]
+            [bytes(random.choice([0, 0, 1, 512])) for _ in parts]
             if kind == "gzip" and members > 1
             else [b""] * len(parts)
         )
@@ -177,30 +177,30 @@ class _Builder:
         return b"".join(pack(part) + padding for part, padding in zip(parts, zeros, strict=True))
 
     def gzip(self, content: bytes) -> bytes:
-        chance = self.chance
+        random = self.random
         file = io.BytesIO()
-        name = chance.choice(["", "day.json", "x" * 300])
-        if chance.random() < 0.5:
-            with gzip.GzipFile(name, "wb", chance.randrange(10), file, chance.choice([0, 1449734462])) as packed:
+        name = random.choice(["", "day.json", "x" * 300])
+        if random.random() < 0.5:
+            with gzip.GzipFile(name, "wb", random.randrange(10), file, random.choice([0, 1449734462])) as packed:
                 packed.write(content)
             return file.getvalue()
-        flush = chance.choice([zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_NO_FLUSH])
-        packer = zlib.compressobj(chance.randrange(1, 10), wbits=31, strategy=chance.randrange(5))
+        flush = random.choice([zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_NO_FLUSH])
+        packer = zlib.compressobj(random.randrange(1, 10), wbits=31, strategy=random.randrange(5))
         return self.flushed(content, packer, flush)
 
     def zstd(self, content: bytes) -> bytes:
-        options = {zstd.CompressionParameter.checksum_flag: self.chance.randrange(2)}
-        if self.chance.random() < 0.5:
-            options[zstd.CompressionParameter.compression_level] = self.chance.choice([-3, 1, 3, 9])
+        options = {zstd.CompressionParameter.checksum_flag: self.random.randrange(2)}
+        if self.random.random() < 0.5:
+            options[zstd.CompressionParameter.compression_level] = self.random.choice([-3, 1, 3, 9])
             return zstd.compress(content, options=options)
         return self.flushed(content, zstd.ZstdCompressor(options=options), zstd.ZstdCompressor.FLUSH_BLOCK)
 
     def flushed(self, content: bytes, packer, flush: int) -> bytes:
-        """The content in blocks of different lengths."""
+        """Compress the content in blocks of different lengths."""
         packed, done = b"", 0
-        step = self.chance.choice([500, 5000, 2**20])
+        step = self.random.choice([500, 5000, 2**20])
         while done < len(content):
-            size = self.chance.randrange(1, step)
+            size = self.random.randrange(1, step)
             if isinstance(packer, zstd.ZstdCompressor):
                 packed += packer.compress(content[done : done + size], flush)
             else:
@@ -210,59 +210,59 @@ class _Builder:
         return packed + packer.flush()
 
     def bz2(self, content: bytes) -> bytes:
-        return bz2.compress(content, self.chance.choice([1, 1, 1, 2, 5, 9]))
+        return bz2.compress(content, self.random.choice([1, 1, 1, 2, 5, 9]))
 
     # Tars
 
     def tar(self, containers: int) -> Tar:
-        chance = self.chance
-        form = chance.choice([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+        random = self.random
+        form = random.choice([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
         file = io.BytesIO()
         entries: list[Entry] = []
-        headers = {"comment": "x" * chance.choice([1, 600])} if chance.random() < 0.2 else {}
+        headers = {"comment": "x" * random.choice([1, 600])} if random.random() < 0.2 else {}
         with tarfile.open(fileobj=file, mode="w", format=form, pax_headers=headers) as tar:
-            size = chance.choice([0, 1, 2, 4, 8])
+            size = random.choice([0, 1, 2, 4, 8])
             if not size:
                 folder = tarfile.TarInfo("2015")
                 folder.type = tarfile.DIRTYPE
                 tar.addfile(folder)
             for _ in range(size):
-                entry = self.clutter(tar, form) if chance.random() < 0.3 else None
+                entry = self.clutter(tar, form) if random.random() < 0.3 else None
                 entries += [entry] if entry else []
-                node = Junk(chance.randbytes(chance.choice([10, 600, 5000]))) if chance.random() < 0.1 else None
+                node = Junk(random.randbytes(random.choice([10, 600, 5000]))) if random.random() < 0.1 else None
                 node = node or (
                     Leaf(b"", Stream(b"", []))
-                    if chance.random() < 0.05
-                    else self.draw(chance.randrange(containers + 1))
+                    if random.random() < 0.05
+                    else self.draw(random.randrange(containers + 1))
                 )
                 info = tarfile.TarInfo(self.name())
-                info.mtime = chance.choice([0, 1449734462, 1.5])
-                info.type = chance.choice([tarfile.REGTYPE, tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE])
+                info.mtime = random.choice([0, 1449734462, 1.5])
+                info.type = random.choice([tarfile.REGTYPE, tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE])
                 entries.append(_added(tar, info, node.content, node))
         content = file.getvalue()
         end = entries[-1].end if entries else 0
         if entries:  # tapes pad with more zeros than tars need
-            content = content[: end + chance.choice([1024, 1024, len(content) - end, 512])]
+            content = content[: end + random.choice([1024, 1024, len(content) - end, 512])]
         return Tar(content, entries, form)
 
     def name(self) -> str:
         self.names += 1
-        folder = self.chance.choice(
+        folder = self.random.choice(
             ["", "", "2015/12/", "./", "папка/", "x" * 90 + "/" + "y" * 90 + "/", "длинная/" * 40]
         )
-        return f"{folder}{self.chance.choice(['day', 'день', 'a b!', 'a.tar'])}-{self.names}.json"
+        return f"{folder}{self.random.choice(['day', 'день', 'a b!', 'a.tar'])}-{self.names}.json"
 
     def clutter(self, tar: tarfile.TarFile, form: int) -> Entry | None:
-        """What is not read, whatever it holds: a stream of records, too."""
-        chance = self.chance
+        """Add an entry that is not read, even if it is a stream of records."""
+        random = self.random
         self.names += 1
         number = f"{self.names}.json"
         info = tarfile.TarInfo(
-            chance.choice([f"../{number}", f"a/../../{number}", f"/etc/{number}", f".{number}", f"a/_{number}"])
+            random.choice([f"../{number}", f"a/../../{number}", f"/etc/{number}", f".{number}", f"a/_{number}"])
         )
-        if chance.random() < 0.6:
+        if random.random() < 0.6:
             info.name = f"clutter/{number}"
-            info.type = chance.choice(
+            info.type = random.choice(
                 [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
             )
             links = [
@@ -272,8 +272,8 @@ class _Builder:
                 "x" * 200,
                 *(["\udcff\udcfe"] if form == tarfile.GNU_FORMAT else []),
             ]
-            info.linkname = chance.choice(links) if info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
-        elif form == tarfile.PAX_FORMAT and chance.random() < 0.3:
+            info.linkname = random.choice(links) if info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+        elif form == tarfile.PAX_FORMAT and random.random() < 0.3:
             info.name = f"clutter/{number}"
             info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
         content = self.planter.stream(2).content if info.isreg() else b""
@@ -294,18 +294,18 @@ def _added(tar: tarfile.TarFile, info: tarfile.TarInfo, content: bytes, node: No
 # Damage
 
 
-def _wreck(builder: _Builder, archive: Archive) -> None:
-    """Damage the file, or something inside it before it was packed."""
-    chance = builder.chance
-    for _ in range(chance.choice([1, 1, 1, 2])):
+def _corrupt(builder: _Builder, archive: Archive) -> None:
+    """Damage the file, or a part of it before compression."""
+    random = builder.random
+    for _ in range(random.choice([1, 1, 1, 2])):
         path = [archive.root]
-        while chance.random() < 0.4 and (below := _below(path[-1])):
-            path.append(chance.choice(below))
+        while random.random() < 0.4 and (below := _below(path[-1])):
+            path.append(random.choice(below))
         node = path[-1]
-        if not node.content or any(above.wreck for above in path[:-1]):
+        if not node.content or any(above.corruption for above in path[:-1]):
             continue
-        node.content, node.wreck = _damaged(chance, node.content, _edges(node), [node.wreck])
-        archive.wrecks.append(f"{builder.form(node)[:40]}: {node.wreck}")
+        node.content, node.corruption = _damaged(random, node.content, _edges(node), [node.corruption])
+        archive.corruptions.append(f"{builder.form(node)[:40]}: {node.corruption}")
         for above in reversed(path[:-1]):
             _packed_again(builder, above)
 
@@ -317,7 +317,7 @@ def _below(node: Node) -> list[Node]:
 
 
 def _packed_again(builder: _Builder, node: Node) -> None:
-    """A container of what is damaged now, itself undamaged."""
+    """Rebuild an undamaged container around a damaged part."""
     if isinstance(node, Packed):
         node.whole = node.content = builder.pack(node.kind, node.inside.content)
     elif isinstance(node, Tar):
@@ -331,7 +331,7 @@ def _packed_again(builder: _Builder, node: Node) -> None:
 
 
 def _edges(node: Node) -> list[int]:
-    """Where something ends and something else begins: what is broken there is broken in its own way."""
+    """Boundaries inside a container, where damage has special effects."""
     match node:
         case Tar(entries=entries):
             return [edge for entry in entries for edge in (entry.begin, entry.data, entry.end)]
@@ -341,62 +341,62 @@ def _edges(node: Node) -> list[int]:
     return []
 
 
-def _damaged(chance: Random, content: bytes, edges: list[int], before: list[str]) -> tuple[bytes, str]:
-    """Cut, flipped, overwritten, shortened, repeated or followed by something: where, is said in words."""
-    at = chance.choice([chance.randrange(len(content)), len(content) - 1 - chance.randrange(min(30, len(content)))])
-    if edges and chance.random() < 0.5:
-        at = min(len(content) - 1, max(0, chance.choice(edges) + chance.choice([0, 0, chance.randrange(-16, 16)])))
-    size = chance.choice([1, 2, 16, 100, 512, 3000])
-    kind = chance.choice(["cut", "cut", "flip", "flip", "flip", "overwrite", "remove", "repeat", "append"])
+def _damaged(random: Random, content: bytes, edges: list[int], before: list[str]) -> tuple[bytes, str]:
+    """Damage bytes: cut, flip, overwrite, remove, repeat or append; return them with a description."""
+    at = random.choice([random.randrange(len(content)), len(content) - 1 - random.randrange(min(30, len(content)))])
+    if edges and random.random() < 0.5:
+        at = min(len(content) - 1, max(0, random.choice(edges) + random.choice([0, 0, random.randrange(-16, 16)])))
+    size = random.choice([1, 2, 16, 100, 512, 3000])
+    kind = random.choice(["cut", "cut", "flip", "flip", "flip", "overwrite", "remove", "repeat", "append"])
     match kind:
         case "cut":
             found, words = content[:at], f"cut at byte {at} of {len(content)}"
         case "flip":
-            bit = chance.randrange(8)
+            bit = random.randrange(8)
             found = content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
             words = f"bit {bit} of byte {at} of {len(content)} flipped"
         case "overwrite":
-            run = chance.choice([chance.randbytes(size), bytes(size), b"\xff" * size])[: len(content) - at]
+            run = random.choice([random.randbytes(size), bytes(size), b"\xff" * size])[: len(content) - at]
             found, words = content[:at] + run + content[at + len(run) :], f"{len(run)} bytes overwritten at {at}"
         case "remove":
             found, words = content[:at] + content[at + size :], f"{size} bytes removed at {at}"
         case "repeat":
             found, words = content[: at + size] + content[at:], f"{size} bytes again at {at}"
         case _:
-            found, words = content + chance.choice([chance.randbytes(size), b"garbage " * size]), "followed by garbage"
+            found, words = content + random.choice([random.randbytes(size), b"garbage " * size]), "followed by garbage"
     return found, "; ".join(filter(None, [*before, words]))
 
 
-# What must be found
+# Expectations
 
 
 @dataclass
-class Judgement:
-    """What must be found in a file, by the names of its sources, which begin with the file's own: ''."""
+class Expectations:
+    """The records that must be found in a file, by source; the file itself is ''."""
 
     exactly: dict[str, list[Row]] = field(default_factory=dict)
-    """Of a source, these records and no others."""
+    """Sources with exactly these records."""
     at_least: dict[str, list[Row]] = field(default_factory=dict)
-    """Of a source, these records among others."""
+    """Sources with at least these records."""
     cut: dict[str, tuple[list[Row], int, bytes]] = field(default_factory=dict)
-    """Of a source, these records, then what is left of the line in which it was cut off, with its offset."""
+    """Truncated sources: their records, then the offset and the rest of the truncated line."""
     skipped: list[str] = field(default_factory=list)
     junk: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    """Why Python would refuse the file, where it would: an account must tell of damage then."""
+    """Reasons why Python refuses the file; if there are any, an account must report damage."""
     doubted: list[str] = field(default_factory=list)
-    """The same where an account need not tell if nothing is lost: of a bzip2 stream whose every block is sound."""
+    """The same, where accounts need not report damage if nothing is lost: bzip2 streams with only sound blocks."""
 
 
-def judge(archive: Archive) -> Judgement:
-    """What must be found in a file."""
-    judgement = Judgement()
-    _judge(archive.root, archive.root.content, "", judgement, exact=True, closed=True)
-    return judgement
+def expect_records(archive: Archive) -> Expectations:
+    """Determine the records that must be found in a file."""
+    expectations = Expectations()
+    _expect(archive.root, archive.root.content, "", expectations, exact=True, closed=True)
+    return expectations
 
 
-def _judge(node: Node, seen: bytes, name: str, found: Judgement, exact: bool, closed: bool) -> None:
-    """Of a node of which these bytes are seen. Of an open stream, more may have followed."""
+def _expect(node: Node, seen: bytes, name: str, found: Expectations, exact: bool, closed: bool) -> None:
+    """Expect the records of a node from the bytes `seen` of it; unless `closed`, more may follow."""
     match node:
         case Leaf():
             if seen == node.whole and closed:
@@ -407,7 +407,7 @@ def _judge(node: Node, seen: bytes, name: str, found: Judgement, exact: bool, cl
             found.junk.append(name)
         case Packed():
             if seen == node.whole:
-                _judge(node.inside, node.inside.content, name, found, exact, closed)
+                _expect(node.inside, node.inside.content, name, found, exact, closed)
                 return
             given, why = _patient(node.kind, seen, _first_difference(node.whole, seen))
             if why and seen.startswith(_MAGIC[node.kind]):  # else nobody knows it for what it was
@@ -419,31 +419,31 @@ def _judge(node: Node, seen: bytes, name: str, found: Judgement, exact: bool, cl
                 and node.whole.startswith(seen)
                 and seen.startswith(_MAGIC[node.kind])
             ):
-                _judge_cut(node.inside, given, name, found)
-            inside = Judgement() if node.kind == "bz2" else found
-            _judge(node.inside, given, name, inside, False, False)
+                _expect_truncated(node.inside, given, name, found)
+            inside = Expectations() if node.kind == "bz2" else found
+            _expect(node.inside, given, name, inside, False, False)
             found.at_least |= inside.at_least
             found.junk += inside.junk if inside is not found else []
             found.doubted += inside.refused if inside is not found else []
         case Tar():
-            _judge_tar(node, seen, name, found, exact, closed)
+            _expect_tar(node, seen, name, found, exact, closed)
 
 
-def _judge_cut(node: Node, given: bytes, name: str, found: Judgement) -> None:
-    """Of a compressed stream that was cut off, nothing but what is given can be told."""
+def _expect_truncated(node: Node, given: bytes, name: str, found: Expectations) -> None:
+    """Expect the records of a truncated compressed stream from its decompressed part."""
     if isinstance(node, Leaf) and node.whole.startswith(given) and not node.stream.is_table:
         whole_lines = given[: given.rfind(b"\n") + 1]
         rows = [row for row in node.stream.rows if row.end <= len(whole_lines)]
         found.cut[name] = rows, len(whole_lines), given[len(whole_lines) :]
 
 
-def _judge_tar(node: Tar, seen: bytes, name: str, found: Judgement, exact: bool, closed: bool) -> None:
+def _expect_tar(node: Tar, seen: bytes, name: str, found: Expectations, exact: bool, closed: bool) -> None:
     whole = node.whole
     if seen == whole:
         found.skipped += [f"{name}!{_printed(entry.name)}" for entry in node.entries if not entry.node]
         for entry in node.entries:
             if entry.node:
-                _judge(entry.node, entry.node.content, f"{name}!{entry.name}", found, exact, True)
+                _expect(entry.node, entry.node.content, f"{name}!{entry.name}", found, exact, True)
         if not node.entries and exact:
             found.exactly[name] = []
         return
@@ -464,10 +464,10 @@ def _judge_tar(node: Tar, seen: bytes, name: str, found: Judgement, exact: bool,
         path = f"{name}!{entry.name}"
         data = entry.data + entry.size
         if first >= entry.end or (in_place and (last < entry.begin or data <= first <= last < entry.end)):
-            _judge(entry.node, entry.node.content, path, found, False, True)
+            _expect(entry.node, entry.node.content, path, found, False, True)
         elif first >= entry.data and (not in_place or last < data):
             part = seen[entry.data : data] if in_place else seen[entry.data : min(first, data)]
-            _judge(entry.node, part, path, found, False, in_place)
+            _expect(entry.node, part, path, found, False, in_place)
 
 
 def _printed(name: str) -> str:
@@ -475,7 +475,7 @@ def _printed(name: str) -> str:
 
 
 def _is_broken(header: bytes) -> bool:
-    """Whether it is no header; one of zeros alone would be the end of the tar."""
+    """True for an invalid header; one of only zeros would be the end of the tar."""
     try:
         tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
     except tarfile.HeaderError:
@@ -484,7 +484,7 @@ def _is_broken(header: bytes) -> bool:
 
 
 def _sound_rows(stream: Stream, seen: bytes, closed: bool) -> list[Row]:
-    """The records of the lines that are seen as they were, with their line breaks; of a table, those before a break."""
+    """The records of intact lines, line breaks included; of a table, only those before the damage."""
     whole = stream.content
     first = _first_difference(whole, seen)
     if stream.is_table:
@@ -501,7 +501,7 @@ def _sound_rows(stream: Stream, seen: bytes, closed: bool) -> list[Row]:
 
 
 def _first_difference(one: bytes, other: bytes) -> int:
-    """How many bytes they begin with alike."""
+    """The length of the common prefix."""
     alike, end = 0, min(len(one), len(other)) + 1
     while end - alike > 1:
         middle = (alike + end) // 2
@@ -510,9 +510,9 @@ def _first_difference(one: bytes, other: bytes) -> int:
 
 
 def _patient(kind: str, seen: bytes, first: int) -> tuple[bytes, str]:
-    """All that the bytes determine, up to where they break, and why Python refuses them, if it does.
+    """Decompress as far as possible; return the content and the reason why Python refuses the rest, if it does.
 
-    Of bzip2, what the bytes before the first damaged one determine.
+    Of bzip2, only the bytes before the first damaged one are used.
     """
     if kind == "bz2":
         given, _ = _fed(bz2.BZ2Decompressor, seen[:first], first, b"")
@@ -527,7 +527,7 @@ def _patient(kind: str, seen: bytes, first: int) -> tuple[bytes, str]:
 
 
 def _fed(start: Callable, seen: bytes, first: int, padding: bytes) -> tuple[bytes, str]:
-    """What decompressors give, one for each member, fed byte by byte from the first damaged byte on."""
+    """Decompress member by member, feeding single bytes from the first damaged one on."""
     given, position = bytearray(), 0
     while position < len(seen):
         unpacked = start()

@@ -1,4 +1,4 @@
-"""Streams of records made from chance, with what each record must be counted as: nothing here asks Tonality."""
+"""Random streams of records with the expected outcome of each, determined independently of Tonality."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any, Final, NamedTuple
 
-__all__ = ["ANY", "COLUMNS", "FILTERED", "KEPT", "NOTICE", "REJECT", "Planter", "Row", "Stream", "Wanted"]
+__all__ = ["ANY", "COLUMNS", "FILTERED", "KEPT", "NOTICE", "REJECT", "Filters", "Planter", "Row", "Stream"]
 
 KEPT, NOTICE, FILTERED, REJECT = "kept", "notices", "filtered", "rejects"
 ANY: Final = "any"
-"""Counted somewhere: what is nested just as deep as Python's stack may be kept or rejected."""
+"""Any outcome: a record nested about as deep as Python's stack may be kept or rejected."""
 
 COLUMNS: Final = {
     "id": "id",
@@ -55,7 +55,7 @@ BAD_UTF8: Final = (
 
 
 class Row(NamedTuple):
-    """A record as it stands in its stream, and where it must be counted."""
+    """A record in its stream, with its expected outcome."""
 
     where: str
     what: Any
@@ -64,8 +64,9 @@ class Row(NamedTuple):
     line: int
     raw: bytes
     begin: int
-    """Where its line begins, and where the next one does."""
+    """The start of its line."""
     end: int
+    """The start of the next line."""
 
 
 @dataclass
@@ -78,21 +79,21 @@ class Stream:
     header_end: int = 0
 
 
-class _Fate(NamedTuple):
+class _Outcome(NamedTuple):
     where: str
     what: Any = None
     at: int = 0
-    """Where in the line the record begins."""
+    """The start of the record in its line."""
     raw: bytes | None = None
-    """The record, where it is not the whole line."""
+    """The record, if it is not the whole line."""
 
 
-_Line = tuple[bytes, list[_Fate]]
+_Line = tuple[bytes, list[_Outcome]]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is asked of the archive."""
+class Filters:
+    """The filters and limits of a run."""
 
     languages: tuple[str, ...]
     since: date | None
@@ -100,54 +101,54 @@ class Wanted:
     retweets: str
     max_record: int = 4000
     pages: int = 16
-    """How many times longer than a record a page may be."""
+    """The largest size of a page, as a multiple of a record's."""
 
     @classmethod
-    def drawn(cls, chance: Random) -> "Wanted":
-        """A mixture of filters, or none."""
+    def drawn(cls, random: Random) -> "Filters":
+        """Draw a mixture of filters, or none."""
         return cls(
-            chance.choice([(), ("ru",), ("RU", "uk")]),
-            chance.choice([None, date(2015, 12, 5)]),
-            chance.choice([None, date(2015, 12, 20)]),
-            chance.choice(["keep", "drop"]),
+            random.choice([(), ("ru",), ("RU", "uk")]),
+            random.choice([None, date(2015, 12, 5)]),
+            random.choice([None, date(2015, 12, 20)]),
+            random.choice(["keep", "drop"]),
         )
 
     def fields(self) -> dict[str, Any]:
-        """As a request has them."""
+        """The filters as fields of ReadOptions."""
         return {name: getattr(self, name) for name in ("languages", "since", "until", "retweets", "max_record")}
 
 
 class Planter:
-    """Makes records of many forms and knows what becomes of them."""
+    """A generator of records of many kinds, each with its expected outcome."""
 
-    def __init__(self, chance: Random, expected: Wanted) -> None:
-        self.chance = chance
+    def __init__(self, random: Random, expected: Filters) -> None:
+        self.random = random
         self.expected = expected
 
     # Streams
 
     def stream(self, size: int) -> Stream:
-        """So many lines of JSON."""
-        chance = self.chance
-        windows = chance.random() < 0.3
+        """Generate `size` lines of JSON."""
+        random = self.random
+        windows = random.random() < 0.3
         lines = [self._line() for _ in range(size)]
-        broken = [(raw, fates, b"\r\n" if windows and chance.random() < 0.9 else b"\n") for raw, fates in lines]
-        return _joined(broken, chance.random() < 0.3)
+        broken = [(raw, outcomes, b"\r\n" if windows and random.random() < 0.9 else b"\n") for raw, outcomes in lines]
+        return _joined(broken, random.random() < 0.3)
 
     def table(self, size: int, delimiter: str) -> Stream:
-        """So many rows of CSV below a header."""
-        chance = self.chance
+        """Generate `size` rows of CSV below a header."""
+        random = self.random
         columns = list(COLUMNS.values())
-        chance.shuffle(columns)
+        random.shuffle(columns)
         header = delimiter.join(columns).encode()
-        end = b"\r\n" if chance.random() < 0.3 else b"\n"
-        lines: list[tuple[bytes, list[_Fate], bytes]] = [
-            (b"", [_Fate(NOTICE)], end) for _ in range(chance.choice([0, 0, 2]))
+        end = b"\r\n" if random.random() < 0.3 else b"\n"
+        lines: list[tuple[bytes, list[_Outcome], bytes]] = [
+            (b"", [_Outcome(NOTICE)], end) for _ in range(random.choice([0, 0, 2]))
         ]
-        lines.append(((BYTE_ORDER_MARK if chance.random() < 0.2 else b"") + header, [], end))
+        lines.append(((BYTE_ORDER_MARK if random.random() < 0.2 else b"") + header, [], end))
         head = sum(len(raw) + len(end) for raw, _, end in lines)
         lines += [(*self._csv(columns, delimiter, header), end) for _ in range(size)]
-        stream = _joined(lines, chance.random() < 0.3)
+        stream = _joined(lines, random.random() < 0.3)
         stream.is_table, stream.header_end = True, head
         stream.rows = [row._replace(raw=row.raw[: self.expected.max_record]) for row in stream.rows]  # more is not held
         return stream
@@ -155,30 +156,30 @@ class Planter:
     # Tweets
 
     def _id(self) -> int:
-        return self.chance.getrandbits(self.chance.choice([20, 50, 60, 62])) * 2 + 1
+        return self.random.getrandbits(self.random.choice([20, 50, 60, 62])) * 2 + 1
 
     def _text(self) -> str:
-        return " ".join(self.chance.choices(WORDS, k=self.chance.randrange(1, 20)))
+        return " ".join(self.random.choices(WORDS, k=self.random.randrange(1, 20)))
 
     def _noise(self) -> str:
-        return f"{self.chance.getrandbits(400):x}"
+        return f"{self.random.getrandbits(400):x}"
 
     def _moment(self, kept: bool = True) -> datetime:
-        """A second of the days that are expected, or one before or behind them."""
+        """Draw a second of the kept days, or one outside of them."""
         first = self.expected.since or date(2015, 11, 1)
         last = self.expected.until or date(2016, 2, 1)
         seconds = ((last - first).days + 1) * 86400
         begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
-        second = self.chance.choice([0, seconds - 1, self.chance.randrange(seconds)])
+        second = self.random.choice([0, seconds - 1, self.random.randrange(seconds)])
         if not kept:
             outside = [-1] * bool(self.expected.since) + [seconds] * bool(self.expected.until)
-            second = self.chance.choice(outside) * self.chance.choice([1, 1, 2])
+            second = self.random.choice(outside) * self.random.choice([1, 1, 2])
         return begin + timedelta(seconds=second)
 
     def _when(self, moment: datetime, v2: bool) -> Any:
         if v2:
             return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        return self.chance.choice(
+        return self.random.choice(
             [
                 moment.strftime("%a %b %d %H:%M:%S +0000 %Y"),
                 (moment + timedelta(hours=3)).strftime("%a %b %d %H:%M:%S +0300 %Y"),
@@ -188,56 +189,56 @@ class Planter:
             ]
         )
 
-    def _tweet(self, v2: bool, fault: str = "", retweet: bool | None = None) -> tuple[dict[str, Any], _Fate]:
-        """A tweet that is kept, or filtered as the expected ask for it."""
-        chance, expected = self.chance, self.expected
+    def _tweet(self, v2: bool, defect: str = "", retweet: bool | None = None) -> tuple[dict[str, Any], _Outcome]:
+        """Generate a tweet that is kept or, if there are filters, possibly filtered."""
+        random, expected = self.random, self.expected
         number = self._id()
         filters = ["language"] * bool(expected.languages) + ["day"] * bool(expected.since or expected.until)
         filters += ["retweet"] * (expected.retweets == "drop" and retweet is None)
-        filtered = chance.choice(filters) if filters and not fault and chance.random() < 0.25 else ""
-        lang = chance.choice([*(expected.languages or ("en", None)), "ru"] if not filtered else ["ru"])
+        filtered = random.choice(filters) if filters and not defect and random.random() < 0.25 else ""
+        lang = random.choice([*(expected.languages or ("en", None)), "ru"] if not filtered else ["ru"])
         if filtered == "language":
-            lang = chance.choice(["en", None, "", "r"])
+            lang = random.choice(["en", None, "", "r"])
         elif lang:
-            lang = chance.choice([lang, lang.upper(), lang.lower()])
+            lang = random.choice([lang, lang.upper(), lang.lower()])
         if retweet is None:
-            retweet = filtered == "retweet" or (expected.retweets == "keep" and chance.random() < 0.2)
+            retweet = filtered == "retweet" or (expected.retweets == "keep" and random.random() < 0.2)
         tweet = {
             "created_at": self._when(self._moment(filtered != "day"), v2),
             "text": self._text(),
-            **({"lang": lang} if lang is not None or chance.random() < 0.5 else {}),
+            **({"lang": lang} if lang is not None or random.random() < 0.5 else {}),
             "favorited": False,
             "noise": self._noise(),
         }
         tweet |= self._of_v2(number, retweet) if v2 else self._of_v1(number, retweet)
-        if not fault:
-            tweet |= chance.choice([{}, {}, {"odd": self._odd()}])
+        if not defect:
+            tweet |= random.choice([{}, {}, {"odd": self._odd()}])
         keys = list(tweet)
-        chance.shuffle(keys)
-        return {key: tweet[key] for key in keys}, _Fate(FILTERED if filtered else KEPT, number)
+        random.shuffle(keys)
+        return {key: tweet[key] for key in keys}, _Outcome(FILTERED if filtered else KEPT, number)
 
     def _odd(self) -> Any:
-        """What nobody reads may be anything that is JSON."""
+        """Draw any JSON value, for a field that is not read."""
         deep: Any = []
-        for _ in range(self.chance.randrange(60)):
-            deep = self.chance.choice([[deep], {"a": deep}])
-        return self.chance.choice([deep, 10**40, -1.5e300, {"id": "x", "text": 7, "delete": {}}, "\0\x01\x7f", None])
+        for _ in range(self.random.randrange(60)):
+            deep = self.random.choice([[deep], {"a": deep}])
+        return self.random.choice([deep, 10**40, -1.5e300, {"id": "x", "text": 7, "delete": {}}, "\0\x01\x7f", None])
 
     def _of_v1(self, number: int, retweet: bool) -> dict[str, Any]:
-        chance = self.chance
-        tweet: dict[str, Any] = chance.choice(
+        random = self.random
+        tweet: dict[str, Any] = random.choice(
             [
                 {"id": number, "id_str": str(number)},
                 {"id_str": str(number)},
                 {"id": float(number), "id_str": str(number)},
             ]
         )
-        tweet["user"] = chance.choice([{"screen_name": "vasya", "id": 5}, None, {}, {"screen_name": None}])
-        tags = [{"text": "кино", "indices": [0, 4]}] * chance.randrange(3)
-        tweet["entities"] = chance.choice([{"hashtags": tags, "urls": []}, {}, None, "odd", {"hashtags": [None, 7]}])
-        if chance.random() < 0.3:
+        tweet["user"] = random.choice([{"screen_name": "vasya", "id": 5}, None, {}, {"screen_name": None}])
+        tags = [{"text": "кино", "indices": [0, 4]}] * random.randrange(3)
+        tweet["entities"] = random.choice([{"hashtags": tags, "urls": []}, {}, None, "odd", {"hashtags": [None, 7]}])
+        if random.random() < 0.3:
             extended = {"full_text": self._text(), "entities": {"hashtags": tags}}
-            tweet |= chance.choice(
+            tweet |= random.choice(
                 [
                     {"extended_tweet": extended, "truncated": True},
                     {"full_text": self._text()},
@@ -247,29 +248,29 @@ class Planter:
             )
         if retweet:
             tweet["retweeted_status"] = {"id": self._id(), "text": self._text(), "entities": {"hashtags": tags}}
-        if chance.random() < 0.2:
+        if random.random() < 0.2:
             tweet["quoted_status"] = {"id": self._id(), "text": self._text(), "created_at": "never", "user": 7}
         return tweet
 
     def _of_v2(self, number: int, retweet: bool) -> dict[str, Any]:
-        chance = self.chance
+        random = self.random
         tweet: dict[str, Any] = {"id": str(number), "author_id": str(self._id())}
-        tweet |= chance.choice(
+        tweet |= random.choice(
             [{}, {"author": {"username": "vasya", "id": "5"}}, {"note_tweet": {"text": self._text()}}]
         )
-        references = [{"type": chance.choice(["quoted", "replied_to"]), "id": str(self._id())}] * chance.randrange(2)
+        references = [{"type": random.choice(["quoted", "replied_to"]), "id": str(self._id())}] * random.randrange(2)
         if retweet:
             references.append({"type": "retweeted", "id": str(self._id())})
-            if chance.random() < 0.5:
+            if random.random() < 0.5:
                 references[-1]["text"] = self._text()
-        return tweet | ({"referenced_tweets": references} if references or chance.random() < 0.3 else {})
+        return tweet | ({"referenced_tweets": references} if references or random.random() < 0.3 else {})
 
     # Lines of JSON
 
     def _dumped(self, value: Any) -> bytes:
-        chance = self.chance
-        separators = chance.choice([(",", ":"), (", ", ": ")])
-        text = json.dumps(value, ensure_ascii=chance.random() < 0.4, separators=separators)
+        random = self.random
+        separators = random.choice([(",", ":"), (", ", ": ")])
+        text = json.dumps(value, ensure_ascii=random.random() < 0.4, separators=separators)
         return text.encode()
 
     def _line(self) -> _Line:
@@ -283,64 +284,64 @@ class Planter:
             self._long: 3,
             self._nested: 3,
         }
-        return self.chance.choices(list(weights), list(weights.values()))[0]()
+        return self.random.choices(list(weights), list(weights.values()))[0]()
 
     def _status(self) -> _Line:
-        tweet, fate = self._tweet(self.chance.random() < 0.3)
+        tweet, outcome = self._tweet(self.random.random() < 0.3)
         raw = self._dumped(tweet)
-        match self.chance.randrange(20):
+        match self.random.randrange(20):
             case 0:
-                raw = BYTE_ORDER_MARK * self.chance.choice([1, 1, 2, 100]) + raw
+                raw = BYTE_ORDER_MARK * self.random.choice([1, 1, 2, 100]) + raw
             case 1:
                 raw = b" \t" + raw + b"  "
             case 2 if len(raw) + 12 < self.expected.max_record:  # just as long as a record may be
                 rest = self.expected.max_record - len(raw) - len(b',"rest":""') - 1  # a \r may follow
                 raw = raw[:-1] + b',"rest":"' + b"x" * rest + b'"}'
-        return (raw, [fate]) if len(raw) < self.expected.max_record else self._status()
+        return (raw, [outcome]) if len(raw) < self.expected.max_record else self._status()
 
     def _page(self) -> _Line:
-        """A response of API v2, or a single tweet as the streams of v2 send it."""
-        chance = self.chance
-        before = chance.choice([b"{", b'{"meta":{"next_token":"x"},', b' {"matching_rules":[{"id":"1"}],'])
+        """Generate a response of API v2, or a single tweet of its streams."""
+        random = self.random
+        before = random.choice([b"{", b'{"meta":{"next_token":"x"},', b' {"matching_rules":[{"id":"1"}],'])
         included = {"users": [{"id": "5", "username": "vasya"}], "tweets": [{"id": "7", "text": self._text()}]}
-        odd = self._dumped(chance.choice([included, included, 7, None, {"users": 7}]))
-        behind = b',"includes":' + odd + b"}" if chance.random() < 0.5 else b"}"
-        if chance.random() < 0.3:
-            tweet, fate = self._tweet(v2=True)
+        odd = self._dumped(random.choice([included, included, 7, None, {"users": 7}]))
+        behind = b',"includes":' + odd + b"}" if random.random() < 0.5 else b"}"
+        if random.random() < 0.3:
+            tweet, outcome = self._tweet(v2=True)
             raw = before + b'"data":' + (element := self._dumped(tweet)) + behind
-            return raw, [fate._replace(at=raw.index(element), raw=element)]
-        raw, fates = before + b'"data": [', []
-        for number in range(chance.randrange(1, 8)):
-            element, fate = self._element()
-            raw += chance.choice([b",", b", "]) if number else b""
-            fates.append(fate._replace(at=len(raw), raw=element))
+            return raw, [outcome._replace(at=raw.index(element), raw=element)]
+        raw, outcomes = before + b'"data": [', []
+        for number in range(random.randrange(1, 8)):
+            element, outcome = self._element()
+            raw += random.choice([b",", b", "]) if number else b""
+            outcomes.append(outcome._replace(at=len(raw), raw=element))
             raw += element
-        return raw + b"]" + behind, fates
+        return raw + b"]" + behind, outcomes
 
-    def _element(self) -> tuple[bytes, _Fate]:
-        match self.chance.randrange(12):
+    def _element(self) -> tuple[bytes, _Outcome]:
+        match self.random.randrange(12):
             case 0:
-                return self._dumped(self.chance.choice([7, "x", None, [], True])), _Fate(REJECT, "wrong-type")
+                return self._dumped(self.random.choice([7, "x", None, [], True])), _Outcome(REJECT, "wrong-type")
             case 1:
-                tweet, reason = self._faulty(v2=True)
-                return self._dumped(tweet), _Fate(REJECT, reason)
+                tweet, reason = self._defective(v2=True)
+                return self._dumped(tweet), _Outcome(REJECT, reason)
             case 2:
                 tweet, _ = self._tweet(v2=True)
                 long = self._dumped(tweet | {"rest": "x" * self.expected.max_record})
-                return long, _Fate(REJECT, "too-long")
+                return long, _Outcome(REJECT, "too-long")
             case _:
-                tweet, fate = self._tweet(v2=True)
-                return self._dumped(tweet), fate
+                tweet, outcome = self._tweet(v2=True)
+                return self._dumped(tweet), outcome
 
     def _notice(self) -> _Line:
-        chance, number = self.chance, self._id()
-        if chance.random() < 0.4:
-            return chance.choice([b"", b"", b" ", b"\t \t"]), [_Fate(NOTICE)]
-        if chance.random() < 0.4:
-            status = chance.choice([{"id": number, "id_str": str(number)}, {"id_str": str(number)}])
+        random, number = self.random, self._id()
+        if random.random() < 0.4:
+            return random.choice([b"", b"", b" ", b"\t \t"]), [_Outcome(NOTICE)]
+        if random.random() < 0.4:
+            status = random.choice([{"id": number, "id_str": str(number)}, {"id_str": str(number)}])
             notice = {"delete": {"status": status | {"user_id": 3}, "timestamp_ms": "1449734462000"}}
-            return self._marked(self._dumped(notice)), [_Fate(NOTICE, number)]
-        notice = chance.choice(
+            return self._with_bom(self._dumped(notice)), [_Outcome(NOTICE, number)]
+        notice = random.choice(
             [
                 {"limit": {"track": 7, "timestamp_ms": "1"}},
                 {"scrub_geo": {"user_id": 1, "up_to_status_id": number}},
@@ -360,67 +361,67 @@ class Planter:
                 {"data": [], "includes": {"users": []}},
             ]
         )
-        return self._marked(self._dumped(notice)), [_Fate(NOTICE)]
+        return self._with_bom(self._dumped(notice)), [_Outcome(NOTICE)]
 
-    def _marked(self, raw: bytes) -> bytes:
-        """Now and then behind the marks that files begin with."""
-        return BYTE_ORDER_MARK * self.chance.choice([0] * 8 + [1, 2]) + raw
+    def _with_bom(self, raw: bytes) -> bytes:
+        """Sometimes put byte order marks before a record."""
+        return BYTE_ORDER_MARK * self.random.choice([0] * 8 + [1, 2]) + raw
 
     def _malformed(self) -> _Line:
-        chance = self.chance
+        random = self.random
         tweet, _ = self._tweet(v2=False)
         raw = self._dumped(tweet)
         text = raw.decode()
-        bad = chance.choice(
+        bad = random.choice(
             [
-                text[: chance.randrange(1, len(text))].encode(),  # a cut between characters
-                raw + chance.choice([b"x", b"}", b",", b"{}", raw, b'"', b"]", b" 7", b"\\"]),
-                raw[:-1] + chance.choice([rb',"a":"\q"}', rb',"a":"\u12G4"}']),
-                raw[:-1] + chance.choice([b",}", b",,}", b"]", b',"a"}', b',"a":}', b",a:1}", b",'a':1}", b';"a":1}']),
+                text[: random.randrange(1, len(text))].encode(),  # a cut between characters
+                raw + random.choice([b"x", b"}", b",", b"{}", raw, b'"', b"]", b" 7", b"\\"]),
+                raw[:-1] + random.choice([rb',"a":"\q"}', rb',"a":"\u12G4"}']),
+                raw[:-1] + random.choice([b",}", b",,}", b"]", b',"a"}', b',"a":}', b",a:1}", b",'a':1}", b';"a":1}']),
                 raw[:-1]
                 + b',"a":'
-                + chance.choice([b"01", b"1.", b".5", b"+1", b"1e", b"0x1", b"NaN", b"-", b"tru"])
+                + random.choice([b"01", b"1.", b".5", b"+1", b"1e", b"0x1", b"NaN", b"-", b"tru"])
                 + b"}",
-                raw[:-1] + chance.choice([b',"a":"\x01"}', b',"a":"\t"}', b',"a":"\x1f"}']),
-                chance.choice([b"<html><body>503</body></html>", b"Exceeded connection limit", b"{", b"}", b"{]"]),
+                raw[:-1] + random.choice([b',"a":"\x01"}', b',"a":"\t"}', b',"a":"\x1f"}']),
+                random.choice([b"<html><body>503</body></html>", b"Exceeded connection limit", b"{", b"}", b"{]"]),
                 BYTE_ORDER_MARK,
-                b'{"a":' * chance.randrange(1, 700),
+                b'{"a":' * random.randrange(1, 700),
             ]
         )
-        return bad, [_Fate(REJECT, "malformed-json")]
+        return bad, [_Outcome(REJECT, "malformed-json")]
 
     def _bad_bytes(self) -> _Line:
-        chance = self.chance
+        random = self.random
         raw = self._dumped(self._tweet(v2=False)[0])
-        mark = chance.choice([b'"text"', b'"noise"', b"{"])
-        at = raw.index(mark) + len(mark) - (mark != b"{")
-        if chance.random() < 0.5:
-            return raw[:at] + chance.choice(BAD_UTF8) + raw[at:], [_Fate(REJECT, "invalid-utf8")]
-        nul = chance.choice([raw[:at] + b"\0" + raw[at:], b"\0", b"\0" * 700, raw + b"\0", b"\0" + raw])
-        return nul, [_Fate(REJECT, "nul-byte")]
+        marker = random.choice([b'"text"', b'"noise"', b"{"])
+        at = raw.index(marker) + len(marker) - (marker != b"{")
+        if random.random() < 0.5:
+            return raw[:at] + random.choice(BAD_UTF8) + raw[at:], [_Outcome(REJECT, "invalid-utf8")]
+        nul = random.choice([raw[:at] + b"\0" + raw[at:], b"\0", b"\0" * 700, raw + b"\0", b"\0" + raw])
+        return nul, [_Outcome(REJECT, "nul-byte")]
 
     def _wrong(self) -> _Line:
-        if self.chance.random() < 0.15:
-            raw = self.chance.choice(
+        if self.random.random() < 0.15:
+            raw = self.random.choice(
                 [b"[]", b"7", b"null", b"true", b'"x"', b"[{}]", b'{"data":7}', b'{"data":true}', b"-1.5e3"]
             )
-            return raw, [_Fate(REJECT, "wrong-type", *((8, raw[8:-1]) if raw.startswith(b"{") else ()))]
-        tweet, reason = self._faulty(v2=False)
+            return raw, [_Outcome(REJECT, "wrong-type", *((8, raw[8:-1]) if raw.startswith(b"{") else ()))]
+        tweet, reason = self._defective(v2=False)
         raw = self._dumped(tweet)
         return (
-            (b"[" + raw + b"]", [_Fate(REJECT, "wrong-type")])
-            if self.chance.random() < 0.1
-            else (raw, [_Fate(REJECT, reason)])
+            (b"[" + raw + b"]", [_Outcome(REJECT, "wrong-type")])
+            if self.random.random() < 0.1
+            else (raw, [_Outcome(REJECT, reason)])
         )
 
-    def _faulty(self, v2: bool) -> tuple[dict[str, Any], str]:
-        """A tweet with one fault."""
-        chance = self.chance
-        tweet, _ = self._tweet(v2, fault="yes", retweet=False)
-        reason, fault = chance.choice(
+    def _defective(self, v2: bool) -> tuple[dict[str, Any], str]:
+        """Generate a tweet with one defect, and the reason of its rejection."""
+        random = self.random
+        tweet, _ = self._tweet(v2, defect="yes", retweet=False)
+        reason, defect = random.choice(
             [
-                *[("no-id", fault) for fault in ({"id": None}, {"id": ...})],
-                *[("no-text", fault) for fault in ({"text": None}, {"text": ...})],
+                *[("no-id", defect) for defect in ({"id": None}, {"id": ...})],
+                *[("no-text", defect) for defect in ({"text": None}, {"text": ...})],
                 *[("no-date", {"created_at": value}) for value in (None, ..., "")],
                 *[
                     ("bad-date", {"created_at": value})
@@ -473,71 +474,71 @@ class Planter:
         )
         for name in ("id_str", "full_text", "extended_tweet", "note_tweet", "quoted_status", "referenced_tweets"):
             tweet.pop(name, None)
-        tweet = tweet | {"id": self._id()} | fault
+        tweet = tweet | {"id": self._id()} | defect
         return {key: value for key, value in tweet.items() if value is not ...}, reason
 
     def _long(self) -> _Line:
         tweet, limit = self._tweet(v2=False)[0], self.expected.max_record
-        size = self.chance.choice([limit, 3 * limit, 3 * limit, self.expected.pages * limit, 300_000])
+        size = self.random.choice([limit, 3 * limit, 3 * limit, self.expected.pages * limit, 300_000])
         raw = self._dumped(tweet | {"rest": "x" * size})
-        if size >= self.expected.pages * limit and self.chance.random() < 0.5:
-            raw = self.chance.choice([b"x", b"\xff", b"\0", b"["]) * size + b"yz"
-        return raw, [_Fate(REJECT, "too-long")]
+        if size >= self.expected.pages * limit and self.random.random() < 0.5:
+            raw = self.random.choice([b"x", b"\xff", b"\0", b"["]) * size + b"yz"
+        return raw, [_Outcome(REJECT, "too-long")]
 
     def _nested(self) -> _Line:
-        """What is nested less deep than any stack of Python's, or about as deep."""
-        open_, close = self.chance.choice([(b"[", b"]"), (b'{"a":', b"}")])
-        tweet, fate = self._tweet(v2=False)
-        if self.chance.random() < 0.5:
-            fate = _Fate(ANY, fate.what)
-        depth = self.chance.choice([1500, *range(800, 1010)]) if fate.where == ANY else self.chance.randrange(1, 600)
+        """Generate a record nested less deep than Python's stack, or about as deep."""
+        open_, close = self.random.choice([(b"[", b"]"), (b'{"a":', b"}")])
+        tweet, outcome = self._tweet(v2=False)
+        if self.random.random() < 0.5:
+            outcome = _Outcome(ANY, outcome.what)
+        depth = self.random.choice([1500, *range(800, 1010)]) if outcome.where == ANY else self.random.randrange(1, 600)
         inside = open_ * depth + (b"1" if open_ != b"[" else b"") + close * depth
         key = b"zz"
-        if fate.where == ANY:
-            key = self.chance.choice(
+        if outcome.where == ANY:
+            key = self.random.choice(
                 [b"zz", b"delete", b"entities", b"extended_tweet", b"author_id", b"id", b"created_at", b"data"]
             )
-            tweet = self.chance.choice([tweet, {}])
+            tweet = self.random.choice([tweet, {}])
             tweet.pop(key.decode(), None)
         raw = json.dumps(tweet, separators=(",", ":")).encode()
         raw = raw[:-1] + b"," * bool(tweet) + b'"' + key + b'":' + inside + b"}"
-        return (raw, [fate]) if fate.where == ANY or len(raw) < self.expected.max_record else self._nested()
+        return (raw, [outcome]) if outcome.where == ANY or len(raw) < self.expected.max_record else self._nested()
 
     # Rows of CSV
 
     def _csv(self, columns: Sequence[str], delimiter: str, header: bytes) -> _Line:
-        tweet, fate = self._row()
-        where = self.chance.randrange(100)
+        tweet, outcome = self._row()
+        where = self.random.randrange(100)
         if where < 6:
-            return (b"", [_Fate(NOTICE)])
+            return (b"", [_Outcome(NOTICE)])
         if where < 9:
-            return (header, [_Fate(NOTICE)])
+            return (header, [_Outcome(NOTICE)])
         if where < 25:
-            reason, fault = self._row_fault()
-            tweet, fate = tweet | fault, _Fate(REJECT, reason)
+            reason, defect = self._row_defect()
+            tweet, outcome = tweet | defect, _Outcome(REJECT, reason)
         fields = [self._quoted(tweet[name], delimiter) for name in columns]
         raw = delimiter.encode().join(fields)
         tail = self._bad_row(delimiter) if 25 <= where < 37 else None
         if tail is None:
-            return raw, [fate]
+            return raw, [outcome]
         make, reason = tail
-        return make(raw), [_Fate(REJECT, reason)]
+        return make(raw), [_Outcome(REJECT, reason)]
 
-    def _row(self) -> tuple[dict[str, str], _Fate]:
-        tweet, fate = self._tweet(v2=False, retweet=False)
-        retweet = self.expected.retweets == "drop" and fate.where == KEPT and self.chance.random() < 0.1
+    def _row(self) -> tuple[dict[str, str], _Outcome]:
+        tweet, outcome = self._tweet(v2=False, retweet=False)
+        retweet = self.expected.retweets == "drop" and outcome.where == KEPT and self.random.random() < 0.1
         row = {
-            "id": str(fate.what),
+            "id": str(outcome.what),
             "when": str(tweet["created_at"]),
-            "who": self.chance.choice(["", "vasya"]),
+            "who": self.random.choice(["", "vasya"]),
             "what": "x" + self._text().replace("\t", " ") + self._noise(),
             "tongue": tweet.get("lang") or "",
-            "again": self.chance.choice(["true", "1", "yes"] if retweet else ["", "0", "false"]),
+            "again": self.random.choice(["true", "1", "yes"] if retweet else ["", "0", "false"]),
         }
-        return row, fate._replace(where=FILTERED) if retweet else fate
+        return row, outcome._replace(where=FILTERED) if retweet else outcome
 
-    def _row_fault(self) -> tuple[str, dict[str, str]]:
-        return self.chance.choice(
+    def _row_defect(self) -> tuple[str, dict[str, str]]:
+        return self.random.choice(
             [
                 ("no-id", {"id": ""}),
                 ("no-text", {"what": ""}),
@@ -552,21 +553,21 @@ class Planter:
         )
 
     def _quoted(self, field: str, delimiter: str) -> bytes:
-        must = any(mark in field for mark in (delimiter, '"', "\n", "\r"))
-        if must or self.chance.random() < 0.2:
+        must = any(marker in field for marker in (delimiter, '"', "\n", "\r"))
+        if must or self.random.random() < 0.2:
             return b'"' + field.replace('"', '""').encode() + b'"'
         return field.encode()
 
     def _bad_row(self, delimiter: str) -> tuple[Callable[[bytes], bytes], str]:
-        """What makes a row one that must be rejected, for this reason; of a row over several lines its first."""
+        """Draw a function that makes a row invalid, and the reason of its rejection; rows are reduced to one line."""
         flat = lambda raw: raw.replace(b"\n", b" ")  # noqa: E731
-        mark = delimiter.encode()
-        return self.chance.choice(
+        marker = delimiter.encode()
+        return self.random.choice(
             [
-                (lambda raw: flat(raw) + mark + b"more", "malformed-csv"),
+                (lambda raw: flat(raw) + marker + b"more", "malformed-csv"),
                 (lambda raw: b"only" + flat(raw)[:0], "malformed-csv"),
-                (lambda raw: flat(raw) + mark + b'"never closed', "malformed-csv"),
-                (lambda raw: b'"a"b' + mark + flat(raw), "malformed-csv"),
+                (lambda raw: flat(raw) + marker + b'"never closed', "malformed-csv"),
+                (lambda raw: b'"a"b' + marker + flat(raw), "malformed-csv"),
                 (lambda raw: flat(raw) + b"\xff", "invalid-utf8"),
                 (lambda raw: b"\0" + flat(raw), "nul-byte"),
                 (lambda raw: flat(raw) + b"x" * self.expected.max_record, "too-long"),
@@ -574,17 +575,17 @@ class Planter:
         )
 
 
-def _joined(lines: Sequence[tuple[bytes, list[_Fate], bytes]], open_end: bool) -> Stream:
-    """The lines one after the other; the last one without its line break where that leaves something of it."""
+def _joined(lines: Sequence[tuple[bytes, list[_Outcome], bytes]], open_end: bool) -> Stream:
+    """Join lines; if `open_end`, the last one has no line break, unless it is empty."""
     content, rows, number = bytearray(), [], 1
-    for index, (raw, fates, end) in enumerate(lines):
+    for index, (raw, outcomes, end) in enumerate(lines):
         last = open_end and index == len(lines) - 1 and raw
         begin = len(content)
         content += raw if last else raw + end
         shown = raw if last else raw + end[:-1]  # a \r belongs to the line
         rows += [
             Row(where, what, begin + at, number, shown if part is None else part, begin, len(content))
-            for where, what, at, part in fates
+            for where, what, at, part in outcomes
         ]
         number += content.count(b"\n", begin) if not last else 0
     return Stream(bytes(content), rows)

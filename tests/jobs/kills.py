@@ -1,4 +1,4 @@
-"""What the tests of kills need: an archive in two versions, a job to kill, and a reader of its table."""
+"""Helpers for tests of kills: an archive in two versions, a job to kill, and a reader of its table."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 Rows = frozenset[tuple[int, str]]
-"""What a reader finds in a day: ids, and a column's texts. Absence is None."""
+"""The content of a day for a reader: ids and the texts of a column. An absent day is None."""
 
 _DAYS: Final = 12
 _TWEETS: Final = 250
@@ -29,7 +29,7 @@ _PATIENCE_SECONDS: Final = 300
 
 
 def write_archive(folder: Path, version: int) -> dict[str, Rows]:
-    """A file a day, with duplicates, rejects and notices; what a reader should find in each day of the table.
+    """A file a day, with duplicates, rejects and notices; returns the expected content of each day of the table.
 
     No day is the same in two versions, and each version has one day more than the one before.
     """
@@ -59,20 +59,20 @@ def _status(day: int, number: int, text: str) -> bytes:
 
 
 def rows(root: Path, table: str) -> list[dict[str, Any]]:
-    """Every row of a table but for the run that wrote it, in an order that depends on nothing else."""
+    """Every row of a table, without the run that wrote it, in a fixed order."""
     found: pa.Table = ds.dataset(root / table, partitioning="hive", format="parquet").to_table()
     return sorted(found.drop_columns(["run"]).to_pylist(), key=repr)
 
 
 class Job:
-    """A job in a session of its own, so that whatever it starts is found, and ended, by its number."""
+    """A job in its own session, so that everything it starts is found, and ended, by the session's id."""
 
     def __init__(self, command: Sequence[str], root: Path, environment: Mapping[str, str] | None = None) -> None:
         self.root = root
-        self._said = root.with_name("said")
-        with self._said.open("wb") as said:
+        self._output_file = root.with_name("output")
+        with self._output_file.open("wb") as output:
             self._process = subprocess.Popen(
-                command, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
 
     @classmethod
@@ -92,12 +92,12 @@ class Job:
         self._process.wait()
 
     @property
-    def said(self) -> str:
-        """All that it has written to the console so far."""
-        return self._said.read_text()
+    def output(self) -> str:
+        """Its console output so far."""
+        return self._output_file.read_text()
 
     def wait_for(self, seen: Callable[[], object]) -> bool:
-        """Whether that was seen before the job ended."""
+        """True if the condition was met before the job ended."""
         while self._process.poll() is None:
             if seen():
                 return True
@@ -105,13 +105,13 @@ class Job:
         return False
 
     def lasts(self, seconds: float) -> bool:
-        """Whether it is still there after so many seconds."""
+        """True if it still runs after this many seconds."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         return self._process.poll() is None
 
     def status(self) -> int:
-        """Its exit status, once it and all that it has started are gone."""
+        """Its exit status, once it and all processes that it started have ended."""
         status = self._process.wait(_PATIENCE_SECONDS)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while left := self._processes():
@@ -120,38 +120,38 @@ class Job:
         return status
 
     def has_java(self) -> bool:
-        """Whether Spark's Java runs."""
+        """True if Spark's Java runs."""
         return bool(self._java())
 
     def has_worker(self) -> bool:
-        """Whether a Python worker runs; the first ones ask the archive's reader for its schema and its tasks."""
+        """True if a Python worker runs; the first ones plan the schema and the tasks of the archive's reader."""
         return bool(self._workers())
 
     def reads(self) -> bool:
-        """Whether a Python worker runs that reads the archive."""
+        """True if a Python worker reads the archive."""
         return any("pyspark.worker" in words(worker) for worker in self._workers())
 
     def kill_driver(self) -> bool:
-        """End the driver's Python and its Java at once; like its siblings, False where there was nothing to kill."""
+        """Kill the driver's Python and Java at once; like its siblings, returns False if there was nothing to kill."""
         os.killpg(self._process.pid, signal.SIGKILL)
         return True
 
     def kill_python(self) -> bool:
-        """End the driver's Python alone."""
+        """Kill only the driver's Python."""
         self._process.kill()
         return True
 
     def kill_java(self) -> bool:
-        """End the driver's Java alone."""
+        """Kill only the driver's Java."""
         return kill_last(self._java())
 
     def kill_worker(self) -> bool:
-        """End the Python worker that was started last."""
+        """Kill the newest Python worker."""
         return kill_last(self._workers())
 
     def stands(self, pattern: str) -> bool:
-        """Whether something under the root has such a name."""
-        with suppress(FileNotFoundError):  # a folder that went while it was listed
+        """True if anything under the root matches the pattern."""
+        with suppress(FileNotFoundError):  # a folder that was removed while it was listed
             return any(self.root.glob(pattern))
         return False
 
@@ -166,7 +166,7 @@ class Job:
 
 
 def processes_of(sessions: Container[int]) -> list[psutil.Process]:
-    """Those of the sessions that live, children whose parents are gone included."""
+    """The live processes of the sessions, including orphans."""
     found = []
     for pid in psutil.pids():
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
@@ -177,13 +177,13 @@ def processes_of(sessions: Container[int]) -> list[psutil.Process]:
 
 
 def python_workers(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Spark's Python workers among them. The daemon is Java's child, and the workers are the daemon's."""
+    """Spark's Python workers among the processes. The daemon is a child of Java, the workers are children of the daemon."""
     daemons = {process.pid: process for process in processes if "pyspark.daemon" in words(process)}
     return [process for process in daemons.values() if _parent(process) in daemons]
 
 
 def kill_last(processes: Iterable[psutil.Process]) -> bool:
-    """End the one that was started last; False where there was nothing to kill."""
+    """Kill the newest process; returns False if there was nothing to kill."""
     for process in sorted(processes, key=psutil.Process.create_time)[-1:]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -192,7 +192,7 @@ def kill_last(processes: Iterable[psutil.Process]) -> bool:
 
 
 def words(process: psutil.Process) -> list[str]:
-    """Its command line; nothing where it is gone."""
+    """Its command line; empty if it has ended."""
     with suppress(psutil.NoSuchProcess):
         return list(process.cmdline())
     return []
@@ -205,14 +205,14 @@ def _parent(process: psutil.Process) -> int:
 
 
 class Reader:
-    """Somebody else's program: reads the whole of a table again and again, and remembers what it found in each day."""
+    """Another program: reads a whole table again and again, and remembers the contents of each day."""
 
     def __init__(self, table: Path, days: set[str], column: str = "text", pause: float = _POLL_SECONDS) -> None:
         self.found: defaultdict[str, set[Rows | None]] = defaultdict(set)
         self.looks = 0
         self._table, self._days, self._column, self._pause = table, days, column, pause
         self._known: dict[tuple[object, ...], Rows] = {}
-        self._fault: BaseException | None = None
+        self._error: BaseException | None = None
         self._stopped = Event()
         self._thread = Thread(target=self._keep_looking)
 
@@ -223,11 +223,11 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._thread.join()
-        if self._fault:
-            raise self._fault
+        if self._error:
+            raise self._error
 
     def look(self) -> dict[str, Rows | None]:
-        """Each day as it is now; None where the listing of the table or of the day finds it absent."""
+        """Each day as it is now; None if the listing of the table or of the day does not have it."""
         listed = {day.name for day in self._table.glob("day=*")}
         return {day: self._read(self._table / day) if day in listed else None for day in self._days | listed}
 
@@ -237,11 +237,11 @@ class Reader:
                 for day, content in self.look().items():
                     self.found[day].add(content)
                 self.looks += 1
-        except BaseException as fault:
-            self._fault = fault
+        except BaseException as error:
+            self._error = error
 
     def _read(self, day: Path) -> Rows | None:
-        """A day is read again where it was replaced between its listing and the opening of its files."""
+        """Read a day, again if it was replaced between its listing and the opening of its files."""
         while day.exists():
             with suppress(FileNotFoundError):
                 files = [day / name for name in _listing(day) if name.endswith(".parquet")]
@@ -254,7 +254,7 @@ class Reader:
 
 
 def _listing(day: Path) -> list[str]:
-    """The names in the folder, provided that it still stands there: one that was replaced may be half deleted."""
+    """The names in the folder. Raises FileNotFoundError if it was replaced, since it may be half deleted then."""
     handle = os.open(day, os.O_RDONLY)
     try:
         names = os.listdir(handle)  # noqa: PTH208 - of the folder that was opened, whatever its name is by now

@@ -1,4 +1,4 @@
-"""What `prepare` leaves, small: a dataset that a small network learns in no time."""
+"""A small output of `prepare`: a dataset that a small network learns in no time."""
 
 import json
 from pathlib import Path
@@ -34,14 +34,14 @@ def write_side(folder: Path, groups: list[int], seed: int) -> dict[str, int]:
 
 
 def write_dataset(root: Path, groups: list[int]) -> Path:
-    """What `prepare` leaves."""
+    """Write the output of `prepare`."""
     sides = {"train": (groups, 1), "valid": ([300, 300], 2)}
     rows = {name: write_side(root / "dataset" / f"split={name}", *how) for name, how in sides.items()}
     columns = {"id": range(schema.FIRST_STEM_ID, schema.FIRST_STEM_ID + len(STEMS)), "stem": STEMS}
-    numbered = pa.table({**columns, "count": [10] * len(STEMS)}).select(schema.VOCABULARY.names)
+    vocabulary = pa.table({**columns, "count": [10] * len(STEMS)}).select(schema.VOCABULARY.names)
     (root / "vocabulary").mkdir()
-    pq.write_table(numbered.cast(schema.VOCABULARY), root / "vocabulary" / "part.parquet")
-    note = {
+    pq.write_table(vocabulary.cast(schema.VOCABULARY), root / "vocabulary" / "part.parquet")
+    metadata = {
         "vocabulary": vocabulary_fingerprint(STEMS),
         "stems": len(STEMS),
         "rows": rows,
@@ -53,5 +53,5 @@ def write_dataset(root: Path, groups: list[int]) -> Path:
         "rules_fingerprint": "c0ffee",
         "rules": {"name": "ru"},
     }
-    (root / "dataset" / "dataset.json").write_text(json.dumps(note))
+    (root / "dataset" / "_dataset.json").write_text(json.dumps(metadata))
     return root

@@ -1,4 +1,4 @@
-"""jobs/daily.sh: with a `tonality` that only writes down how it was called and has records to tell, and once for real."""
+"""jobs/daily.sh: with a fake `tonality` that logs its arguments and prints given records, and once with the real one."""
 
 import fcntl
 import json
@@ -52,7 +52,7 @@ GOOD = re.compile(
 
 @pytest.fixture
 def place(tmp_path):
-    """A copy of the script far from any environment, and a folder to put on PATH."""
+    """A copy of the script outside any environment, and a folder to put on PATH."""
     (tmp_path / "jobs").mkdir()
     (tmp_path / "bin").mkdir()
     shutil.copy(SCRIPT, tmp_path / "jobs")
@@ -96,11 +96,11 @@ def test_a_day_is_cleaned_scored_and_reported_in_that_order_with_the_settings_gi
     ]
 
 
-def test_a_good_day_is_one_line_of_words_for_a_monitor_and_the_log_holds_everything_else(place):
+def test_a_good_day_is_one_line_of_words_for_a_monitor_and_the_log_has_everything_else(place):
     done = daily(place, "2015-12-10")
-    said = GOOD.fullmatch(done.stdout)
-    assert said, done.stdout
-    assert (said[1], done.stderr) == (str(log(place)), "")
+    output = GOOD.fullmatch(done.stdout)
+    assert output, done.stdout
+    assert (output[1], done.stderr) == (str(log(place)), "")
     assert [line for line in log(place).read_text().splitlines() if "says" in line or "warns" in line] == [
         f"{stage} {does}" for stage in ("clean", "score", "report") for does in ("says so", "warns")
     ]
@@ -137,7 +137,7 @@ def test_the_numbers_are_those_of_the_runs_of_this_night(place):
         ("", "", {}, "no-record"),
     ],
 )  # fmt: skip
-def test_a_day_that_is_done_but_should_be_looked_at_is_suspect(place, night, before, thresholds, reason):
+def test_a_day_that_is_done_but_should_be_checked_is_suspect(place, night, before, thresholds, reason):
     before = before.replace("2015-12-10", "2015-12-09")
     done = daily(place, "2015-12-10", NIGHT=night, BEFORE=before, **thresholds)
     assert done.returncode == 0
@@ -165,7 +165,7 @@ def test_a_failing_stage_is_the_last_and_gives_its_status(place, stage, status):
     assert f"{stage} warns" in done.stderr
 
 
-def test_a_range_of_days_is_a_line_each_and_one_without_files_does_not_keep_the_next_from_being_tried(place):
+def test_each_day_of_a_range_has_a_line_and_one_without_files_does_not_prevent_the_next(place):
     done = daily(place, "2015-12-30", "2016-01-01", "--config", "a.toml", EMPTY="archive.since=2015-12-31", NIGHT="")
     assert done.returncode == 3
     words = [line.split()[1:4] for line in done.stdout.splitlines()]
@@ -191,7 +191,7 @@ def test_any_other_failure_ends_a_range(place):
     assert (done.returncode, len(calls(place)), done.stdout.count("\n")) == (2, 1, 1)
 
 
-def test_days_before_are_cleaned_and_scored_again_for_what_came_late(place):
+def test_earlier_days_are_cleaned_and_scored_again_for_late_tweets(place):
     done = daily(place, "2015-12-10", TONALITY_RECLEAN="2")
     assert GOOD.fullmatch(done.stdout)
     days = [re.search(r"since=(\S+)", call) for call in calls(place)]
@@ -199,7 +199,7 @@ def test_days_before_are_cleaned_and_scored_again_for_what_came_late(place):
     assert calls(place)[-1] == "report"
 
 
-def test_a_day_before_that_has_no_files_any_more_is_passed_over_and_any_other_fault_is_told(place):
+def test_an_earlier_day_without_files_is_skipped_and_any_other_error_is_reported(place):
     assert daily(place, "2015-12-10", TONALITY_RECLEAN="1", EMPTY="archive.since=2015-12-09").returncode == 0
     done = daily(place, "2015-12-10", TONALITY_RECLEAN="1", FAILING="score", STATUS="1")
     assert done.returncode == 1
@@ -221,36 +221,36 @@ def start(place, **others):
     return subprocess.Popen(command, env=environment(place, **others), cwd=place, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_run_waits_for_the_lock_where_it_is_told_to(place):
+def test_a_run_waits_for_the_lock_on_request(place):
     (place / "logs").mkdir()
     with (place / "logs" / "daily.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        waiting = start(place, TONALITY_WAIT="60")
+        blocked = start(place, TONALITY_WAIT="60")
         time.sleep(0.5)
-        assert (waiting.poll(), calls(place)) == (None, [])
-    said, _ = waiting.communicate(timeout=60)
-    assert GOOD.fullmatch(said)
+        assert (blocked.poll(), calls(place)) == (None, [])
+    output, _ = blocked.communicate(timeout=60)
+    assert GOOD.fullmatch(output)
 
 
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "TERM"), (signal.SIGINT, "INT"), (signal.SIGHUP, "HUP")])
-def test_a_signal_ends_the_stage_and_is_told_and_the_lock_is_free(place, number, name):
+def test_a_signal_ends_the_stage_is_reported_and_frees_the_lock(place, number, name):
     process = start(place, HANGING="score")
     while not (place / "calls.hangs").exists():
         assert process.poll() is None
         time.sleep(0.02)
     child = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout.split()
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert re.fullmatch(
-        rf"tonality day=2015-12-10 status=killed signal={name} stage=score seconds=\d+ log={log(place)}\n", said
+        rf"tonality day=2015-12-10 status=killed signal={name} stage=score seconds=\d+ log={log(place)}\n", output
     )
     assert not [pid for pid in child if Path("/proc", pid).exists()]
     assert calls(place)[-1].startswith("score")
     assert daily(place, "2015-12-10").returncode == 0
 
 
-def test_old_logs_go_and_nothing_else_does(place):
+def test_only_old_logs_are_removed(place):
     logs = place / "logs"
     logs.mkdir()
     ages = {"daily-2015-08-01.log": 91.5, "daily-2015-12-01.log": 9, "mine-2015-08-01.log": 400, "daily-notes.log": 400}
@@ -268,28 +268,28 @@ def test_old_logs_go_and_nothing_else_does(place):
 @pytest.mark.parametrize(
     ("arguments", "others", "message"),
     [
-        (["2015-02-31"], {}, "2015-02-31 is no day, expected one as 2015-12-10"),
-        (["2015-12-1"], {}, "2015-12-1 is no day"),
-        (["2015-12-10", "yesterday"], {}, "yesterday is no day"),
+        (["2015-02-31"], {}, "2015-02-31 is not a day, expected for example 2015-12-10"),
+        (["2015-12-1"], {}, "2015-12-1 is not a day"),
+        (["2015-12-10", "yesterday"], {}, "yesterday is not a day"),
         (["2015-12-10", "2015-12-09"], {}, "the first day, 2015-12-10, is after the last, 2015-12-09"),
         (["2015-12-10"], {"TONALITY_MAX_REJECTS": "1.5"}, "TONALITY_MAX_REJECTS is 1.5, expected a whole number"),
         (["2015-12-10"], {"TONALITY_LOGS": "/dev/null/logs"}, "/dev/null/logs cannot be written: name another folder"),
     ],
 )
-def test_what_cannot_be_begun_is_a_failed_day_too(place, arguments, others, message):
+def test_a_run_that_cannot_start_is_a_failed_day_too(place, arguments, others, message):
     done = daily(place, *arguments, **others)
     assert (done.returncode, calls(place)) == (2, [])
     assert re.fullmatch(r"tonality day=\S+ status=failed stage=none exit=2\n", done.stdout)
     assert f"daily.sh: {message}" in done.stderr
 
 
-def test_a_range_that_is_turned_round_is_told_by_its_first_day(place):
+def test_a_reversed_range_is_reported_by_its_first_day(place):
     assert (
         daily(place, "2015-12-10", "2015-12-09").stdout == "tonality day=2015-12-10 status=failed stage=none exit=2\n"
     )
 
 
-def test_stages_go_through_spark_submit_where_it_is_asked_for(place):
+def test_stages_go_through_spark_submit_on_request(place):
     submit = place / "bin" / "submit"
     submit.write_text('#!/usr/bin/env bash\necho "$*" >>"$CALLS"\n')
     submit.chmod(0o755)
@@ -320,7 +320,7 @@ def test_help_explains_and_runs_nothing(place):
     assert "set -" not in done.stdout
 
 
-def test_the_script_is_sound():
+def test_the_script_parses():
     assert subprocess.run(["bash", "-n", SCRIPT], check=False).returncode == 0
 
 
@@ -330,7 +330,7 @@ def test_shellcheck_finds_nothing():
     assert done.stdout == ""
 
 
-def test_a_real_night_tells_the_numbers_of_its_records(place):
+def test_a_real_night_prints_the_numbers_of_its_records(place):
     """With the command itself, from raw files to the page, by cron's environment."""
     write_archive(place / "archive", 1)
     write_model(place / "out", 1)

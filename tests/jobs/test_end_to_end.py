@@ -20,7 +20,7 @@ import pytest
 
 from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
-from tonality.model.inference.tone_arrow import tones
+from tonality.model.inference.text_scorer import tones
 from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.storage.locks import lock
 
@@ -28,10 +28,10 @@ REPOSITORY = Path(__file__).parents[2]
 REPORT_OF_A_REPLACED_DAY = """
 import sys
 from pathlib import Path
-from tonality.command import run_job
-from tonality.survey import dynamics
+from tonality.cli.main import run_job
+from tonality.survey import daily_shares
 
-daily_counts = dynamics.daily_counts
+daily_counts = daily_shares.daily_counts
 
 def replaced_meanwhile(scored, voting):
     for file in Path("out/scored/day=2015-12-12").glob("part-*.parquet"):
@@ -39,7 +39,7 @@ def replaced_meanwhile(scored, voting):
             file.rename(file.with_stem(file.stem + "-again"))
     return daily_counts(scored, voting)
 
-dynamics.daily_counts = replaced_meanwhile
+daily_shares.daily_counts = replaced_meanwhile
 sys.exit(run_job("report"))
 """
 SETTINGS = """
@@ -58,28 +58,28 @@ epochs = 2
 """
 
 
-def start(job: str, folder: Path, said: Path, *overrides: str) -> subprocess.Popen[bytes]:
-    """Start a job in client mode on two local cores; a file takes its stdout, one beside it of suffix .err its stderr."""
+def start(job: str, folder: Path, output: Path, *overrides: str) -> subprocess.Popen[bytes]:
+    """Start a job in client mode on two local cores; stdout goes to the file, stderr to one beside it with suffix .err."""
     binaries = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "PYSPARK_PYTHON": sys.executable}
     options = ["--master", "local[2]", "--driver-memory", "1g", "--conf", "spark.ui.enabled=false"]
     command = [binaries / "spark-submit", *options, REPOSITORY / "jobs" / f"{job}.py", "--config", "settings.toml"]
     command += [part for override in overrides for part in ("--set", override)]
-    with said.open("wb") as stdout, said.with_suffix(".err").open("wb") as stderr:
+    with output.open("wb") as stdout, output.with_suffix(".err").open("wb") as stderr:
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=stdout, stderr=stderr)
 
 
 def submit(job: str, folder: Path, *overrides: str) -> str:
-    """Run a job; what it said on stdout."""
-    said = folder / f"{job}.txt"
-    status = start(job, folder, said, *overrides).wait()
-    assert status == 0, said.with_suffix(".err").read_text()[-4000:]
-    return said.read_text()
+    """Run a job and return its stdout."""
+    output = folder / f"{job}.txt"
+    status = start(job, folder, output, *overrides).wait()
+    assert status == 0, output.with_suffix(".err").read_text()[-4000:]
+    return output.read_text()
 
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A folder in which every job has run once, and what each said."""
+    """A folder in which every job has run once, and the stdout of each."""
     folder = tmp_path_factory.mktemp("survey")
     (folder / "settings.toml").write_text(SETTINGS)
     jobs = ["sample", "clean", "label", "prepare", "train", "evaluate", "promote", "score", "report"]
@@ -105,7 +105,7 @@ def test_the_accounts_hold_every_line_of_the_archive(survey: tuple[Path, dict[st
     assert accounts["lines"].sum() == archive_lines(folder) == 6000
 
 
-def test_the_planted_lines_are_found_where_they_were_planted(survey: tuple[Path, dict[str, str]]) -> None:
+def test_the_planted_lines_are_found_in_their_files(survey: tuple[Path, dict[str, str]]) -> None:
     folder, _ = survey
     planted = json.loads((folder / "sample" / "truth.json").read_text())["files"]
     found = {row["source"].rsplit("/", 1)[1]: row for row in table(folder, "accounts").to_pylist()}
@@ -122,7 +122,7 @@ def test_every_tweet_is_scored_once(survey: tuple[Path, dict[str, str]]) -> None
     assert len(set(scored["model"].to_pylist())) == 1
 
 
-def test_a_trained_model_says_nearly_the_same_in_bfloat16(survey: tuple[Path, dict[str, str]]) -> None:
+def test_a_trained_model_gives_nearly_the_same_in_bfloat16(survey: tuple[Path, dict[str, str]]) -> None:
     """On 114,693 real Russian tweets probabilities differed by 0.0008 at most, and 35 tones changed; in English 0.0014."""
     folder, _ = survey
     model, stems = (
@@ -140,28 +140,28 @@ def test_a_trained_model_says_nearly_the_same_in_bfloat16(survey: tuple[Path, di
 
 def test_the_report_follows_the_planted_opinion(survey: tuple[Path, dict[str, str]]) -> None:
     folder, _ = survey
-    with (folder / "sample" / "truth.csv").open() as truth, (folder / "out/report/dynamics.csv").open() as dynamics:
+    with (folder / "sample" / "truth.csv").open() as truth, (folder / "out/report/dynamics.csv").open() as shares:
         planted = {row["day"]: float(row["positive_share"]) for row in csv.DictReader(truth)}
-        measured = {row["day"]: float(row["mean_probability"]) for row in csv.DictReader(dynamics)}
-    assert list(planted) == list(measured)
+        reported = {row["day"]: float(row["mean_probability"]) for row in csv.DictReader(shares)}
+    assert list(planted) == list(reported)
     # a quiet day has some 150 tweets here, so the days scatter; the whole sample of `make run` is held to 0.9
-    assert statistics.correlation(list(planted.values()), list(measured.values())) > 0.8
+    assert statistics.correlation(list(planted.values()), list(reported.values())) > 0.8
 
 
 def test_the_report_is_a_page_a_chart_and_a_table(survey: tuple[Path, dict[str, str]]) -> None:
-    folder, said = survey
+    folder, output = survey
     report = folder / "out" / "report"
-    assert said["report"].strip().endswith("out/report/index.html")
+    assert output["report"].strip().endswith("out/report/index.html")
     assert (report / "index.html").read_text().startswith("<!DOCTYPE html>")
     assert (report / "dynamics.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_network_and_the_linear_model_are_measured_on_the_same_rows(survey: tuple[Path, dict[str, str]]) -> None:
-    folder, said = survey
+def test_the_network_and_the_linear_models_are_evaluated_on_the_same_rows(survey: tuple[Path, dict[str, str]]) -> None:
+    folder, output = survey
     models = json.loads((folder / "out/evaluation/evaluation.json").read_text())["models"]
     assert len({metrics["rows"] for metrics in models.values()}) == 1
     assert all(0.6 < metrics["accuracy"] < 0.9 for metrics in models.values())
-    assert "accuracy" in said["evaluate"]
+    assert "accuracy" in output["evaluate"]
 
 
 def test_labels_come_from_emoticons_which_the_stems_do_not_hold(survey: tuple[Path, dict[str, str]]) -> None:
@@ -173,21 +173,23 @@ def test_labels_come_from_emoticons_which_the_stems_do_not_hold(survey: tuple[Pa
 
 
 def test_each_run_leaves_a_record(survey: tuple[Path, dict[str, str]]) -> None:
-    folder, said = survey
+    folder, output = survey
     records = [json.loads(file.read_text()) for file in (folder / "out" / "runs").iterdir()]
-    assert sorted(record["stage"] for record in records) == sorted(said)
-    assert [record["fault"] for record in records] == [None] * len(said)
+    assert sorted(record["stage"] for record in records) == sorted(output)
+    assert [record["fault"] for record in records] == [None] * len(output)
     assert all(record["seconds"] > 0 for record in records if record["stage"] != "promote"), "which takes no time"
 
 
-def test_records_tell_what_was_read_written_and_counted_in_one_form(survey: tuple[Path, dict[str, str]]) -> None:
+def test_records_have_one_form_for_what_was_read_written_and_counted(survey: tuple[Path, dict[str, str]]) -> None:
     folder, _ = survey
     known = {"files", "bytes", "records", "rows", "days"}
     records = {
         file.name.partition("-")[0]: json.loads(file.read_text()) for file in (folder / "out" / "runs").iterdir()
     }
     for stage, record in records.items():
-        assert bool(record["writes"]) == (stage != "promote"), "the first model scores as soon as it is trained"
+        assert bool(record["writes"]) == (stage != "promote"), (
+            "the first model is in production as soon as it is trained"
+        )
         assert bool(record["reads"]) == (stage != "sample")
         assert all(isinstance(count, int) for count in record["counts"].values()) and record["counts"], stage
         for about in (*record["reads"].values(), *record["writes"].values()):
@@ -208,31 +210,31 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
 ) -> None:
     (tmp_path / "settings.toml").write_text(SETTINGS)
     submit("sample", tmp_path, "sample.seed=2")
-    said = submit("pipeline", tmp_path, "corpus.labelled=true")
-    assert said.strip().endswith("out/report/index.html")
-    with (tmp_path / "sample" / "truth.csv").open() as truth, (tmp_path / "out/report/dynamics.csv").open() as dynamics:
+    output = submit("pipeline", tmp_path, "corpus.labelled=true")
+    assert output.strip().endswith("out/report/index.html")
+    with (tmp_path / "sample" / "truth.csv").open() as truth, (tmp_path / "out/report/dynamics.csv").open() as shares:
         planted = [float(row["positive_share"]) for row in csv.DictReader(truth)]
-        measured = [float(row["mean_probability"]) for row in csv.DictReader(dynamics)]
+        reported = [float(row["mean_probability"]) for row in csv.DictReader(shares)]
     assert planted[0] > planted[-1]
-    assert measured[0] > measured[-1]
-    assert statistics.correlation(planted, measured) > 0.8
+    assert reported[0] > reported[-1]
+    assert statistics.correlation(planted, reported) > 0.8
     records = [json.loads(file.read_text()) for file in (tmp_path / "out/runs").iterdir()]
     [pipeline] = [record for record in records if record["stage"] == "pipeline"]
     parts = {record["stage"] for record in records if record["part_of"] == pipeline["run"]}
     assert parts == pipeline["seconds_by_stage"].keys() >= {"clean", "train", "report"}
-    dataset = json.loads((tmp_path / "out/dataset/dataset.json").read_text())
+    dataset = json.loads((tmp_path / "out/dataset/_dataset.json").read_text())
     assert sum(side["rows"] for side in dataset["rows"].values()) > 12000
 
 
-def test_a_report_whose_day_is_replaced_while_it_is_read_begins_again(
+def test_a_report_whose_day_is_replaced_while_it_is_read_is_retried(
     survey: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
-    folder, said = survey
+    folder, output = survey
     (tmp_path / "report.py").write_text(REPORT_OF_A_REPLACED_DAY)
     before = (folder / "out/report/dynamics.csv").read_bytes()
     again = submit(str(tmp_path / "report"), folder)
-    assert again.count("another run has replaced a day that this one was reading: it begins again") == 1
-    assert again.splitlines()[-2:] == said["report"].splitlines()[-2:]
+    assert again.count("another run has replaced a day that this one was reading: retrying") == 1
+    assert again.splitlines()[-2:] == output["report"].splitlines()[-2:]
     assert (folder / "out/report/dynamics.csv").read_bytes() == before
 
 
@@ -242,16 +244,16 @@ def test_of_two_runs_that_score_one_day_at_once_the_second_waits_and_the_table_i
     """Both wait for a third, so that they come at one moment."""
     folder, _ = survey
     before = table(folder, "scored").drop_columns("run").sort_by("tweet_id")
-    asked = ("score.since=2015-12-12", "score.until=2015-12-12", "score.days=all")
-    said = [tmp_path / "one.out", tmp_path / "other.out"]  # of both streams: spark-submit makes them one
-    claim = SimpleNamespace(local=lambda name: folder / "out" / name)
-    with lock(claim, "_claims/score-third", '[["scored", "2015-12-12", null]]'):
-        both = [start("score", folder, file, *asked) for file in said]
-        while not all("waiting for run score-third" in file.read_text() for file in said):
-            assert [process.poll() for process in both] == [None, None], [file.read_text() for file in said]
+    days = ("score.since=2015-12-12", "score.until=2015-12-12", "score.days=all")
+    output = [tmp_path / "one.out", tmp_path / "other.out"]  # both streams: spark-submit joins them
+    holder = SimpleNamespace(local=lambda name: folder / "out" / name)
+    with lock(holder, "_claims/score-third", '[["scored", "2015-12-12", null]]'):
+        both = [start("score", folder, file, *days) for file in output]
+        while not all("waiting for run score-third" in file.read_text() for file in output):
+            assert [process.poll() for process in both] == [None, None], [file.read_text() for file in output]
             time.sleep(0.1)
-    assert [process.wait() for process in both] == [0, 0], [file.read_text() for file in said]
-    waited = [line for file in said for line in file.read_text().splitlines() if line.startswith("waiting for run")]
+    assert [process.wait() for process in both] == [0, 0], [file.read_text() for file in output]
+    waited = [line for file in output for line in file.read_text().splitlines() if line.startswith("waiting for run")]
     assert sorted(line.rpartition(" ")[2] for line in waited) == ["2015-12-12", "end", "end"], waited
     after = table(folder, "scored")
     assert after.drop_columns("run").sort_by("tweet_id") == before

@@ -34,13 +34,13 @@ MOMENTS: Final[dict[str, Callable[[Job], bool]]] = {
     "Java started": Job.has_java,
     "a run began": lambda job: job.stands("_staging/*.alive"),
     "a first folder was staged": lambda job: job.stands("_staging/*/*"),
-    "a first day was written": lambda job: job.stands("_staging/*/scratch/days/*"),
+    "a first day was written": lambda job: job.stands("_staging/*/temporary/days/*"),
     "tweets were staged": lambda job: job.stands("_staging/*/tweets/day=*"),
 }
 WORKERS: Final[dict[str, Callable[[Job], bool]]] = {
     "a first worker started": Job.has_worker,
     "a worker began to read": Job.reads,
-    "a first day was written": lambda job: job.stands("_staging/*/scratch/days/*"),
+    "a first day was written": lambda job: job.stands("_staging/*/temporary/days/*"),
 }
 PUBLISHING: Final[dict[str, Callable[[Job], bool]]] = {
     "a journal stood": lambda job: job.stands("_journal/*.json"),
@@ -51,7 +51,7 @@ PUBLISHING: Final[dict[str, Callable[[Job], bool]]] = {
 
 @dataclass
 class Kill:
-    """Who ends, so many seconds after something was seen."""
+    """A process to kill, this many seconds after a condition is met."""
 
     who: str
     strike: Callable[[Job], bool]
@@ -112,7 +112,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     return Story(published, place / "archive-2", undisturbed, old, new)
 
 
-def test_the_two_versions_of_the_archive_can_be_told_apart_by_any_day(story: Story) -> None:
+def test_the_two_versions_of_the_archive_differ_on_every_day(story: Story) -> None:
     assert Reader(story.published / "tweets", set()).look() == story.old
     assert Reader(story.undisturbed / "tweets", set()).look() == story.new
     assert all(story.old.get(day) != content for day, content in story.new.items())
@@ -144,16 +144,16 @@ def test_after_a_kill_every_day_is_old_or_new_and_one_more_run_leaves_what_an_un
 
 
 def killed(kill: Kill, archive: Path, root: Path) -> bool:
-    """Run `tonality clean` and kill it; who is bereft goes on, or gives up in words. False where it was too late."""
+    """Run `tonality clean` and kill one of its processes; the rest finishes or fails with a message. False if too late."""
     with Job.clean(archive, root) as job:
         hit = kill.hits(job)
         status = job.status()
     if not hit:
         return False
-    said = f"{kill}: {job.said}"
-    assert status in {"a worker": (0, 1), "the driver's Java": (1,)}.get(kill.who, (KILLED,)), said
-    assert status != 1 or job.said.splitlines()[-1].startswith("tonality clean: "), said
-    assert "Traceback" not in job.said, said
+    output = f"{kill}: {job.output}"
+    assert status in {"a worker": (0, 1), "the driver's Java": (1,)}.get(kill.who, (KILLED,)), output
+    assert status != 1 or job.output.splitlines()[-1].startswith("tonality clean: "), output
+    assert "Traceback" not in job.output, output
     return True
 
 

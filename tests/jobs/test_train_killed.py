@@ -1,4 +1,4 @@
-"""`train` in one process, killed with SIGKILL and run again: it goes on, and ends where an undisturbed one does."""
+"""`train` in one process, killed with SIGKILL and run again: it resumes and ends with the model of an undisturbed run."""
 
 import json
 import subprocess
@@ -35,15 +35,15 @@ def start(root: Path) -> subprocess.Popen[str]:
 
 
 def finish(root: Path) -> str:
-    """What a training says that nobody disturbs."""
+    """Run a training to its end and return its stderr."""
     with start(root) as training:
-        _, said = training.communicate(timeout=PATIENCE_SECONDS)
-    assert training.returncode == 0, said
-    return said
+        _, output = training.communicate(timeout=PATIENCE_SECONDS)
+    assert training.returncode == 0, output
+    return output
 
 
 def kill_after_a_checkpoint(root: Path) -> None:
-    """Kill a training once it has written a checkpoint that was not there before."""
+    """Kill a training once it has written a new checkpoint."""
     place = checkpoint_of(root)
     before = place.stat().st_mtime_ns if place.exists() else 0
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -61,7 +61,7 @@ def kill_after_a_checkpoint(root: Path) -> None:
 def test_a_training_that_was_killed_twice_ends_in_the_model_of_an_undisturbed_one(root: Path, tmp_path: Path) -> None:
     kill_after_a_checkpoint(root)
     kill_after_a_checkpoint(root)
-    assert f"going on from {checkpoint_of(root)}: epoch " in finish(root)
+    assert f"resuming from {checkpoint_of(root)}: epoch " in finish(root)
     assert not checkpoint_of(root).exists()
     undisturbed = write_dataset(tmp_path / "undisturbed", [600, 200, 200])
     finish(undisturbed)
@@ -71,12 +71,12 @@ def test_a_training_that_was_killed_twice_ends_in_the_model_of_an_undisturbed_on
     )
 
 
-def test_a_checkpoint_of_a_dataset_whose_labels_have_been_mended_is_not_gone_on_from(root: Path) -> None:
+def test_a_checkpoint_of_a_dataset_with_other_labels_is_ignored(root: Path) -> None:
     kill_after_a_checkpoint(root)
-    place = root / "dataset" / "dataset.json"
-    note = json.loads(place.read_text())
-    note["rows"]["train"]["content"] = "of other labels"
-    place.write_text(json.dumps(note))
-    said = finish(root)
-    assert f"{checkpoint_of(root)} is of other settings or another dataset: training begins again" in said
-    assert "going on" not in said
+    place = root / "dataset" / "_dataset.json"
+    metadata = json.loads(place.read_text())
+    metadata["rows"]["train"]["content"] = "of other labels"
+    place.write_text(json.dumps(metadata))
+    output = finish(root)
+    assert f"{checkpoint_of(root)} was written with other settings or another dataset: training starts over" in output
+    assert "resuming" not in output

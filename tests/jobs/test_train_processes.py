@@ -1,4 +1,4 @@
-"""`train` in several processes, which pyspark's TorchDistributor starts: what its user sees, and what is left behind."""
+"""`train` in several processes, started by pyspark's TorchDistributor: its messages and its leftovers."""
 
 import os
 import resource
@@ -28,7 +28,7 @@ from tonality.runtime.spark import torch_launcher
 from tonality.stages import train
 
 KNOWN: Final = ("hsperfdata", "spark-", "blockmgr-", "torch")
-"""Temporary files of Java's, and what torchrun leaves beside an executor, whose folders Spark's cluster clears away."""
+"""Temporary files of Java and of torchrun beside an executor, whose folders Spark's cluster removes."""
 PATIENCE_SECONDS: Final = 120
 """A run that hangs fails its test."""
 
@@ -40,8 +40,8 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of temporary files, which nothing may be left in, nor any process that knows of it."""
-    folder = tmp_path / "scratch"
+    """The folder of temporary files, in which nothing may remain, nor any process that uses it."""
+    folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -50,13 +50,13 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     assert not [file for file in folder.iterdir() if not file.name.startswith(KNOWN)]
 
 
-def training_processes(scratch: Path) -> dict[str, psutil.Process]:
-    """Those that train, by rank: torchrun puts them into sessions of their own, where only their command tells."""
+def training_processes(temporary_folder: Path) -> dict[str, psutil.Process]:
+    """The training processes by rank: torchrun puts them into other sessions, so they are known by their command only."""
     found = {}
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            if words[-1:] and words[-1].startswith(str(scratch)) and "-m" not in words:
+            if words[-1:] and words[-1].startswith(str(temporary_folder)) and "-m" not in words:
                 found[process.environ()["RANK"]] = process
         except (psutil.NoSuchProcess, psutil.AccessDenied, KeyError):
             continue
@@ -64,15 +64,15 @@ def training_processes(scratch: Path) -> dict[str, psutil.Process]:
 
 
 def run_here(root: Path, *overrides: str, processes: int = 2) -> str:
-    """The stage in the session that is there."""
+    """Run the stage in the existing session."""
     own = [f"paths.root={root}", f"train.processes={processes}"]
     settings = load(overrides=[*SMALL, *own, *overrides])
     with Run("train", settings) as record:
         return train.run(settings, record)
 
 
-def test_the_command_says_what_it_says_with_one_process_and_leaves_nothing_but_the_model(
-    root: Path, scratch: Path
+def test_the_command_prints_the_same_as_with_one_process_and_leaves_nothing_but_the_model(
+    root: Path, temporary_folder: Path
 ) -> None:
     options = [*SMALL, "train.processes=2", "spark.memory=1g", "train.learning_rate=0.01", f"paths.root={root}"]
     command = [str(Path(sys.executable).parent / "tonality"), "train"]
@@ -84,7 +84,7 @@ def test_the_command_says_what_it_says_with_one_process_and_leaves_nothing_but_t
     assert "on 600 validation rows" in summary
     [_run, _java, *lines] = done.stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"], "no noise, nothing twice"
-    assert not list(scratch.glob("torch*")), "nor what torchrun would leave"
+    assert not list(temporary_folder.glob("torch*")), "nor what torchrun would leave"
     model = ModelRegistry(str(root)).read_production()
     assert model.metrics["processes"] == 2
     assert "by 1 thread in each of 2 processes." in model.card
@@ -93,12 +93,12 @@ def test_the_command_says_what_it_says_with_one_process_and_leaves_nothing_but_t
     assert not list((root / "checkpoint").iterdir())
 
 
-def test_the_session_that_is_there_is_used_and_stays(spark: SparkSession, root: Path, capsys: Any) -> None:
+def test_an_existing_session_is_used_and_stays(spark: SparkSession, root: Path, capsys: Any) -> None:
     assert "on 600 validation rows" in run_here(root, "train.batch_size=66", processes=3)
     assert spark.range(3).count() == 3
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert [line.partition(":")[0] for line in said.err.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert [line.partition(":")[0] for line in output.err.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
 
 
 def test_fewer_row_groups_than_processes_are_refused_before_anything_is_started(
@@ -115,7 +115,7 @@ def test_a_batch_that_the_processes_cannot_share_is_refused_at_once(root: Path) 
 
 
 def break_second_row_group(root: Path) -> None:
-    """The first is read by the first process; of two, this is the second's."""
+    """Of two processes, the first reads the first row group and the second this one."""
     file = root / "dataset" / "split=train" / "part.parquet"
     place = pq.ParquetFile(file).metadata.row_group(1).column(0)
     content = bytearray(file.read_bytes())
@@ -123,16 +123,16 @@ def break_second_row_group(root: Path) -> None:
     file.write_bytes(content)
 
 
-def test_what_one_process_meets_is_what_its_user_reads(spark: SparkSession, root: Path, capsys: Any) -> None:
+def test_the_error_of_one_process_is_the_error_of_the_run(spark: SparkSession, root: Path, capsys: Any) -> None:
     break_second_row_group(root)
     with pytest.raises(InputError, match=r"split=train/part\.parquet cannot be read: .*`prepare`"):
         run_here(root)
     assert "Traceback" not in capsys.readouterr().err
     [record] = (root / "runs").iterdir()
-    assert record.suffix == ".json", "no faults are left behind"
+    assert record.suffix == ".json", "no folder of errors remains"
 
 
-def test_a_full_disk_is_told_though_the_fault_cannot_be_written_down(spark: SparkSession, root: Path) -> None:
+def test_a_full_disk_is_reported_though_the_error_cannot_be_written_to_a_file(spark: SparkSession, root: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, before[1]))
     try:
@@ -157,38 +157,38 @@ class Bystander(threading.Thread):
         return None
 
 
-def kill_one(scratch: Path) -> None:
-    training_processes(scratch)["1"].kill()
+def kill_one(temporary_folder: Path) -> None:
+    training_processes(temporary_folder)["1"].kill()
 
 
 def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_training_that_lost_a_process_or_was_interrupted_goes_on_where_it_was(
-    spark: SparkSession, root: Path, scratch: Path, capsys: Any
+def test_a_training_that_lost_a_process_or_was_interrupted_resumes(
+    spark: SparkSession, root: Path, temporary_folder: Path, capsys: Any
 ) -> None:
     long = ("train.epochs=5000", "train.patience=0")
-    Bystander(root, lambda: kill_one(scratch)).start()
-    with pytest.raises(UserError, match=r"process 1 \(they count from 0\) was ended by SIGKILL.*goes on from the last"):
+    Bystander(root, lambda: kill_one(temporary_folder)).start()
+    with pytest.raises(UserError, match=r"process 1 \(counted from 0\) was ended by SIGKILL.*resumes from the last"):
         run_here(root, *long)
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    assert not training_processes(scratch), "the other one was ended"
+    output = capsys.readouterr().err
+    assert "Traceback" not in output
+    assert not training_processes(temporary_folder), "the other one was ended"
 
     Bystander(root, interrupt).start()
-    with pytest.raises(KeyboardInterrupt, match=r"train again and it goes on from .*train\.safetensors"):
+    with pytest.raises(KeyboardInterrupt, match=r"train again to resume from .*train\.safetensors"):
         run_here(root, *long)
-    assert not training_processes(scratch), "they have saved and ended"
-    said = capsys.readouterr().err
-    assert f"going on from {root}/checkpoint/train.safetensors: epoch" in said
-    assert "Traceback" not in said
-    assert not list((root / "runs").glob("*.faults"))
+    assert not training_processes(temporary_folder), "they have saved and ended"
+    output = capsys.readouterr().err
+    assert f"resuming from {root}/checkpoint/train.safetensors: epoch" in output
+    assert "Traceback" not in output
+    assert not list((root / "runs").glob("*.errors"))
     assert spark.range(3).count() == 3
 
 
 def test_ctrl_c_at_a_terminal_reaches_every_process_at_once_and_still_leaves_a_checkpoint(
-    root: Path, scratch: Path
+    root: Path, temporary_folder: Path
 ) -> None:
     options = [*SMALL, "train.batch_size=2", "train.epochs=5000", "train.patience=0", "train.processes=2"]
     options += ["spark.memory=1g", f"paths.root={root}"]
@@ -198,12 +198,10 @@ def test_ctrl_c_at_a_terminal_reaches_every_process_at_once_and_still_leaves_a_c
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as training:
         wait_for(checkpoint.exists)
         os.killpg(training.pid, signal.SIGINT)
-        _, said = training.communicate(timeout=PATIENCE_SECONDS)
+        _, output = training.communicate(timeout=PATIENCE_SECONDS)
     assert training.returncode == 130
-    assert said.splitlines()[-1].startswith(
-        f"tonality train: interrupted: train again and it goes on from {checkpoint}"
-    )
-    assert "Traceback" not in said
+    assert output.splitlines()[-1].startswith(f"tonality train: interrupted: train again to resume from {checkpoint}")
+    assert "Traceback" not in output
     saved = Checkpoint(str(checkpoint), "").read()
     assert saved
     assert saved.position["step"] > 0, "saved within an epoch, which only Ctrl-C does here"
@@ -218,12 +216,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 CLUSTER: Final = """
 import os, sys
-from tonality import distributor
-from tonality.command import main
-from tonality.session import spark_session
-from tonality.settings import SparkSettings
+from tonality.cli.main import main
+from tonality.runtime.settings.sections import SparkSettings
+from tonality.runtime.spark import torch_launcher
+from tonality.runtime.spark.session import spark_session
 
-torch_launcher._PATIENCE_SECONDS = 0.0
+torch_launcher._REGISTRATION_SECONDS = 0.0
 with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memory="1g")) as spark:
     while torch_launcher._slots(spark) < 2:
         pass
@@ -235,8 +233,8 @@ with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memo
 """
 
 
-def test_on_a_cluster_a_process_runs_in_each_slot_and_what_is_missing_is_told(
-    root: Path, tmp_path: Path, scratch: Path
+def test_on_a_cluster_a_process_runs_in_each_slot_and_missing_resources_are_reported(
+    root: Path, tmp_path: Path, temporary_folder: Path
 ) -> None:
     home = tmp_path / "spark"  # executors write their logs below it
     home.mkdir()
@@ -254,12 +252,14 @@ def test_on_a_cluster_a_process_runs_in_each_slot_and_what_is_missing_is_told(
         timeout=2 * PATIENCE_SECONDS,
     )
     shutil.rmtree(home / "work")
-    for script in scratch.glob("tmp*/train.py"):  # where one rank fails, Spark ends the other's worker uncleared
+    for script in temporary_folder.glob(
+        "tmp*/train.py"
+    ):  # where one rank fails, Spark ends the other's worker uncleared
         shutil.rmtree(script.parent)
     statuses = [line for line in done.stdout.splitlines() if line.startswith("exit status")]
     assert statuses == ["exit status 2", "exit status 2", "exit status 0"], done.stderr
     refused, without_gpu, trained = done.stderr.strip().split("\n\n")
-    assert "train.processes takes 3 tasks, and the cluster runs 2 tasks at once: ask spark-submit for more" in refused
+    assert "train.processes needs 3 tasks, but the cluster runs 2 tasks at once: request more" in refused
     assert "train.device is cuda, and torch" in without_gpu
     assert [line.partition(":")[0] for line in trained.splitlines()] == [
         "tonality train",

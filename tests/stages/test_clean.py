@@ -1,4 +1,4 @@
-"""clean, on the real Spark and real files: what an analyst is promised of tweets/, rejects/ and accounts/."""
+"""clean, with real Spark and real files: the promises about tweets/, rejects/ and accounts/."""
 
 import gzip
 import shutil
@@ -30,7 +30,7 @@ DELETE = b'{"delete":{"status":{"id":1,"user_id":2}}}'
 
 @pytest.fixture
 def clean_archive(spark: SparkSession, tmp_path: Path) -> Callable[..., str]:
-    """Cleans `archive/` below the test's folder into `root/`; more settings as --set has them."""
+    """Cleans `archive/` below the test's folder into `root/`, with further settings as for --set."""
 
     def run(*overrides: str) -> str:
         settings = load(overrides=[f"paths.archive={tmp_path}/archive", f"paths.root={tmp_path}/root", *overrides])
@@ -55,7 +55,7 @@ def days(folder: Path) -> dict[str, int]:
     return {day.name.removeprefix("day="): ds.dataset(day, format="parquet").count_rows() for day in found}
 
 
-def test_every_line_ends_in_one_place_and_is_counted(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
+def test_every_line_has_one_outcome_and_is_counted(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
     write(tmp_path, "a.json.gz", [tweet(1), tweet(2), DELETE, b"", b"{broken", tweet(1), tweet(3, lang="en")])
     write(tmp_path, "b.json.gz", [tweet(2), tweet(4, day=11)])
 
@@ -75,13 +75,13 @@ def test_of_two_records_of_a_tweet_the_first_file_wins(tmp_path: Path, clean_arc
     assert [row["text"] for row in read(tmp_path, "tweets")] == ["первый 1"]
 
 
-def test_duplicates_stay_where_they_are_asked_to(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
+def test_duplicates_can_be_kept(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
     write(tmp_path, "a.json.gz", [tweet(1), tweet(1)])
     clean_archive("archive.deduplicate=false")
     assert len(read(tmp_path, "tweets")) == 2
 
 
-def test_one_day_again_replaces_that_day_alone(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
+def test_cleaning_a_day_again_replaces_only_that_day(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
     write(tmp_path, "a.json.gz", [tweet(1), tweet(2, day=11), tweet(3, day=12)])
     clean_archive()
     write(tmp_path, "a.json.gz", [tweet(7, day=11), tweet(8, day=11), tweet(9, day=12)])
@@ -102,7 +102,7 @@ def test_a_day_without_tweets_is_published_empty(tmp_path: Path, clean_archive: 
     assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 0, "2015-12-12": 1}
 
 
-def test_another_months_archive_does_not_wipe_out_the_days_before_it(
+def test_the_archive_of_another_month_does_not_remove_earlier_days(
     tmp_path: Path, clean_archive: Callable[..., str]
 ) -> None:
     write(tmp_path, "a.json.gz", [tweet(1), tweet(2, day=11)])
@@ -115,18 +115,16 @@ def test_another_months_archive_does_not_wipe_out_the_days_before_it(
     assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 1, "2015-12-12": 1}
 
 
-def test_a_day_whose_files_are_gone_is_not_emptied_when_it_is_cleaned_again(
+def test_a_day_whose_files_were_removed_is_not_emptied_when_it_is_cleaned_again(
     tmp_path: Path, clean_archive: Callable[..., str]
 ) -> None:
-    """One of its tweets lies in the next day's file, as they do."""
+    """One of its tweets is in the next day's file, as is common."""
     bounds = ("archive.since=2015-12-10", "archive.until=2015-12-12")
     write(tmp_path, "a.json.gz", [tweet(1), tweet(2)])
     write(tmp_path, "b.json.gz", [tweet(3), tweet(4, day=12)])
     clean_archive(*bounds)
     (tmp_path / "archive" / "a.json.gz").unlink()
-    refused = (
-        r"^1 day would lose tweets: of 2015-12-10, tweets/ has 3 and what was read now 1, without .*/a\.json\.gz\."
-    )
+    refused = r"^1 day would lose tweets: tweets/ has 3 of 2015-12-10, this run 1, without .*/a\.json\.gz\."
     with pytest.raises(InputError, match=refused):
         clean_archive(*bounds)
     assert days(tmp_path) == {"2015-12-10": 3, "2015-12-11": 0, "2015-12-12": 1}
@@ -135,9 +133,7 @@ def test_a_day_whose_files_are_gone_is_not_emptied_when_it_is_cleaned_again(
     assert days(tmp_path) == {"2015-12-10": 1, "2015-12-11": 0, "2015-12-12": 1}
 
 
-def test_files_that_were_moved_or_other_filters_hinder_no_run(
-    tmp_path: Path, clean_archive: Callable[..., str]
-) -> None:
+def test_moved_files_or_other_filters_prevent_no_run(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
     bounds = ("archive.since=2015-12-10", "archive.until=2015-12-10")
     write(tmp_path, "a.json.gz", [tweet(1), tweet(2, lang="en")])
     clean_archive(*bounds)
@@ -156,7 +152,7 @@ def test_accounts_of_a_wider_window_replace_those_inside_it(tmp_path: Path, clea
     assert [row["window"] for row in read(tmp_path, "accounts")] == ["start..end"]
 
 
-def test_cleaning_twice_gives_the_same(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
+def test_cleaning_twice_gives_the_same_tweets(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
     write(tmp_path, "a.json.gz", [tweet(n, day=10 + n % 3) for n in range(1, 40)])
 
     def content() -> list[dict[str, object]]:
@@ -179,7 +175,7 @@ def test_an_archive_without_a_tweet_is_refused_and_changes_nothing(
     assert days(tmp_path) == {"2015-12-10": 1}
 
 
-def test_ten_lines_damaged_by_hand_are_the_only_difference(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
+def test_ten_damaged_lines_are_the_only_difference(tmp_path: Path, clean_archive: Callable[..., str]) -> None:
     whole = [tweet(n, day=10 + n % 5) for n in range(1, 101)]
     damaged = {
         3: (whole[2][:40], "malformed-json"),

@@ -24,7 +24,7 @@ TRAIN = [("хорош", 1.0), ("плох", 0.0)] * 10
 VALID = [("хорош хорош", 1.0), ("плох", 0.0), ("плох плох", 0.0), ("друг", 1.0)]
 
 
-NOTE = DatasetMetadata(
+METADATA = DatasetMetadata(
     vocabulary="",
     stems=2,
     rows={"train": SplitStats(rows=20, positive=10), "valid": SplitStats(rows=4, positive=2)},
@@ -58,19 +58,19 @@ def artifact():
         language="ru",
         max_length=10,
         unknown="train",
-        metrics={"rows": NOTE.counts},
+        metrics={"rows": METADATA.counts},
     )
 
 
 @pytest.fixture
 def run(spark, tmp_path, artifact):
-    """Evaluates a model of two stems on a dataset numbered by these."""
+    """Evaluates a model of two stems on a dataset encoded with these stems."""
 
-    def evaluated(dataset_stems, rows=NOTE.rows):
+    def evaluated(dataset_stems, rows=METADATA.rows):
         write_side(tmp_path / "dataset" / "split=train", TRAIN)
         write_side(tmp_path / "dataset" / "split=valid", VALID)
-        note = NOTE.model_copy(update={"vocabulary": vocabulary_fingerprint(dataset_stems), "rows": rows})
-        (tmp_path / "dataset" / "dataset.json").write_text(note.model_dump_json())
+        metadata = METADATA.model_copy(update={"vocabulary": vocabulary_fingerprint(dataset_stems), "rows": rows})
+        (tmp_path / "dataset" / "_dataset.json").write_text(metadata.model_dump_json())
         ModelRegistry(str(tmp_path)).add(artifact)
         settings = load([], [f"paths.root={tmp_path}"])
         with Run("evaluate", settings) as record:
@@ -79,7 +79,7 @@ def run(spark, tmp_path, artifact):
     return evaluated
 
 
-def test_all_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artifact):
+def test_all_models_are_evaluated_on_the_same_held_out_rows(run, tmp_path, artifact):
     summary = run(STEMS)
     content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
     assert (content["model"], content["rows"], content["positive"]) == (artifact.fingerprint, 4, 2)
@@ -94,16 +94,16 @@ def test_all_models_are_measured_on_the_same_held_out_rows(run, tmp_path, artifa
     assert [line.split("  ")[0] for line in summary.splitlines()[1:]] == list(content["models"])
 
 
-def test_the_comparison_is_a_table_and_a_picture_too(run, tmp_path):
+def test_the_comparison_is_a_table_and_a_plot_too(run, tmp_path):
     run(STEMS)
     assert "| LSTM network |" in (tmp_path / "evaluation" / "evaluation.md").read_text()
     assert (tmp_path / "evaluation" / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_dataset_that_the_model_was_not_trained_on_is_refused(run):
-    """What is held out of it may be what the model has learned from."""
+    """The model may have learned from the rows held out of it."""
     with pytest.raises(
-        InputError, match=r"^dataset/ was numbered by \(vocabulary, unknown, max_length\) .*: run `train` again"
+        InputError, match=r"^dataset/ was encoded with \(vocabulary, unknown, max_length\) .*: run `train` again"
     ):
         run(["хорош", "снег"])
 
@@ -118,13 +118,13 @@ def test_a_model_that_learned_from_another_split_is_refused(run):
 
 @pytest.fixture
 def another(artifact):
-    """A current model whose network is another's."""
+    """A production model with other weights."""
     torch.manual_seed(2)
     return dataclasses.replace(artifact, weights=build(artifact.network_config).state_dict())
 
 
-def test_the_current_network_is_measured_on_the_same_rows_and_compared_row_by_row(run, tmp_path, artifact, another):
-    ModelRegistry(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": NOTE.split}))
+def test_the_production_model_is_evaluated_on_the_same_rows_and_compared_row_by_row(run, tmp_path, artifact, another):
+    ModelRegistry(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": METADATA.split}))
     run(STEMS)
     content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
     assert list(content["models"])[:2] == ["LSTM network", "current LSTM network"]
@@ -136,16 +136,16 @@ def test_the_current_network_is_measured_on_the_same_rows_and_compared_row_by_ro
     assert (tmp_path / "evaluation" / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_current_network_that_may_have_learned_from_the_held_out_rows_is_marked(run, tmp_path, another):
-    split = NOTE.split | {"seed": 2}
+def test_a_production_model_that_may_have_learned_from_the_held_out_rows_is_flagged(run, tmp_path, another):
+    split = METADATA.split | {"seed": 2}
     ModelRegistry(str(tmp_path)).add(dataclasses.replace(another, metrics={"split": split}))
     run(STEMS)
     [rival] = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["rivals"]
     assert rival["learned_from_other_split"] is True
 
 
-def test_a_current_network_of_other_text_rules_is_not_compared(run, tmp_path, another):
-    """It would read stems that it has never seen cut so."""
+def test_a_production_model_with_other_text_rules_is_not_compared(run, tmp_path, another):
+    """It was trained on stems cut in another way."""
     ModelRegistry(str(tmp_path)).add(dataclasses.replace(another, rules_fingerprint="other"))
     run(STEMS)
     content = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())

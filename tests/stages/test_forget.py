@@ -1,4 +1,4 @@
-"""forget, on the real Spark and tables that the real stages wrote: what is listed is in none of them any more."""
+"""forget, with real Spark and tables written by the real stages: listed tweets are in none of them any more."""
 
 import hashlib
 import json
@@ -20,6 +20,7 @@ from tonality.cli.main import main
 from tonality.model.network.lstm import LSTMConfig, build
 from tonality.model.registry.artifact import Artifact
 from tonality.model.registry.registry import ModelRegistry
+from tonality.privacy.erasure import apply
 from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load, text_rules
@@ -46,8 +47,8 @@ def retweet(n: int, of: str, author: str, day: int) -> bytes:
     return status(n, f"RT @x: {of}", author, day, retweeted_status={"text": of})
 
 
-def said(n: int) -> str:
-    """What tweet n says: 0 to 39 with an emoticon; every fourth the same words as the one before it."""
+def text_of(n: int) -> str:
+    """The text of tweet n, with an emoticon; every fourth has the same words as the one before."""
     words = ["кино", "день", "дом", "чай", "лес", "снег", "море"]
     number = n - 1 if n % 4 == 3 else n
     return f"{words[number % 7]} {words[number // 7 % 7]} тайна{number} {':)' if number % 2 else ':('}"
@@ -58,20 +59,20 @@ def author(n: int) -> str:
 
 
 def write_archive(folder: Path) -> None:
-    """Forty tweets of four authors on four days, ten a day; retweets of 0 and 1, two of 30; rejects that show 0, an
-    author, and the id alone of a tweet of that author.
+    """Forty tweets by four authors on four days, ten a day; retweets of 0 and 1, two of 30; rejects that show tweet 0,
+    an author, and only the id of a tweet by that author.
     """
     folder.mkdir()
-    lines = [status(n, said(n), author(n), DAYS[n // 10]) for n in range(40)]
+    lines = [status(n, text_of(n), author(n), DAYS[n // 10]) for n in range(40)]
     lines += [
-        retweet(50, said(0), AUTHORS[3], 11),
-        retweet(51, said(1), AUTHORS[2], 12),
-        retweet(52, said(30), "eva", 13),
-        retweet(53, said(30), AUTHORS[0], 13),
+        retweet(50, text_of(0), AUTHORS[3], 11),
+        retweet(51, text_of(1), AUTHORS[2], 12),
+        retweet(52, text_of(30), "eva", 13),
+        retweet(53, text_of(30), AUTHORS[0], 13),
     ]
     lines += [
-        status(0, said(0), author(0), 10)[:-9],
-        status(60, said(60), AUTHORS[1], 10)[:-2],
+        status(0, text_of(0), author(0), 10)[:-9],
+        status(60, text_of(60), AUTHORS[1], 10)[:-2],
         b'{"broken":"by nobody"',
         b'{"in_reply_to_status_id":%d,"broken' % (FIRST + 5),
     ]
@@ -152,14 +153,14 @@ def ids(root: Path, table: str = "tweets") -> set[int]:
 
 
 def files(root: Path) -> dict[str, str]:
-    """What stands in the tables and beside them, by name, but for the records and the locks of runs."""
+    """Digests of all files by name, except records and locks of runs."""
     of_runs = ("runs", "_lock", "_claims")
     kept = [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in of_runs]
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
 def check_accounts(root: Path) -> None:
-    """Every account adds up, and says what the table of tweets holds."""
+    """Assert that every account adds up and matches tweets/."""
     tweets = Counter(row["source"] for row in rows(root, "tweets"))
     for row in rows(root, "accounts"):
         outcomes = sum(row[name] for name in ("tweets", "notices", "filtered", "duplicates", "rejects"))
@@ -169,49 +170,50 @@ def check_accounts(root: Path) -> None:
     assert all(row["rejects"] == rejects[row["source"]] for row in rows(root, "accounts"))
 
 
-def test_the_tables_hold_what_is_to_be_searched_for(folder: Path) -> None:
-    numbers, words = [FIRST], ["boris_1984", said(0)]
+def test_the_tables_hold_traces_of_the_listed_tweets(folder: Path) -> None:
+    numbers, words = [FIRST], ["boris_1984", text_of(0)]
     tables = {where.partition("/")[0] for where in traces(folder / "root", numbers, words)}
     assert tables == {"tweets", "scored", "labelled", "rejects", "report"}
     assert traces(folder / "root" / "dataset", words=["тайна"])
 
 
-def test_nothing_that_is_listed_is_left_in_any_file_nor_comes_back_with_a_new_run_of_clean(
-    folder: Path, run: Stage
-) -> None:
-    """Tweet 0 and all of boris go, and what repeats them."""
+def test_nothing_listed_remains_in_any_file_or_returns_with_a_new_run_of_clean(folder: Path, run: Stage) -> None:
+    """Tweet 0, all tweets of boris and their retweets are erased."""
     root, before = folder / "root", files(folder / "root")
-    gone = {0, *range(1, 40, 4)}
+    erased = {0, *range(1, 40, 4)}
     listed(folder, FIRST, "@BORIS_1984")
-    words = ["boris_1984", *(said(n) for n in gone if said(n) not in {said(m) for m in set(range(40)) - gone})]
+    words = [
+        "boris_1984",
+        *(text_of(n) for n in erased if text_of(n) not in {text_of(m) for m in set(range(40)) - erased}),
+    ]
     dataset = Counter((row["stems"], row["label"]) for row in rows(root, "dataset"))
     labelled = {row["tweet_id"] - FIRST: (row["stems"], row["label"]) for row in rows(root, "labelled")}
 
     summary = run(forget)
 
-    assert f"{len(gone) + 2} of tweets/, on 4 days, 2 of them retweets of what goes" in summary
-    assert f"{len(gone) + 2} of scored/, on 4 days, 2 of them" in summary
-    assert f"{len(gone)} of labelled/" in summary
-    assert f"{len(gone)} of dataset/" in summary
-    assert "3 of rejects/" in summary
-    assert traces(root, [FIRST + n for n in gone], words) == []
-    assert ids(root) == ids(root, "scored") == {*range(40), 52, 53} - gone
-    assert ids(root, "labelled") == set(range(40)) - gone
-    went = Counter(labelled[n] for n in gone)
+    assert f"{len(erased) + 2} rows of tweets/, on 4 days, 2 of them retweets of erased tweets" in summary
+    assert f"{len(erased) + 2} rows of scored/, on 4 days, 2 of them" in summary
+    assert f"{len(erased)} rows of labelled/" in summary
+    assert f"{len(erased)} rows of dataset/" in summary
+    assert "3 rows of rejects/" in summary
+    assert traces(root, [FIRST + n for n in erased], words) == []
+    assert ids(root) == ids(root, "scored") == {*range(40), 52, 53} - erased
+    assert ids(root, "labelled") == set(range(40)) - erased
+    went = Counter(labelled[n] for n in erased)
     assert Counter((row["stems"], row["label"]) for row in rows(root, "dataset")) == dataset - went
     check_accounts(root)
-    assert sum(row["deleted"] for row in rows(root, "accounts")) == len(gone) + 2
+    assert sum(row["deleted"] for row in rows(root, "accounts")) == len(erased) + 2
     assert not list((root / "report").glob("*"))
     unchanged = {name: digest for name, digest in before.items() if name.partition("/")[0] in OTHERS.split()[1:]}
     assert {name: files(root)[name] for name in unchanged} == unchanged
 
     run(clean)
-    assert ids(root) == {*range(40), 52, 53} - gone
-    assert traces(root / "tweets", [FIRST + n for n in gone], words) == []
+    assert ids(root) == {*range(40), 52, 53} - erased
+    assert traces(root / "tweets", [FIRST + n for n in erased], words) == []
     check_accounts(root)
 
 
-def test_only_the_days_that_lose_tweets_are_written_anew_and_their_rows_stay_in_order(folder: Path, run: Stage) -> None:
+def test_only_the_days_that_lose_tweets_are_rewritten_and_their_rows_stay_in_order(folder: Path, run: Stage) -> None:
     root, before = folder / "root", files(folder / "root")
     whole = {table: rows(root, table) for table in ("tweets", "scored", "labelled")}
     listed(folder, FIRST + 25)
@@ -224,7 +226,7 @@ def test_only_the_days_that_lose_tweets_are_written_anew_and_their_rows_stay_in_
         "labelled/day=2015-12-12",
         "accounts/window=start..end",
         "forgotten/" + next((root / "forgotten").glob("run=*")).name,
-        *(f"dataset/{name}" for name in ("dataset.json", "split=train", "split=valid", ".dataset.json.crc")),
+        *(f"dataset/{name}" for name in ("_dataset.json", "split=train", "split=valid", "._dataset.json.crc")),
         *(f"report/{name}" for name in ("index.html", "examples.csv", "dynamics.csv", "dynamics.png")),
     }
     for table, content in whole.items():  # in their order, but for the names of files
@@ -233,16 +235,16 @@ def test_only_the_days_that_lose_tweets_are_written_anew_and_their_rows_stay_in_
             assert [row for row in found if row["day"] == day] == [row for row in kept if row["day"] == day]
 
 
-def test_a_day_that_was_to_be_scored_anew_still_is(folder: Path, run: Stage) -> None:
-    note = folder / "root" / "scored" / "day=2015-12-10" / "_origin.json"
-    note.write_text(note.read_text().replace('"tweets": "', '"tweets": "0'))
-    (note.parent / "._origin.json.crc").unlink(missing_ok=True)
+def test_an_outdated_day_of_scores_is_still_scored_again(folder: Path, run: Stage) -> None:
+    metadata = folder / "root" / "scored" / "day=2015-12-10" / "_origin.json"
+    metadata.write_text(metadata.read_text().replace('"tweets": "', '"tweets": "0'))
+    (metadata.parent / "._origin.json.crc").unlink(missing_ok=True)
     listed(folder, FIRST + 5, FIRST + 15)
     run(forget)
     assert run(score).startswith("9 tweets of 1 day scored")
 
 
-def test_after_it_score_finds_nothing_to_do_and_a_second_run_nothing_to_remove_or_write(
+def test_after_a_run_score_has_nothing_to_do_and_a_second_run_nothing_to_remove_or_write(
     folder: Path, run: Stage
 ) -> None:
     listed(folder, FIRST, "@boris_1984")
@@ -250,18 +252,18 @@ def test_after_it_score_finds_nothing_to_do_and_a_second_run_nothing_to_remove_o
     before = files(folder / "root")
     assert run(score).startswith("0 tweets of 0 days scored")
     summary = run(forget)
-    assert "0 of tweets/, on 0 days" in summary
-    assert "0 of rejects/" in summary
-    assert "0 digests more" in summary
+    assert "0 rows of tweets/, on 0 days" in summary
+    assert "0 rows of rejects/" in summary
+    assert "0 new digests" in summary
     assert files(folder / "root") == before
     assert ids(folder / "root") == ids(folder / "root", "scored")
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
-def test_a_run_that_is_killed_while_it_publishes_is_finished_by_the_next(
+def test_a_run_that_is_killed_while_publishing_is_completed_by_the_next(
     folder: Path, run: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = folder / "root"
@@ -279,7 +281,7 @@ def test_a_run_that_is_killed_while_it_publishes_is_finished_by_the_next(
         run(forget)
     assert traces(root, [FIRST]), "it was killed in the middle"
     monkeypatch.setattr(HadoopRoot, "exchange", exchange)
-    assert "0 of tweets/" in run(forget)
+    assert "0 rows of tweets/" in run(forget)
     assert traces(root, [FIRST], ["boris_1984"]) == []
     check_accounts(root)
     assert run(score).startswith("0 tweets of 0 days scored")
@@ -292,96 +294,96 @@ def test_a_run_that_fails_changes_nothing(folder: Path, run: Stage, monkeypatch:
     def fail(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(forget, "_stage_dataset", fail)
+    monkeypatch.setattr(apply, "_stage_dataset", fail)
     with pytest.raises(Killed):
         run(forget)
     assert files(folder / "root") == before
 
 
 def test_other_tweets_of_the_same_words_stay_in_the_dataset(folder: Path, run: Stage) -> None:
-    """Tweets 2 and 3 say the same; one of them is listed."""
+    """Tweets 2 and 3 have the same words; one of them is listed."""
     root = folder / "root"
     listed(folder, FIRST + 2)
     [stems] = {row["stems"] for row in rows(root, "labelled") if row["tweet_id"] == FIRST + 3}
     assert [row["stems"] for row in rows(root, "dataset")].count(stems) == 2
     run(forget)
     assert [row["stems"] for row in rows(root, "dataset")].count(stems) == 1
-    note = json.loads((root / "dataset" / "dataset.json").read_text())
-    assert sum(side["rows"] for side in note["rows"].values()) == 39
-    for side, counts in note["rows"].items():
+    metadata = json.loads((root / "dataset" / "_dataset.json").read_text())
+    assert sum(side["rows"] for side in metadata["rows"].values()) == 39
+    for side, counts in metadata["rows"].items():
         assert counts["rows"] == len(rows(root, f"dataset/split={side}"))
         assert counts["positive"] == sum(row["label"] for row in rows(root, f"dataset/split={side}"))
 
 
-def test_a_dataset_of_a_corpus_alone_loses_nothing_and_one_of_unknown_origin_does_and_it_is_said(
+def test_a_dataset_of_a_corpus_only_loses_nothing_but_one_of_unknown_origin_does_with_a_remark(
     folder: Path, run: Stage
 ) -> None:
-    note = folder / "root" / "dataset" / "dataset.json"
-    whole = json.loads(note.read_text())
-    note.write_text(json.dumps({**whole, "labelled": False}))
+    metadata = folder / "root" / "dataset" / "_dataset.json"
+    whole = json.loads(metadata.read_text())
+    metadata.write_text(json.dumps({**whole, "labelled": False}))
     listed(folder, FIRST + 2)
     assert "dataset/" not in run(forget)
     assert len(rows(folder / "root", "dataset")) == 40
-    note.write_text(json.dumps({name: value for name, value in whole.items() if name != "labelled"}))
+    metadata.write_text(json.dumps({name: value for name, value in whole.items() if name != "labelled"}))
     listed(folder, FIRST + 3)
-    assert "dataset/ does not say whether it was made with corpus.labelled" in run(forget)
+    assert "dataset/ does not record whether it was made with corpus.labelled" in run(forget)
     assert len(rows(folder / "root", "dataset")) == 39
 
 
-def test_a_report_that_shows_none_of_it_stays(folder: Path, run: Stage) -> None:
+def test_a_report_that_shows_no_erased_tweet_stays(folder: Path, run: Stage) -> None:
     shown = (folder / "root" / "report" / "examples.csv").read_text()
-    n = next(n for n in range(40) if said(n) not in shown)
+    n = next(n for n in range(40) if text_of(n) not in shown)
     listed(folder, FIRST + n)
     assert "report" not in run(forget)
     assert (folder / "root" / "report" / "examples.csv").read_text() == shown
 
 
-def test_forgetting_a_retweet_spares_what_it_repeats_and_other_retweets(folder: Path, run: Stage) -> None:
+def test_erasing_a_retweet_keeps_its_original_and_other_retweets(folder: Path, run: Stage) -> None:
     listed(folder, FIRST + 52)
     summary = run(forget)
-    assert "1 of tweets/" in summary
+    assert "1 rows of tweets/" in summary
     assert ids(folder / "root") == {*range(40), 50, 51, 53}
 
 
-def test_what_comes_after_the_list_stays_out_too(folder: Path, run: Stage) -> None:
-    """SaltedDigests hold for what was never in a table: another id of the author, another retweet of the text."""
+def test_tweets_that_arrive_after_the_list_are_dropped_too(folder: Path, run: Stage) -> None:
+    """Digests also match tweets that were never in a table: the author's other tweets, other retweets of the text."""
     listed(folder, FIRST, "@boris_1984", FIRST + 70)
     run(forget)
-    new = [status(70, "пусто", "eva", 10), status(71, "пусто", "Boris_1984", 10), retweet(72, said(0), "eva", 10)]
+    new = [status(70, "пусто", "eva", 10), status(71, "пусто", "Boris_1984", 10), retweet(72, text_of(0), "eva", 10)]
     (folder / "archive" / "c.json").write_bytes(b"\n".join([*new, status(73, "пусто", "eva", 10)]))
-    assert "forgotten before, by `forget`" in run(clean)
+    assert "erased earlier by `forget`" in run(clean)
     assert {n for n in ids(folder / "root") if n >= 50} == {52, 53, 73}
 
 
 def test_lists_may_come_before_the_first_table(spark: SparkSession, folder: Path, run: Stage) -> None:
     listed(folder, FIRST, "@boris_1984")
-    assert "11 digests more" not in run(forget, root="empty")
+    assert "11 new digests" not in run(forget, root="empty")
     run(clean, root="empty")
     assert traces(folder / "empty" / "tweets", [FIRST], ["boris_1984"]) == []
 
 
-def test_nothing_plain_of_what_was_forgotten_is_remembered(folder: Path, run: Stage) -> None:
+def test_nothing_erased_is_remembered_in_plain_form(folder: Path, run: Stage) -> None:
     listed(folder, FIRST, "@boris_1984", FIRST + 99)
     run(forget)
     table = rows(folder / "root", "forgotten")
     assert Counter(row["kind"] for row in table) == {"tweet": 2, "author": 1, "text": 11}
-    assert traces(folder / "root" / "forgotten", [FIRST, FIRST + 99], ["boris", said(0)]) == []
+    assert traces(folder / "root" / "forgotten", [FIRST, FIRST + 99], ["boris", text_of(0)]) == []
     [record] = (folder / "root" / "runs").glob("forget-*.json")
     assert traces(record.parent, [FIRST, FIRST + 99], ["boris", "тайна"]) == []
     assert json.loads(record.read_text())["removed"]["tweets"] == 13
 
 
-def test_users_that_are_known_by_number_alone_are_told(folder: Path, run: Stage) -> None:
+def test_users_listed_by_number_only_are_reported(folder: Path, run: Stage) -> None:
     (folder / "list").write_text('{"user_protect":{"id":771136850}}\n{"user_undelete":{"id":5}}\nx\n')
     summary = run(forget)
-    assert "1 users are listed by a number that no author here has" in summary
-    assert "1 user_undelete: nothing goes for it" in summary
-    assert "1 lines of no known form were passed by" in summary
+    assert "1 users are listed by a number that matches no author here" in summary
+    assert "1 user_undelete: requests no erasure" in summary
+    assert "1 lines of an unknown form were skipped" in summary
 
 
 @pytest.fixture
 def hashed(folder: Path, run: Stage) -> list[str]:
-    """The settings of a root `hidden` whose tables hold pseudonyms."""
+    """The privacy settings of a root `hidden`, whose tables hold pseudonyms."""
     (folder / "key").write_bytes(b"k" * 32)
     privacy = ["privacy.authors=hash", "privacy.ids=hash", "privacy.mentions=drop", f"privacy.key={folder / 'key'}"]
     for stage in (clean, label):
@@ -389,13 +391,13 @@ def hashed(folder: Path, run: Stage) -> list[str]:
     return privacy
 
 
-def test_what_is_listed_is_found_among_pseudonyms_by_their_key(folder: Path, run: Stage, hashed: list[str]) -> None:
+def test_listed_tweets_are_found_among_pseudonyms_by_their_key(folder: Path, run: Stage, hashed: list[str]) -> None:
     listed(folder, FIRST, "@Boris_1984")
-    texts = {said(0), *(said(n) for n in range(1, 40, 4))}
+    texts = {text_of(0), *(text_of(n) for n in range(1, 40, 4))}
     assert "13 of tweets/, on 4 days, 2 of them retweets" in run(forget, hashed[-1], root="hidden")
     assert not texts & {row["text"] for row in rows(folder / "hidden", "tweets")}
     assert len(rows(folder / "hidden", "labelled")) == 29
-    assert "13 forgotten before" in run(clean, *hashed, root="hidden")
+    assert "13 erased earlier" in run(clean, *hashed, root="hidden")
     assert not texts & {row["text"] for row in rows(folder / "hidden", "tweets")}
     check_accounts(folder / "hidden")
 
@@ -403,23 +405,23 @@ def test_what_is_listed_is_found_among_pseudonyms_by_their_key(folder: Path, run
 def test_pseudonyms_need_their_own_key(folder: Path, run: Stage, hashed: list[str]) -> None:
     listed(folder, FIRST)
     (folder / "other").write_bytes(b"o" * 32)
-    with pytest.raises(SettingsError, match=r"privacy\.key is empty, and tweets/ holds pseudonyms"):
+    with pytest.raises(SettingsError, match=r"privacy\.key is empty, but tweets/ holds pseudonyms"):
         run(forget, root="hidden")
-    with pytest.raises(SettingsError, match=r"privacy\.key is of another key, and tweets/ holds pseudonyms"):
+    with pytest.raises(SettingsError, match=r"privacy\.key is another key, but tweets/ holds pseudonyms"):
         run(forget, f"privacy.key={folder / 'other'}", root="hidden")
 
 
-def test_days_without_ids_are_told_and_a_new_run_of_clean_leaves_the_tweets_out(folder: Path, run: Stage) -> None:
+def test_days_without_ids_are_reported_and_a_new_run_of_clean_drops_the_tweets(folder: Path, run: Stage) -> None:
     run(clean, "privacy.ids=drop", root="hidden")
     listed(folder, FIRST)
     summary = run(forget, root="hidden")
-    assert "0 of tweets/" in summary
+    assert "0 rows of tweets/" in summary
     assert "4 days of tweets/ have no ids (privacy.ids = drop)" in summary
-    assert "1 forgotten before" in run(clean, "privacy.ids=drop", root="hidden")
-    assert said(0) not in {row["text"] for row in rows(folder / "hidden", "tweets") if not row["is_retweet"]}
+    assert "1 erased earlier" in run(clean, "privacy.ids=drop", root="hidden")
+    assert text_of(0) not in {row["text"] for row in rows(folder / "hidden", "tweets") if not row["is_retweet"]}
 
 
-def test_a_report_that_may_show_what_cannot_be_looked_up_goes_once_and_it_is_said_what_must_follow(
+def test_a_report_that_may_show_hidden_requests_is_removed_once_and_the_next_stages_are_named(
     folder: Path, run: Stage
 ) -> None:
     for stage in (clean, score, report):
@@ -427,34 +429,34 @@ def test_a_report_that_may_show_what_cannot_be_looked_up_goes_once_and_it_is_sai
     listed(folder, FIRST + 99)
     summary = run(forget)
     assert "4 days of tweets/ have no ids" in summary
-    assert "leaves out what is forgotten; then run `score`, `label`, `prepare`, `report`, whose tables hold" in summary
+    assert "which drops erased tweets; then run `score`, `label`, `prepare`, `report`, whose tables hold" in summary
     assert not list((folder / "root" / "report").glob("*"))
     run(report, "privacy.ids=drop")
     assert "files of report/" not in run(forget)
     assert (folder / "root" / "report" / "examples.csv").exists()
 
 
-def test_what_clean_has_left_out_is_told_of_while_scored_has_it_and_the_report_goes_when_it_alone_shows_it(
+def test_tweets_dropped_by_clean_are_reported_while_scored_has_them_and_the_report_is_removed_when_only_it_shows_them(
     folder: Path, run: Stage
 ) -> None:
     shown = folder / "root" / "report" / "examples.csv"
-    n = next(n for n in range(0, 40, 4) if said(n) in shown.read_text())
+    n = next(n for n in range(0, 40, 4) if text_of(n) in shown.read_text())
     (folder / "archive" / "c.json").write_text(json.dumps({"delete": {"status": {"id": FIRST + n}}}))
     run(clean, "archive.honour_deletes=true")
     listed(folder, FIRST + 99)
     summary = run(forget)
-    assert "4 days of scored/ are not of tweets/ as they are" in summary
-    assert "may be there still; then run `score`, `label`, `prepare`, `report`" in summary
+    assert "4 days of scored/ were not scored from the current days of tweets/" in summary
+    assert "may remain there; then run `score`, `label`, `prepare`, `report`" in summary
     assert shown.exists()
     run(score)
     summary = run(forget)
-    assert "report/ shows a tweet that is neither in tweets/ nor in scored/ any more" in summary
+    assert "report/ shows a tweet that is no longer in tweets/ or scored/" in summary
     assert "4 files of report/" in summary
     assert "days of scored/" not in summary
     assert not list(shown.parent.glob("*"))
 
 
-def test_a_plan_says_what_a_run_would_do_and_changes_nothing(
+def test_a_plan_describes_a_run_and_changes_nothing(
     spark: SparkSession, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
@@ -464,16 +466,16 @@ def test_a_plan_says_what_a_run_would_do_and_changes_nothing(
     monkeypatch.setattr(forget, "spark_session", lend)
     listed(folder, FIRST, "@boris_1984")
     before = files(folder / "root")
-    said = forget.plan(load(overrides=[f"paths.root={folder / 'root'}", f"paths.deletions={folder / 'list'}"]))
-    assert "To be removed:\n            13 of tweets/, on 4 days" in said
-    assert said.endswith("Nothing was written.")
+    description = forget.plan(load(overrides=[f"paths.root={folder / 'root'}", f"paths.deletions={folder / 'list'}"]))
+    assert "To be removed:\n            13 rows of tweets/, on 4 days" in description
+    assert description.endswith("Nothing was written.")
     assert files(folder / "root") == before
 
 
 def test_lists_that_name_nothing_and_lists_that_are_broken_change_nothing(folder: Path, run: Stage) -> None:
     before = files(folder / "root")
     listed(folder, "привет", '{"user_undelete":{"id":5}}')
-    with pytest.raises(InputError, match=r"no tweet or author to forget in the lists: 2 lines of no known form"):
+    with pytest.raises(InputError, match=r"no tweet or author to erase in the lists: 2 lines in no known format"):
         run(forget)
     (folder / "list").write_bytes(b"\x1f\x8b\x08\0broken")
     with pytest.raises(InputError, match="nothing was removed"):
@@ -481,11 +483,11 @@ def test_lists_that_name_nothing_and_lists_that_are_broken_change_nothing(folder
     assert files(folder / "root") == before
 
 
-def test_a_forgotten_table_without_its_salt_lets_nothing_back_in(folder: Path, run: Stage) -> None:
+def test_a_forgotten_table_without_its_salt_stops_clean_and_forget(folder: Path, run: Stage) -> None:
     listed(folder, FIRST)
     run(forget)
-    for note in (folder / "root" / "forgotten").glob("run=*/*_salt.json*"):
-        note.unlink()
+    for metadata in (folder / "root" / "forgotten").glob("run=*/*_salt.json*"):
+        metadata.unlink()
     before = files(folder / "root")
     for stage in (clean, forget):
         with pytest.raises(Exception, match=r"forgotten/ under .* has lost its salt"):
@@ -493,9 +495,7 @@ def test_a_forgotten_table_without_its_salt_lets_nothing_back_in(folder: Path, r
     assert files(folder / "root") == before
 
 
-def test_lists_that_are_not_there_or_not_named_are_faults_of_the_settings(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_or_unnamed_lists_are_settings_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--set", f"paths.root={tmp_path}/root"]
     assert main(["forget", *options]) == 2
     assert "paths.deletions is empty" in capsys.readouterr().err

@@ -81,7 +81,7 @@ def survey(spark: SparkSession, root: Path) -> Callable[..., str]:
     return run
 
 
-def dynamics(root: Path) -> list[dict[str, str]]:
+def daily_shares(root: Path) -> list[dict[str, str]]:
     with (root / "report" / "dynamics.csv").open() as file:
         return list(csv.DictReader(file))
 
@@ -91,11 +91,9 @@ def page(root: Path) -> str:
     return " ".join(text[text.index("<body>") :].split())
 
 
-def test_todays_thresholds_decide_whichever_held_when_the_tweets_were_scored(
-    survey: Callable[..., str], root: Path
-) -> None:
+def test_todays_thresholds_decide_instead_of_those_at_scoring_time(survey: Callable[..., str], root: Path) -> None:
     survey([scored(1, 0.7), scored(2, 0.55), scored(3, 0.2)], "survey.positive=0.5", "survey.negative=0.3")
-    (day,) = dynamics(root)
+    (day,) = daily_shares(root)
     assert (day["positive"], day["neutral"], day["negative"]) == ("2", "0", "1")
 
 
@@ -108,15 +106,15 @@ def test_a_keyword_finds_its_spellings_and_a_hashtag_its_tag(survey: Callable[..
         scored(5, 0.1, "большие звёзды"),
     ]
     survey(rows, 'survey.keywords=["звёздн* войн*"]', "survey.hashtags=#StarWars*")
-    (day,) = dynamics(root)
+    (day,) = daily_shares(root)
     assert (day["tweets"], day["positive"], day["negative"]) == ("3", "2", "1")
     assert "<bdi>#StarWars*</bdi>" in page(root) and "“<bdi>звёздн* войн*</bdi>”" in page(root)
 
 
-def test_retweets_can_be_left_out(survey: Callable[..., str], root: Path) -> None:
-    said = survey([scored(1, 0.9), scored(2, 0.1, is_retweet=True)], "survey.retweets=drop")
-    assert dynamics(root)[0]["tweets"] == "1"
-    assert "1 tweet of 1 day," in said
+def test_retweets_can_be_dropped(survey: Callable[..., str], root: Path) -> None:
+    summary = survey([scored(1, 0.9), scored(2, 0.1, is_retweet=True)], "survey.retweets=drop")
+    assert daily_shares(root)[0]["tweets"] == "1"
+    assert "1 tweet of 1 day," in summary
 
 
 def test_an_author_can_have_one_vote_a_day(survey: Callable[..., str], root: Path) -> None:
@@ -125,8 +123,8 @@ def test_an_author_can_have_one_vote_a_day(survey: Callable[..., str], root: Pat
         scored(9, 0.1, author="boris"),
         scored(10, 0.1, author=""),
     ]
-    said = survey(rows, "survey.voting=author")
-    (day,) = dynamics(root)
+    summary = survey(rows, "survey.voting=author")
+    (day,) = daily_shares(root)
     assert (day["tweets"], day["voters"], day["positive"], day["negative"], day["anonymous"]) == (
         "10",
         "2",
@@ -134,25 +132,25 @@ def test_an_author_can_have_one_vote_a_day(survey: Callable[..., str], root: Pat
         "1",
         "1",
     )
-    assert "10 tweets of 1 day, 2 votes of authors, 50.0% positive" in said
-    assert "1, which have no vote" in page(root)
+    assert "10 tweets of 1 day, 2 votes of authors, 50.0% positive" in summary
+    assert "1, without a vote" in page(root)
 
 
-def test_only_the_days_that_are_asked_are_counted(survey: Callable[..., str], root: Path) -> None:
+def test_only_the_requested_days_are_counted(survey: Callable[..., str], root: Path) -> None:
     survey([scored(1, 0.9), scored(2, 0.9, day=ELEVENTH)], "survey.since=2015-12-11")
-    assert [day["day"] for day in dynamics(root)] == ["2015-12-11"]
+    assert [day["day"] for day in daily_shares(root)] == ["2015-12-11"]
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["survey.keywords=джедай", "survey.hashtags=StarWars"], r"none of the 1 scored tweets .* is one with #StarWars or «джедай»\. Words are matched whole"),
-        (["survey.retweets=drop"], r"none of the 1 scored tweets between start and end is one, retweets left out"),
-        (["survey.voting=author"], r"survey\.voting is author, but none of the 1 tweets asked for, .* names its author"),
+        (["survey.retweets=drop"], r"none of the 1 scored tweets between start and end is one, retweets dropped"),
+        (["survey.voting=author"], r"survey\.voting is author, but none of the 1 tweets on the topic, .* names its author"),
         (["survey.since=2016-01-01"], r"no scored tweet between 2016-01-01 and end: widen survey\.since"),
     ],
 )  # fmt: skip
-def test_a_question_that_no_tweet_answers_is_refused_with_what_to_change(
+def test_a_question_that_no_tweet_answers_is_refused_with_the_setting_to_change(
     survey: Callable[..., str], root: Path, overrides: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -171,7 +169,7 @@ def test_the_examples_are_in_the_page_and_in_a_table_of_their_own(survey: Callab
     assert all(row["text"] in page(root) for row in shown)
 
 
-def test_the_page_says_where_the_records_went(survey: Callable[..., str], root: Path) -> None:
+def test_the_page_shows_the_outcomes_of_the_records(survey: Callable[..., str], root: Path) -> None:
     survey([scored(1, 0.9)])
     text = page(root)
     assert "1 file held 9 records. 6 of them are tweets" in text
@@ -233,7 +231,7 @@ def test_the_evaluation_of_another_model_is_not(survey: Callable[..., str], root
     assert "77.7%" not in page(root) and "was not evaluated" in page(root)
 
 
-def test_the_evaluation_of_a_model_that_was_measured_as_the_current_one_is_shown_with_it_first(
+def test_the_evaluation_of_a_model_as_the_production_model_is_shown_with_it_first(
     survey: Callable[..., str], root: Path
 ) -> None:
     evaluate(root, "another")
@@ -252,5 +250,5 @@ def test_the_evaluation_of_a_model_that_was_measured_as_the_current_one_is_shown
 def test_an_evaluation_that_cannot_be_read_is_named(survey: Callable[..., str], root: Path, content: str) -> None:
     evaluate(root, "c0ffee")
     (root / "evaluation" / "evaluation.json").write_text(content)
-    with pytest.raises(InputError, match=r"/evaluation cannot be read \(.*\)\. Run `evaluate` again"):
+    with pytest.raises(InputError, match=r"/evaluation/evaluation\.json cannot be read \(.*\)\. Run `evaluate` again"):
         survey([scored(1, 0.9)])

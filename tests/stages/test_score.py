@@ -1,4 +1,4 @@
-"""score, on the real Spark and real tables: which days it scores, and that nothing but a tweet's stems matters."""
+"""score, on the real Spark and real tables: which days it scores, and scores that depend only on a tweet's stems."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def make_model(root: Path, seed: int = 1) -> str:
     )
     registry = ModelRegistry(str(root))
     registry.add(artifact)
-    registry.use(artifact.fingerprint)
+    registry.set_production(artifact.fingerprint)
     return artifact.fingerprint
 
 
@@ -75,7 +75,7 @@ def tweets(day: str, count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def write_day(root: Path, day: str, rows: list[dict[str, Any]], files: int = 1, group: int = 1000) -> None:
-    """A day of the table, instead of what was there, under names that no file had before."""
+    """Write a day of the table, replacing it, under new file names."""
     folder = root / "tweets" / f"day={day}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -106,7 +106,7 @@ def run(spark: SparkSession, root: Path) -> Score:
 
 
 def scored(root: Path) -> Rows:
-    """Every scored tweet by its id, with the day whose folder it is in, but for the run that scored it."""
+    """Every scored tweet by id, with the day of its folder, without the run that scored it."""
     if not (root / "scored").exists():
         return {}
     columns = [name for name in schema.SCORED.names if name not in ("run", "day")]
@@ -117,7 +117,7 @@ def scored(root: Path) -> Rows:
 
 
 def runs(root: Path) -> dict[str, set[str]]:
-    """Who scored the tweets of each day."""
+    """The runs that scored the tweets of each day."""
     table = ds.dataset(root / "scored", partitioning="hive").to_table(columns=["run", "day"]).to_pylist()
     found: dict[str, set[str]] = {}
     for row in table:
@@ -149,7 +149,7 @@ def test_a_range_of_days_is_scored_and_the_others_stay_as_they_are(root: Path, r
     assert runs(root)[SECOND] == before[SECOND]
 
 
-def test_what_this_model_has_scored_is_not_scored_again(root: Path, run: Score) -> None:
+def test_days_scored_by_this_model_are_not_scored_again(root: Path, run: Score) -> None:
     run("score.since=2015-12-11")
     before = runs(root)
     assert "400 tweets of 1 day scored" in run()
@@ -161,7 +161,7 @@ def test_what_this_model_has_scored_is_not_scored_again(root: Path, run: Score) 
     assert runs(root) == after
 
 
-def test_a_day_that_was_cleaned_anew_is_scored_anew_even_where_it_is_as_long_as_before(root: Path, run: Score) -> None:
+def test_a_day_that_was_cleaned_again_is_scored_again_even_if_it_is_as_long_as_before(root: Path, run: Score) -> None:
     run()
     before = runs(root)
     write_day(root, SECOND, tweets(SECOND, 300, seed=5))
@@ -171,7 +171,7 @@ def test_a_day_that_was_cleaned_anew_is_scored_anew_even_where_it_is_as_long_as_
     assert {row[9] for row in scored(root).values() if row[0].startswith("11")} == {"clean-5"}
 
 
-def test_a_day_that_was_empty_and_one_that_became_empty_are_scored_as_they_are_now(root: Path, run: Score) -> None:
+def test_a_day_that_was_empty_and_one_that_became_empty_are_scored_again(root: Path, run: Score) -> None:
     run()
     write_day(root, EMPTY, tweets(EMPTY, 10))
     write_day(root, FIRST, [])
@@ -189,7 +189,7 @@ def test_another_model_and_other_thresholds_score_all_days_again(root: Path, run
     assert "700 tweets of 3 days scored" in run("survey.positive=0.9", "survey.negative=0.1")
 
 
-def test_all_days_are_scored_again_where_that_is_asked(root: Path, run: Score) -> None:
+def test_all_days_are_scored_again_on_request(root: Path, run: Score) -> None:
     run()
     before, rows = runs(root), scored(root)
     assert "700 tweets of 3 days scored" in run("score.days=all")
@@ -197,7 +197,7 @@ def test_all_days_are_scored_again_where_that_is_asked(root: Path, run: Score) -
     assert scored(root) == rows
 
 
-def test_a_day_that_tweets_no_longer_has_is_taken_away(root: Path, run: Score) -> None:
+def test_a_day_that_tweets_no_longer_has_is_removed(root: Path, run: Score) -> None:
     run()
     shutil.rmtree(root / "tweets" / f"day={FIRST}")
     run("score.since=2015-12-11")
@@ -206,15 +206,15 @@ def test_a_day_that_tweets_no_longer_has_is_taken_away(root: Path, run: Score) -
     assert days(root) == [SECOND, EMPTY]
 
 
-def test_days_that_are_not_there_are_refused(root: Path, run: Score) -> None:
+def test_missing_days_are_refused(root: Path, run: Score) -> None:
     with pytest.raises(InputError, match=r"has no day between 2016-01-01 and end; it has 2015-12-10 to 2015-12-12"):
         run("score.since=2016-01-01")
 
 
-def test_the_notes_of_scored_days_are_hidden_from_readers(root: Path, run: Score, spark: SparkSession) -> None:
+def test_the_origins_of_scored_days_are_hidden_from_readers(root: Path, run: Score, spark: SparkSession) -> None:
     run()
-    note = json.loads((root / "scored" / f"day={EMPTY}" / "_origin.json").read_text())
-    assert (note["positive"], note["negative"]) == (0.65, 0.45)
+    origin = json.loads((root / "scored" / f"day={EMPTY}" / "_origin.json").read_text())
+    assert (origin["positive"], origin["negative"]) == (0.65, 0.45)
     assert spark.read.parquet(str(root / "scored")).count() == 700
 
 
@@ -236,7 +236,7 @@ def test_files_batches_and_the_order_of_rows_change_no_bit(
 
 
 class many_tasks:  # noqa: N801
-    """Inside, a task reads no more than 64 KiB of a table."""
+    """Inside, a task reads at most 64 KiB of a table."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._conf = spark.conf
@@ -266,7 +266,7 @@ def test_a_day_of_many_tweets_is_shared_by_many_tasks_and_small_days_are_a_file_
     assert all(len(files[day]) == 1 for day in [*small, EMPTY])
 
 
-def test_a_file_is_in_the_order_of_time_however_large_a_task(spark: SparkSession, root: Path, run: Score) -> None:
+def test_a_file_is_ordered_by_time_however_large_the_task(spark: SparkSession, root: Path, run: Score) -> None:
     java = spark.sparkContext._jvm.org.apache.spark.SparkEnv.get().conf()  # type: ignore[union-attr]
     java.set(SPILLS, "50")
     try:
@@ -281,7 +281,7 @@ def in_time(rows: list[dict[str, Any]]) -> list[int]:
     return [row["tweet_id"] for row in sorted(rows, key=lambda row: (row["created_at"], row["tweet_id"]))]
 
 
-def test_a_precision_that_is_asked_for_by_name_scores_the_days_again(root: Path, run: Score) -> None:
+def test_a_precision_requested_by_name_scores_the_days_again(root: Path, run: Score) -> None:
     run("score.precision=float32")
     assert run("score.precision=float32").startswith("0 tweets of 0 days")
     exact = scored(root)
@@ -291,14 +291,14 @@ def test_a_precision_that_is_asked_for_by_name_scores_the_days_again(root: Path,
     assert scored(root) != exact
 
 
-def test_a_note_that_cannot_be_read_scores_its_day_again(root: Path, run: Score) -> None:
+def test_a_day_with_a_damaged_origin_is_scored_again(root: Path, run: Score) -> None:
     run()
-    note = root / "scored" / f"day={FIRST}" / "_origin.json"
-    note.write_text(note.read_text()[:20])
+    origin = root / "scored" / f"day={FIRST}" / "_origin.json"
+    origin.write_text(origin.read_text()[:20])
     assert run().startswith("400 tweets of 1 day")
 
 
-def test_runs_of_other_days_go_on_meanwhile_and_what_they_publish_stays(
+def test_runs_of_other_days_may_publish_in_the_meantime(
     root: Path, run: Score, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = score._count
@@ -315,7 +315,7 @@ def test_runs_of_other_days_go_on_meanwhile_and_what_they_publish_stays(
     assert len(scored(root)) == 750
 
 
-def test_the_record_says_in_which_numbers_and_where_was_scored(root: Path, run: Score) -> None:
+def test_the_record_has_precision_and_device(root: Path, run: Score) -> None:
     run("score.precision=bfloat16")
     [record] = (root / "runs").glob("score-*.json")
     content = json.loads(record.read_text())
@@ -323,6 +323,6 @@ def test_the_record_says_in_which_numbers_and_where_was_scored(root: Path, run: 
     assert content["counts"]["none"] == 14
 
 
-def test_a_gpu_is_refused_where_spark_gives_tasks_none(run: Score) -> None:
+def test_a_gpu_is_refused_if_spark_gives_tasks_none(run: Score) -> None:
     with pytest.raises(SettingsError, match=r"score\.device is cuda, and Spark gives its tasks no GPU"):
         run("score.device=cuda")

@@ -1,4 +1,4 @@
-"""The search of a folder for what must not be in it: every file, as bytes and, of Parquet, row by row."""
+"""A search for forbidden content in a folder: every file as bytes and, for Parquet, row by row."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 
 def traces(root: Path, numbers: Iterable[int] = (), words: Iterable[str] = ()) -> list[str]:
-    """Where one of the numbers, or of the words in any case, stands."""
+    """The places of any of the numbers, or of the words in any case."""
     numbers, words = set(numbers), [word.lower() for word in words]
     needles = [*(str(number).encode() for number in numbers), *(number.to_bytes(8, "little") for number in numbers)]
     needles += [form for word in words for form in (word.encode(), word.encode("utf-16-le"))]

@@ -21,7 +21,7 @@ def counted(spark, rows):
 
 
 def voted(spark, *rows):
-    """The only day's counts, by authors."""
+    """The counts of the only day, with voting by author."""
     scored = spark.createDataFrame(
         [(*row, TENTH) for row in rows], "author string, probability float, tonality string, day date"
     )
@@ -44,13 +44,13 @@ def test_tweets_are_counted_by_day_and_tone(spark):
     assert days[ELEVENTH] == dict(zip(COUNTS, (ELEVENTH, 1, 1, 0, 0, 1, 0, 0, 0, 0.125), strict=True))
 
 
-def test_a_tweet_without_probability_is_counted_and_left_out_of_the_mean(spark):
+def test_a_tweet_without_probability_is_counted_but_excluded_from_the_mean(spark):
     days = counted(spark, [(1, 0.75, "positive", TENTH), (2, None, "none", TENTH), (3, None, "none", ELEVENTH)])
     assert days[TENTH] == dict(zip(COUNTS, (TENTH, 2, 2, 1, 0, 0, 1, 0, 0, 0.75), strict=True))
     assert days[ELEVENTH] == dict(zip(COUNTS, (ELEVENTH, 1, 1, 0, 0, 0, 1, 0, 0, None), strict=True))
 
 
-def test_an_author_has_one_vote_a_day_the_commonest_tone(spark):
+def test_an_author_has_one_vote_a_day_for_the_most_common_tone(spark):
     day = voted(
         spark,
         *[("bot", 0.9, "positive")] * 98,
@@ -89,8 +89,8 @@ def test_where_authors_vote_the_mean_is_of_authors(spark):
 def test_an_author_votes_again_the_next_day(spark):
     rows = [("ann", 0.9, "positive", TENTH), ("ann", 0.1, "negative", ELEVENTH)]
     scored = spark.createDataFrame(rows, "author string, probability float, tonality string, day date")
-    dynamics = with_shares(daily_counts(scored, "author").toPandas())
-    assert dynamics[["voters", "positive", "negative"]].to_numpy().tolist() == [[1, 1, 0], [1, 0, 1]]
+    shares = with_shares(daily_counts(scored, "author").toPandas())
+    assert shares[["voters", "positive", "negative"]].to_numpy().tolist() == [[1, 1, 0], [1, 0, 1]]
 
 
 def test_the_mean_is_taken_in_double_precision(spark):
@@ -98,21 +98,21 @@ def test_the_mean_is_taken_in_double_precision(spark):
     assert days[TENTH]["mean_probability"] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
 
 
-def test_what_spark_counted_becomes_dynamics(spark):
+def test_counts_from_spark_become_daily_shares(spark):
     scored = spark.createDataFrame(
         [(None, "none", TWELFTH), (0.75, "positive", TENTH)], "probability float, tonality string, day date"
     )
-    dynamics = with_shares(daily_counts(scored).toPandas())
-    assert dynamics["tweets"].tolist() == [1, 0, 1]
-    assert dynamics["positive_share"].tolist()[0] == 1
-    assert dynamics["mean_probability"].isna().tolist() == [False, True, True]
+    shares = with_shares(daily_counts(scored).toPandas())
+    assert shares["tweets"].tolist() == [1, 0, 1]
+    assert shares["positive_share"].tolist()[0] == 1
+    assert shares["mean_probability"].isna().tolist() == [False, True, True]
 
 
-def test_no_scored_tweets_become_dynamics_without_days(spark):
+def test_no_scored_tweets_become_daily_shares_without_days(spark):
     scored = spark.createDataFrame([], "probability float, tonality string, day date")
-    dynamics = with_shares(daily_counts(scored).toPandas())
-    assert dynamics.empty
-    assert tuple(dynamics.columns) == COLUMNS
+    shares = with_shares(daily_counts(scored).toPandas())
+    assert shares.empty
+    assert tuple(shares.columns) == COLUMNS
 
 
 def test_shares_are_of_the_tweets_that_have_a_tone():
@@ -132,23 +132,23 @@ def test_a_day_without_toned_tweets_has_no_shares_rather_than_zeros():
 
 
 def test_a_missing_day_is_inserted_without_tweets():
-    dynamics = with_shares(counts((TENTH, 1, 1, 1, 0, 0, 0, 0, 0, 0.9), (THIRTEENTH, 1, 1, 0, 0, 1, 0, 0, 0, 0.1)))
-    assert dynamics["day"].dt.date.tolist() == [TENTH, ELEVENTH, TWELFTH, THIRTEENTH]
-    assert dynamics["tweets"].tolist() == [1, 0, 0, 1]
-    assert dynamics["tweets"].dtype == "int64"
-    assert dynamics["negative_share"].isna().tolist() == [False, True, True, False]
+    shares = with_shares(counts((TENTH, 1, 1, 1, 0, 0, 0, 0, 0, 0.9), (THIRTEENTH, 1, 1, 0, 0, 1, 0, 0, 0, 0.1)))
+    assert shares["day"].dt.date.tolist() == [TENTH, ELEVENTH, TWELFTH, THIRTEENTH]
+    assert shares["tweets"].tolist() == [1, 0, 0, 1]
+    assert shares["tweets"].dtype == "int64"
+    assert shares["negative_share"].isna().tolist() == [False, True, True, False]
 
 
-def test_the_days_of_the_period_are_there_though_nobody_spoke_of_it():
-    dynamics = with_shares(counts((ELEVENTH, 1, 1, 1, 0, 0, 0, 0, 0, 0.9)), [TENTH, TWELFTH])
-    assert dynamics["day"].dt.date.tolist() == [TENTH, ELEVENTH, TWELFTH]
-    assert dynamics["tweets"].tolist() == [0, 1, 0]
+def test_all_days_of_the_period_are_present_even_without_tweets():
+    shares = with_shares(counts((ELEVENTH, 1, 1, 1, 0, 0, 0, 0, 0, 0.9)), [TENTH, TWELFTH])
+    assert shares["day"].dt.date.tolist() == [TENTH, ELEVENTH, TWELFTH]
+    assert shares["tweets"].tolist() == [0, 1, 0]
 
 
 def test_days_are_sorted_whatever_order_they_come_in():
-    dynamics = with_shares(counts((ELEVENTH, 1, 1, 0, 0, 1, 0, 0, 0, 0.1), (TENTH, 2, 2, 2, 0, 0, 0, 0, 0, 0.9)))
-    assert dynamics["day"].dt.date.tolist() == [TENTH, ELEVENTH]
-    assert dynamics["mean_probability"].tolist() == [0.9, 0.1]
+    shares = with_shares(counts((ELEVENTH, 1, 1, 0, 0, 1, 0, 0, 0, 0.1), (TENTH, 2, 2, 2, 0, 0, 0, 0, 0, 0.9)))
+    assert shares["day"].dt.date.tolist() == [TENTH, ELEVENTH]
+    assert shares["mean_probability"].tolist() == [0.9, 0.1]
 
 
 def test_a_day_counted_twice_is_refused():
@@ -170,8 +170,8 @@ def test_the_whole_period_weighs_days_by_their_tweets():
 
 
 def test_the_csv_is_written_to_the_letter():
-    dynamics = with_shares(counts((TENTH, 5, 5, 2, 1, 1, 1, 0, 0, 0.5), (TWELFTH, 1, 1, 0, 0, 0, 1, 0, 0, None)))
-    assert to_csv(dynamics) == (
+    shares = with_shares(counts((TENTH, 5, 5, 2, 1, 1, 1, 0, 0, 0.5), (TWELFTH, 1, 1, 0, 0, 0, 1, 0, 0, None)))
+    assert to_csv(shares) == (
         "day,tweets,voters,positive,neutral,negative,none,ties,anonymous,mean_probability,positive_share,positive_low,positive_high,"
         "neutral_share,neutral_low,neutral_high,negative_share,negative_low,negative_high\n"
         "2015-12-10,5,5,2,1,1,1,0,0,0.500000,0.500000,0.150039,0.849961,0.250000,0.045587,0.699358,0.250000,0.045587,0.699358\n"

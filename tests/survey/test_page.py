@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from tonality.survey.csv_safety import printable
 from tonality.survey.daily_shares import with_shares
-from tonality.survey.examples import COLUMNS, printable
+from tonality.survey.examples import COLUMNS
 from tonality.survey.page import render
 from tonality.survey.plotly_chart import figure
 from tonality.survey.view_model import Comparison, Coverage, Question, Survey
@@ -31,12 +32,12 @@ MEASURES = {"accuracy_low": 0.775, "accuracy_high": 0.793, "macro_f1": 0.781, "a
 COMPARISON = Comparison(
     rows=7975,
     models={"network": {"accuracy": 0.784, **MEASURES}, "linear": {"accuracy": 0.747, **MEASURES, "auc": float("nan")}},
-    picture=OTHER_PNG,
+    plot=OTHER_PNG,
 )
 
 
 class Page(HTMLParser):
-    """What a browser would find: elements with their attributes, and the text inside scripts and headings."""
+    """A page as a browser parses it: elements with their attributes and text."""
 
     def __init__(self, html):
         super().__init__()
@@ -63,8 +64,8 @@ class Page(HTMLParser):
         return [text for (name, _), text in zip(self.elements, self.texts, strict=True) if name == tag]
 
 
-def dynamics(*offsets, voting="tweet"):
-    """Days after 10 December 2015 of 8 votes: 4 positive, 1 neutral, 2 negative, 1 without a tone or, of authors, a tie."""
+def shares_of(*offsets, voting="tweet"):
+    """Days, as offsets from 10 December 2015, with 8 votes: 4 positive, 1 neutral, 2 negative, 1 of no tone or a tie."""
     row = (8, 8, 4, 1, 2, 1, 0, 0, 0.6) if voting == "tweet" else (20, 8, 4, 1, 2, 0, 1, 3, 0.6)
     rows = [(date(2015, 12, 10) + timedelta(days=offset), *row) for offset in offsets]
     return with_shares(pd.DataFrame(rows, columns=COUNTS))
@@ -81,12 +82,12 @@ def survey(days=None, title="Tone", **changes):
     whole = Survey(
         title=title,
         question=Question(positive=0.65, negative=0.45),
-        dynamics=dynamics(0) if days is None else days,
+        daily_shares=shares_of(0) if days is None else days,
         examples=EXAMPLES,
         coverage=COVERAGE,
         comparison=COMPARISON,
         facts={},
-        picture=PNG,
+        chart=PNG,
     )
     return replace(whole, **changes)
 
@@ -95,7 +96,7 @@ def html(*arguments, **changes):
     return render(survey(*arguments, **changes))
 
 
-def asked(**changes):
+def html_of_question(**changes):
     return html(question=Question(positive=0.65, negative=0.45, **changes))
 
 
@@ -112,7 +113,7 @@ def policy(page):
 
 def hostile_survey(text):
     return survey(
-        dynamics(0, 1),
+        shares_of(0, 1),
         title=text,
         question=Question(positive=0.65, negative=0.45, hashtags=(text,), keywords=(text,)),
         examples=examples(("positive", 0.9, text, text), ("neutral", 0.5, "anna", "w" * 10_000)),
@@ -127,48 +128,48 @@ def hostile():
     return Page(render(hostile_survey(HOSTILE)))
 
 
-def test_the_subject_is_named_as_it_was_asked():
-    text = words(asked(hashtags=("starwars", "#сила"), keywords=("звёздн* войны",)), "header")
+def test_the_subject_is_named_as_the_user_wrote_it():
+    text = words(html_of_question(hashtags=("starwars", "#сила"), keywords=("звёздн* войны",)), "header")
     assert "Subject Tweets with one of #starwars , #сила , “ звёздн* войны ” Days" in text
-    assert "Subject Tweets with #starwars Days" in words(asked(hashtags=("starwars",)), "header")
-    assert "Subject All tweets, whatever they are about Days" in words(asked(), "header")
+    assert "Subject Tweets with #starwars Days" in words(html_of_question(hashtags=("starwars",)), "header")
+    assert "Subject All tweets, whatever their subject Days" in words(html_of_question(), "header")
 
 
-def test_the_page_tells_its_days_who_votes_and_whether_retweets_count():
-    text = words(asked(), "header")
-    assert text.endswith("Days 10 December 2015 , UTC Votes One a tweet Retweets Counted")
-    text = words(asked(retweets="drop", voting="author"), "header")
+def test_the_page_states_its_days_its_voters_and_if_retweets_count():
+    text = words(html_of_question(), "header")
+    assert text.endswith("Days 10 December 2015 , UTC Votes One per tweet Retweets Counted")
+    text = words(html_of_question(retweets="drop", voting="author"), "header")
     assert text.endswith(
-        "Votes One an author a day: the commonest tone of that author’s tweets. Ties have no vote. Retweets Left out"
+        "Votes One per author and day: the most common tone of that author’s tweets. Ties do not count. Retweets Excluded"
     )
 
 
 def test_every_day_has_its_row_and_a_missing_day_too():
-    page = html(dynamics(0, 2))
+    page = html(shares_of(0, 2))
     for day in ("2015-12-10", "2015-12-11", "2015-12-12"):
         assert f'<th scope="row"><time>{day}</time></th>' in page
     assert "2015-12-11 – – – 0 0 –" in words(page)
 
 
-def test_a_row_tells_shares_intervals_and_counts():
+def test_a_row_shows_shares_intervals_and_counts():
     text = words(html())
     assert "Positive Neutral Negative Tweets No tone Mean probability" in text
     assert "2015-12-10 57.1% 25.0–84.2% 14.3% 2.6–51.3% 28.6% 8.2–64.1% 8 1 0.600" in text
 
 
 def test_the_headline_is_of_the_whole_period():
-    text = words(html(dynamics(0, 1, 3)))
+    text = words(html(shares_of(0, 1, 3)))
     assert "Positive 57.1% 36.5–75.5%" in text
     assert "Tweets 24 3 without a tone Days 4 3 with tweets" in text
 
 
 def test_where_authors_vote_the_page_counts_authors():
     by_author = Question(positive=0.65, negative=0.45, voting="author")
-    text = words(html(dynamics(0, 2, voting="author"), question=by_author))
+    text = words(html(shares_of(0, 2, voting="author"), question=by_author))
     assert "Authors’ votes 14 2 ties, 0 without a tone Tweets 40 on 2 of 3 days, 6 without an author" in text
-    assert "Authors Ties No tone Tweets Of no author Mean probability" in text
+    assert "Authors Ties No tone Tweets Without author Mean probability" in text
     assert "2015-12-10 57.1% 25.0–84.2% 14.3% 2.6–51.3% 28.6% 8.2–64.1% 8 1 0 20 3 0.600" in text
-    assert "4 authors" in html(dynamics(0, voting="author"), question=by_author)
+    assert "4 authors" in html(shares_of(0, voting="author"), question=by_author)
 
 
 def test_facts_stand_in_the_order_given():
@@ -178,10 +179,10 @@ def test_facts_stand_in_the_order_given():
 
 
 def test_the_guide_names_the_thresholds():
-    assert "positive from a probability of 0.65 on and as negative up to 0.45" in words(html())
+    assert "positive at a probability of 0.65 or more and as negative at 0.45 or less" in words(html())
 
 
-def test_an_example_tells_tone_probability_author_day_and_text():
+def test_an_example_shows_tone_probability_author_day_and_text():
     text = words(html())
     assert "Positive 0.910 anna 2015-12-10 Сила с нами" in text
     assert "Negative 0.125 2015-12-10 скучно" in text
@@ -194,7 +195,7 @@ def test_without_script_every_example_shows_and_no_control():
     ]
 
 
-def test_a_long_tweet_is_shortened_and_its_length_told():
+def test_a_long_tweet_is_shortened_and_its_length_given():
     text = words(html(examples=examples(("neutral", 0.5, "y" * 1000, "w" * 10_000))))
     assert f" {'w' * 600}… shortened, 10,000 characters in all" in text
     assert f" {'y' * 60}… " in text
@@ -205,9 +206,9 @@ def test_a_tweet_of_600_characters_is_shown_whole():
     assert "w" * 600 in text and "shortened" not in text
 
 
-def test_no_examples_are_said_to_be_none():
+def test_missing_examples_are_mentioned():
     page = html(examples=EXAMPLES[:0])
-    assert "No tweet of these days has both a tone and a text to show." in words(page)
+    assert "No tweet on these days has both a tone and a text to show." in words(page)
     assert len(Page(page).attributes("script")) == 3
 
 
@@ -239,7 +240,7 @@ def test_damaged_files_are_named_with_what_broke():
     assert "a.json.gz cut off at byte 77 And 1 more." in text
 
 
-def test_an_archive_without_damage_or_records_says_so():
+def test_an_archive_without_damage_or_records_is_described_as_such():
     empty = Coverage(1, 0, 0, 0, 0, 0, 0, {}, 0, {})
     text = words(html(coverage=empty))
     assert "No file was damaged." in text and "Damaged files" not in text
@@ -247,10 +248,10 @@ def test_an_archive_without_damage_or_records_says_so():
     assert "Where the records went" not in words(html(coverage=None))
 
 
-def test_the_models_stand_beside_each_other_with_what_was_measured():
+def test_the_models_are_compared_by_their_metrics():
     text = words(html())
     assert (
-        "Of 7,975 labelled tweets that it had not learned from, the model of this survey called 78.4% as their labels do"
+        "Of 7,975 labelled tweets that it was not trained on, the model of this survey classified 78.4% according to their labels"
         in text
     )
     assert "the other 21.6%" in text
@@ -258,9 +259,9 @@ def test_the_models_stand_beside_each_other_with_what_was_measured():
     assert "linear 74.7% 77.5–79.3% 0.781 – 0.517" in text
 
 
-def test_a_model_that_was_not_evaluated_is_said_not_to_be():
+def test_a_model_that_was_not_evaluated_is_described_as_such():
     text = words(html(comparison=None))
-    assert "was not evaluated, or was evaluated as another version" in text
+    assert "was not evaluated, or only in another version" in text
     assert "Accuracy Macro F1" not in text
 
 
@@ -316,15 +317,15 @@ def test_the_policy_comes_before_every_script_and_style(hostile):
 def test_the_page_fetches_nothing(hostile):
     names = {"src", "href", "srcset", "data", "action", "poster", "background"}
     loads = [value for _, attributes in hostile.elements for name, value in attributes.items() if name in names]
-    pictures = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in (PNG, OTHER_PNG)]
-    assert loads == ["data:,", *pictures]
+    images = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in (PNG, OTHER_PNG)]
+    assert loads == ["data:,", *images]
     assert not re.search(r"url\(|@import", "".join(hostile.text("style")))
 
 
 def test_the_data_block_holds_no_markup_and_reads_back(hostile):
     block = hostile.text("script")[0]
     assert block.isascii() and not set("<>&") & set(block)
-    assert json.loads(block) == figure(dynamics(0, 1))
+    assert json.loads(block) == figure(shares_of(0, 1))
 
 
 def test_markup_in_the_data_block_would_stay_data(monkeypatch):
@@ -341,8 +342,8 @@ def test_a_script_that_would_end_its_element_is_refused(monkeypatch):
         html()
 
 
-def test_an_empty_period_says_so_and_runs_nothing():
-    page = html(dynamics(), examples=EXAMPLES[:0], facts={"Model": "lstm-1"})
+def test_an_empty_period_has_a_message_and_no_script():
+    page = html(shares_of(), examples=EXAMPLES[:0], facts={"Model": "lstm-1"})
     assert "No scored tweets were found for this period." in words(page)
     assert "lstm-1" in words(page)
     assert not Page(page).attributes("script")

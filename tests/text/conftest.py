@@ -1,14 +1,13 @@
 import pytest
 
 from tonality.runtime.settings.load import conf_directory
-from tonality.text.language import load_language
 from tonality.text.preprocess import TextPreprocessor
-from tonality.text.rules import Rules
+from tonality.text.rules import Rules, load_language
 
 
 @pytest.fixture(scope="session")
 def rules():
-    """The rules of a shipped language, links and mentions dropped unless told otherwise."""
+    """The rules of a shipped language, links and mentions dropped by default."""
 
     def make(name="ru", links="drop", mentions="drop"):
         language = load_language(name, conf_directory() / "languages")
@@ -18,12 +17,12 @@ def rules():
 
 
 @pytest.fixture(scope="session")
-def cleaner(rules):
-    made = {}
+def preprocessor(rules):
+    cache = {}
 
     def get(*options):
-        if options not in made:
-            made[options] = TextPreprocessor(rules(*options))
-        return made[options]
+        if options not in cache:
+            cache[options] = TextPreprocessor(rules(*options))
+        return cache[options]
 
     return get

@@ -9,39 +9,39 @@ from tonality.text.token_ids import StemEncoder, vocabulary_fingerprint
 VOCABULARY = ["кот", "дом", "сон"]
 
 
-def numbered(texts, unknown="train", max_length=100):
+def encode(texts, unknown="train", max_length=100):
     flat, lengths = StemEncoder(VOCABULARY, unknown, max_length).encode(pa.array(texts, pa.string()))
     assert (flat.dtype, lengths.dtype) == (np.int32, np.int64)
     return [part.tolist() for part in np.split(flat, np.cumsum(lengths)[:-1])] if len(lengths) else []
 
 
-def test_stems_are_numbered_from_two_in_the_order_of_the_vocabulary():
-    assert numbered(["кот дом", "сон", "дом дом"]) == [[2, 3], [4], [3, 3]]
+def test_stems_are_encoded_from_two_in_the_order_of_the_vocabulary():
+    assert encode(["кот дом", "сон", "дом дом"]) == [[2, 3], [4], [3, 3]]
 
 
 def test_an_unknown_stem_is_one_where_it_is_trained():
-    assert numbered(["кот лес дом"], "train") == [[2, 1, 3]]
+    assert encode(["кот лес дом"], "train") == [[2, 1, 3]]
 
 
-def test_an_unknown_stem_is_left_out_where_it_is_dropped():
-    assert numbered(["кот лес дом", "лес"], "drop") == [[2, 3], []]
+def test_an_unknown_stem_has_no_id_where_it_is_dropped():
+    assert encode(["кот лес дом", "лес"], "drop") == [[2, 3], []]
 
 
-def test_a_null_and_an_empty_tweet_have_no_numbers():
-    assert numbered([None, "", "кот", None]) == [[], [], [2], []]
-    assert numbered([None, None]) == [[], []]
+def test_a_null_and_an_empty_tweet_have_no_ids():
+    assert encode([None, "", "кот", None]) == [[], [], [2], []]
+    assert encode([None, None]) == [[], []]
 
 
-def test_an_empty_batch_has_no_numbers():
-    assert numbered([]) == []
+def test_an_empty_batch_has_no_ids():
+    assert encode([]) == []
 
 
-def test_a_tweet_is_cut_at_the_most_numbers():
-    assert numbered(["кот дом сон", "сон"], max_length=2) == [[2, 3], [4]]
+def test_a_tweet_is_cut_at_the_maximum_length():
+    assert encode(["кот дом сон", "сон"], max_length=2) == [[2, 3], [4]]
 
 
 def test_a_tweet_is_cut_only_after_its_unknown_stems_are_dropped():
-    assert numbered(["лес лес кот лес дом сон"], "drop", 2) == [[2, 3]]
+    assert encode(["лес лес кот лес дом сон"], "drop", 2) == [[2, 3]]
 
 
 def test_a_vocabulary_may_come_as_an_arrow_array():
@@ -49,7 +49,7 @@ def test_a_vocabulary_may_come_as_an_arrow_array():
     assert encoded.flat.tolist() == [4, 2]
 
 
-def test_a_slice_has_the_numbers_of_its_tweets_alone():
+def test_a_slice_has_only_the_ids_of_its_tweets():
     stems = pa.array(["кот", None, "дом сон", "сон"]).slice(1, 2)
     flat, lengths = StemEncoder(VOCABULARY, "train", 9).encode(stems)
     assert (flat.tolist(), lengths.tolist()) == ([3, 4], [0, 2])
@@ -60,13 +60,13 @@ def test_a_slice_has_the_numbers_of_its_tweets_alone():
     st.sampled_from(["train", "drop"]),
     st.integers(1, 4),
 )
-def test_every_tweet_has_the_numbers_that_it_has_alone(tweets, unknown, max_length):
+def test_every_tweet_has_the_ids_that_it_has_alone(tweets, unknown, max_length):
     def alone(words):
         ids = [VOCABULARY.index(word) + 2 if word in VOCABULARY else 1 for word in words or []]
-        return [number for number in ids if unknown == "train" or number != 1][:max_length]
+        return [token for token in ids if unknown == "train" or token != 1][:max_length]
 
     texts = [words if words is None else " ".join(words) for words in tweets]
-    assert numbered(texts, unknown, max_length) == [alone(words) for words in tweets]
+    assert encode(texts, unknown, max_length) == [alone(words) for words in tweets]
 
 
 @pytest.mark.parametrize("other", [["дом", "кот", "сон"], ["кот", "дом"], ["котдом", "сон"], []])

@@ -1,4 +1,4 @@
-"""models: the registry under a root, and which of them scores. The pointer keeps its own past, no record is needed."""
+"""models: list the model registry and choose the production model. current.json keeps its history: no run record."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -12,93 +12,93 @@ _HEADER = ("model", "written (UTC)", "learned from", "accuracy", "log loss", "")
 
 
 def show(settings: Settings) -> str:
-    """Every release, oldest first, with what training measured, and which of them is current, former or latest.
+    """A table of all models, oldest first, with their validation metrics and roles in the registry.
 
-    What is damaged of what says so stands below them.
+    Errors of damaged pointer files follow below the table.
     """
     registry = ModelRegistry(settings.paths.root)
-    listed = registry.listed()
-    if not listed:
+    models = registry.list_models()
+    if not models:
         raise InputError(
-            f"no model under {settings.paths.root}: run `train`, or take one over with `models add FOLDER`"
+            f"no model under {settings.paths.root}: run `train`, or copy one from elsewhere with `models add FOLDER`"
         )
-    standings, faults = _standings(registry)
-    table = [_HEADER, *(_row(release, ", ".join(standings[release.model])) for release in listed)]
+    roles, errors = _roles(registry)
+    table = [_HEADER, *(_row(model, ", ".join(roles[model.fingerprint])) for model in models)]
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEADER))]
-    return "\n".join([*("  ".join(map(str.ljust, row, widths)).rstrip() for row in table), *faults])
+    return "\n".join([*("  ".join(map(str.ljust, row, widths)).rstrip() for row in table), *errors])
 
 
-def use(settings: Settings, beginning: str) -> str:
-    """Let the release score whose name begins so."""
+def use(settings: Settings, prefix: str) -> str:
+    """Put the model whose name starts with the prefix into production."""
     registry = ModelRegistry(settings.paths.root)
-    model = registry.resolve(beginning)
-    former = registry.use(model)
+    model = registry.resolve(prefix)
+    former = registry.set_production(model)
     if former == model:
-        return f"model {model} is the current one already"
-    return f"model {model} scores from now on{f', in the place of {former}' if former else ''}"
+        return f"model {model} is in production already"
+    return f"model {model} is now in production{f', replacing {former}' if former else ''}"
 
 
 def roll_back(settings: Settings) -> str:
-    """Let the model score that did before the current one."""
+    """Put the previous production model back into production."""
     registry = ModelRegistry(settings.paths.root)
-    with registry.alone():
+    with registry.lock():
         former, model = registry.production(), registry.roll_back()
-    return f"model {model} scores again, in the place of {former}"
+    return f"model {model} is in production again, replacing {former}"
 
 
 def add(settings: Settings, folder: str) -> str:
-    """Take over a model from another place: of an earlier version, or of another machine."""
+    """Copy a model from another place, such as another machine or the folder of an earlier version."""
     artifact = artifact_store.read(folder)
     registry = ModelRegistry(settings.paths.root)
-    became_current = registry.add(artifact)
+    in_production = registry.add(artifact)
     model = artifact.fingerprint
-    stands = "scores from now on" if became_current else f"is there; {registry.production()} goes on scoring"
-    return f"model {model} {stands}: {registry.location(model)}"
+    role = "is now in production" if in_production else f"was added; {registry.production()} stays in production"
+    return f"model {model} {role}: {registry.location(model)}"
 
 
-def remove(settings: Settings, beginning: str) -> str:
-    """Delete a release that is not the current one."""
+def remove(settings: Settings, prefix: str) -> str:
+    """Delete a model that is not in production."""
     registry = ModelRegistry(settings.paths.root)
-    model = registry.resolve(beginning)
+    model = registry.resolve(prefix)
     registry.remove(model)
-    return f"model {model} is gone; rows that it scored still name it"
+    return f"model {model} was removed; rows that it scored still name it"
 
 
-def _standings(registry: ModelRegistry) -> tuple[Mapping[str, list[str]], list[str]]:
-    """What the pointers say of each model, in words, and the faults of those that say nothing."""
-    said: defaultdict[str, list[str]] = defaultdict(list)
-    faults = []
-    for pointer in (_of_current, _of_latest):
+def _roles(registry: ModelRegistry) -> tuple[Mapping[str, list[str]], list[str]]:
+    """Each model's roles, in words, and the errors of pointer files that cannot be read."""
+    roles: defaultdict[str, list[str]] = defaultdict(list)
+    errors = []
+    for pointer in (_of_production, _of_candidate):
         try:
-            for model, standing in pointer(registry):
-                said[model].append(standing)
-        except InputError as fault:
-            faults.append(str(fault))
-    return said, faults
+            for model, role in pointer(registry):
+                roles[model].append(role)
+        except InputError as error:
+            errors.append(str(error))
+    return roles, errors
 
 
-def _of_current(registry: ModelRegistry) -> Iterator[tuple[str, str]]:
-    current = registry.production_if_any()
-    for model in {*registry.former()} - {current}:
-        yield model, "current before"
+def _of_production(registry: ModelRegistry) -> Iterator[tuple[str, str]]:
+    production = registry.production_if_any()
+    for model in {*registry.former()} - {production}:
+        yield model, "formerly in production"
     for model in registry.rejected():
-        yield model, "rolled back from"
-    if current:
-        yield current, f"current since {registry.since()}"
+        yield model, "rolled back"
+    if production:
+        yield production, f"in production since {registry.production_since()}"
 
 
-def _of_latest(registry: ModelRegistry) -> Iterator[tuple[str, str]]:
-    if latest := registry.candidate_if_any():
-        yield latest, "latest"
+def _of_candidate(registry: ModelRegistry) -> Iterator[tuple[str, str]]:
+    if candidate := registry.candidate_if_any():
+        yield candidate, "candidate"
 
 
-def _row(release: RegisteredModel, standing: str) -> tuple[str, ...]:
-    """The measures are those of the best epoch on the validation side, as `train` wrote them."""
-    metrics = release.metrics
+def _row(model: RegisteredModel, roles: str) -> tuple[str, ...]:
+    """A row of the table; the metrics are those of the best epoch on the validation rows, as `train` wrote them."""
+    metrics = model.metrics
     try:
         valid = metrics["epochs"][metrics["best_epoch"] - 1]["valid"]
         learned = f"{metrics['rows']['train']['rows']:,} tweets"
-        measures = (learned, f"{valid['accuracy']:.1%}", f"{valid['log_loss']:.4f}")
+        columns = (learned, f"{valid['accuracy']:.1%}", f"{valid['log_loss']:.4f}")
     except (KeyError, IndexError, TypeError, ValueError):
-        measures = ("?", "?", "?")
-    return (release.model, f"{release.written:%Y-%m-%d %H:%M:%S}", *measures, standing)
+        columns = ("?", "?", "?")
+    return (model.fingerprint, f"{model.written:%Y-%m-%d %H:%M:%S}", *columns, roles)

@@ -1,27 +1,27 @@
-"""runs: what ran, from the records under paths.root. No table, no record of its own, no Spark."""
+"""runs: past and present runs, from the records under paths.root. Reads no table, writes no record, needs no Spark."""
 
 import shutil
 import sys
 from typing import Literal
 
 from tonality.runtime.diagnostics.console import to_stderr
-from tonality.runtime.runs.format import as_json, as_logfmt, as_story, as_table
+from tonality.runtime.runs.format import as_json, as_logfmt, as_details, as_table
 from tonality.runtime.runs.query import RunQuery, find
 from tonality.runtime.settings.sections import Settings
 
 
-def run(settings: Settings, expected: RunQuery, form: Literal["text", "json", "logfmt"]) -> str:
-    """The runs that are asked for, each line with its line break; nothing where none is of that kind.
+def run(settings: Settings, query: RunQuery, form: Literal["text", "json", "logfmt"]) -> str:
+    """The matching runs, each line with its line break; empty if none matches.
 
-    Raises InputError where there is no record at all, and SettingsError where the id is no run's, or several's.
+    Raises InputError if there is no record at all, and SettingsError if no run or several have the id.
     """
-    found = find(settings.paths.root, expected)
+    found = find(settings.paths.root, query)
     if not found:
-        to_stderr("no run is of that kind")
+        to_stderr("no run matches")
     if form == "json":
         return as_json(found)
     if form == "logfmt":
         return as_logfmt(found)
-    if expected.run is not None:
-        return "\n".join(map(as_story, found))
+    if query.run is not None:
+        return "\n".join(map(as_details, found))
     return as_table(found, shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None)

@@ -1,1 +1,1 @@
-"""Everything that comes in: raw archives and labelled corpora, from bytes to rows, with a count of every record."""
+"""Ingest: raw archives and labelled corpora, from bytes to rows, with a count of every record."""

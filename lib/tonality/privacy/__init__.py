@@ -1,1 +1,1 @@
-"""Privacy: policies, keyed pseudonyms, mentions, salted digests, and the erasure of tweets and authors."""
+"""Privacy: policies, pseudonyms, user names in texts, salted digests, and the erasure of tweets and authors."""

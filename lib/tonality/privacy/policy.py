@@ -1,27 +1,19 @@
-"""What a table may show of who wrote a tweet, as one value that travels to the workers and into the table's notes."""
+"""The privacy policy: how tables show authors, ids and mentions."""
 
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
+from tonality.runtime.settings.sections import PrivacyChoices
 
 __all__ = ["Policy"]
 
 
-class Policy(BaseModel):
-    """What becomes of authors, of ids and of the names in texts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    authors: Literal["keep", "drop", "hash"] = "keep"
-    ids: Literal["keep", "drop", "hash"] = "keep"
-    mentions: Literal["keep", "drop"] = "keep"
+class Policy(PrivacyChoices):
+    """A policy, as sent to the workers and recorded beside the tables."""
 
     @property
     def needs_key(self) -> bool:
-        """Whether something becomes a pseudonym."""
+        """True if authors or ids become pseudonyms."""
         return "hash" in (self.authors, self.ids)
 
     @property
     def hides(self) -> bool:
-        """Whether anything is hidden: then no raw record may be kept either, which would show it."""
+        """True if anything is hidden; then no raw record may be kept, since it would reveal it."""
         return self != Policy()

@@ -1,15 +1,17 @@
-"""The stages, in the order of the pipeline. Each is a module that joins the rooms for one step.
+"""The stages, in the order of the pipeline. Each is a module that connects the packages below for one step.
 
-A stage's module has `run(settings, record)`, or `run(settings, record, spark)` where it needs a session; it returns
-the summary that people read. It may have `check(settings)`, which raises SettingsError where the settings lack what the
-stage needs: the command asks before it starts anything. It may have `plan(settings)`, which returns what people read of
-a run that is yet to be; it leaves nothing behind, and is given no session.
+A stage's module defines:
 
-`score_text`, `models` and `runs` join the rooms too, for the commands of these names, which are no stages: they write
-no table.
+    run(settings, record)   do the work and return the summary; run(settings, record, spark) if it needs Spark
+    check(settings)         optional: raise SettingsError if the settings lack something; called before anything starts
+    plan(settings)          optional: describe what a run would do, without a session and leaving nothing behind
+
+The commands `score-text`, `models` and `runs` are no stages: they write no table.
 """
 
+import importlib
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Final
 
 __all__ = ["STAGES", "Stage"]
@@ -17,23 +19,31 @@ __all__ = ["STAGES", "Stage"]
 
 @dataclass(frozen=True)
 class Stage:
-    """What the command says of a stage before it is imported."""
+    """A stage's name, help texts and needs, known without importing its module."""
 
     name: str
     summary: str
     reads: str
     writes: str
     inputs: tuple[str, ...] = ()
-    """Keys of [paths] that name what it reads: local ones must be there before it starts."""
+    """Keys of [paths] that name its inputs: local ones must exist before the stage starts."""
     spark: bool = True
-    """Whether it runs in a Spark session."""
+    """True if it runs in a Spark session."""
     plan: bool = False
-    """Whether it can say what it would do: its command takes --plan."""
-    of_stages: bool = False
-    """Whether it runs others, each of which begins again by itself where a day was replaced that it was reading."""
+    """True if its module has `plan`: the command takes --plan."""
+    in_pipeline: bool = False
+    """True if `pipeline` runs it, in the order of STAGES."""
+    condition: str = ""
+    """A boolean setting; `pipeline` skips the stage if it is false."""
+    composite: bool = False
+    """True if it runs other stages, each of which is retried by itself when another run replaces a day under it."""
+
+    def load(self) -> ModuleType:
+        """Import the stage's module."""
+        return importlib.import_module(f"{__name__}.{self.name}")
 
 
-_ALL: Final = (
+_STEPS: Final = (
     Stage(
         "sample",
         "Make a synthetic archive and labelled corpus, with the planted opinion beside them.",
@@ -43,53 +53,83 @@ _ALL: Final = (
     ),
     Stage(
         "clean",
-        "Clean the raw archive: a row a tweet with its stems, and an account of every record.",
+        "Clean the raw archive: one row per tweet with its stems, and an account of every record.",
         "paths.archive",
         "tweets/ by day, rejects/, accounts/",
         inputs=("archive",),
         plan=True,
+        in_pipeline=True,
     ),
-    Stage("label", "Label clean tweets by their own emoticons (distant supervision).", "tweets/", "labelled/ by day"),
+    Stage(
+        "label",
+        "Label clean tweets by their own emoticons (distant supervision).",
+        "tweets/",
+        "labelled/ by day",
+        in_pipeline=True,
+        condition="corpus.labelled",
+    ),
     Stage(
         "prepare",
-        "Number the stems of labelled tweets and split them into training and validation rows.",
-        "paths.corpus, and labelled/ where corpus.labelled is true",
+        "Encode the stems of labelled tweets as token ids and split the tweets into training and validation rows.",
+        "paths.corpus, and labelled/ if corpus.labelled is true",
         "vocabulary/, dataset/",
         inputs=("corpus",),
+        in_pipeline=True,
     ),
-    Stage("train", "Train the network.", "dataset/, vocabulary/", "models/", spark=False),
+    Stage("train", "Train the network.", "dataset/, vocabulary/", "models/", spark=False, in_pipeline=True),
     Stage(
         "evaluate",
-        "Compare the network that was trained last with the current one and with linear models on held-out rows.",
+        "Compare the candidate, the newest model, with the production model and linear models on held-out rows.",
         "dataset/, models/",
         "evaluation/",
+        in_pipeline=True,
     ),
     Stage(
         "promote",
-        "Let the network that was trained last score from now on, if it is better than the current one.",
+        "Put the candidate, the newest model, into production if it is better than the production model.",
         "evaluation/, models/",
         "models/current.json",
         spark=False,
+        in_pipeline=True,
     ),
-    Stage("score", "Give every clean tweet its probability of being positive.", "tweets/, models/", "scored/ by day"),
-    Stage("report", "Draw the survey page.", "scored/, tweets/, accounts/, rejects/, evaluation/", "report/"),
+    Stage(
+        "score",
+        "Score every clean tweet with its probability of being positive.",
+        "tweets/, models/",
+        "scored/ by day",
+        in_pipeline=True,
+    ),
+    Stage(
+        "report",
+        "Draw the survey page.",
+        "scored/, tweets/, accounts/, rejects/, evaluation/",
+        "report/",
+        in_pipeline=True,
+    ),
     Stage(
         "forget",
-        "Remove deleted tweets and authors from every table, and keep them out.",
+        "Erase deleted tweets and authors from every table, and keep them out.",
         "paths.deletions",
         "tweets/, scored/, labelled/, dataset/, accounts/ and rejects/ without them, forgotten/",
         inputs=("deletions",),
         plan=True,
     ),
-    Stage(
-        "pipeline",
-        "Run clean, label (where corpus.labelled is true), prepare, train, evaluate, promote, score and report in one "
-        "session.",
-        "paths.archive, paths.corpus",
-        "everything that these stages write",
-        inputs=("archive", "corpus"),
-        of_stages=True,
-    ),
 )
 
-STAGES: Final = {stage.name: stage for stage in _ALL}
+
+def _pipeline() -> Stage:
+    stages = [stage for stage in _STEPS if stage.in_pipeline]
+    names = [f"{stage.name} (if {stage.condition} is true)" if stage.condition else stage.name for stage in stages]
+    inputs = tuple(key for stage in stages for key in stage.inputs)
+    return Stage(
+        "pipeline",
+        f"Run {', '.join(names[:-1])} and {names[-1]} in one session.",
+        ", ".join(f"paths.{key}" for key in inputs),
+        "everything that these stages write",
+        inputs=inputs,
+        composite=True,
+    )
+
+
+STAGES: Final = {stage.name: stage for stage in (*_STEPS, _pipeline())}
+"""Every stage by name."""

@@ -1,27 +1,30 @@
 """clean: the raw archive to tweets/, rejects/ and accounts/.
 
-One pass over the archive: its tasks write the tweets to files of their own and tell of all else in notes. Tweets,
-rejects and accounts are made of both, counted against each other, and published together.
+One pass over the archive: its tasks write the tweets to temporary files and report everything else in a task manifest.
+Tweets, rejects and accounts are made from both, reconciled with each other and published together.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial, reduce
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from tonality.ingest.options import ColumnNames, ReadOptions
-from tonality.ingest.planning.files import check_columns, find_files
+from tonality.ingest.options import ReadOptions
+from tonality.ingest.planning.files import ArchiveFile, check_columns, find_files
 from tonality.ingest.planning.splits import plan_tasks
-from tonality.ingest.reading.estimate import estimate, in_words
+from tonality.ingest.reading.estimate import estimate, format_estimate
 from tonality.ingest.reading.spark_source import TweetSource
-from tonality.ingest.replacement import DateRange, refuse_to_drop_days, refuse_to_lose_tweets
 from tonality.ingest.writing.day_files import DayFileJob, StoredRowGroup, plan_day_files, write_day_files
-from tonality.ingest.writing.reconcile import FORGOTTEN, counted, dropped, of_kind, placed
+from tonality.ingest.writing.dropped_tweets import find_dropped_tweets
+from tonality.ingest.writing.overwrite_guard import DateRange, refuse_to_drop_days, refuse_to_lose_tweets
+from tonality.ingest.writing.pass_summary import TABLE_HINT, PassSummary
+from tonality.ingest.writing.reconcile import reconcile, rows_of_kind
 from tonality.privacy.day_policies import (
     ERASED_TABLE,
     erasure_salt,
@@ -30,34 +33,31 @@ from tonality.privacy.day_policies import (
     record_policy,
     refuse_other_policies,
 )
-from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError, run_checks
+from tonality.privacy.policy import Policy
+from tonality.runtime.diagnostics.errors import SettingsError, run_checks
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.spark.session import local_cores
 from tonality.runtime.storage import tables
 from tonality.runtime.storage.day_paths import day_locations
-from tonality.runtime.storage.schema import ACCOUNTS, KEPT, REJECTS, TWEETS, WINDOW
-from tonality.runtime.storage.schema import FORGOTTEN as FORGOTTEN_ROWS
+from tonality.runtime.storage.schema import FORGOTTEN, KEPT, TWEETS
 from tonality.runtime.storage.transaction import Transaction, begin_transaction
 from tonality.runtime.storage.urls import join
 from tonality.runtime.storage.write_locks import WriteLock
 
-_OUTCOMES: Final = ("tweets", "notices", "filtered", "duplicates", "rejects")
 _STORED: Final = "tweets"
+_MANIFEST: Final = "manifest"
 _DROPPED: Final = "dropped"
 _DAYS: Final = "days"
-"""Intermediate results: the tweets as they were read, where those are that are left out, and the files of days."""
+"""Temporary folders: the tweets as they were read, the task manifest, the rows to drop, and the files by day."""
 _EPOCH: Final = date(1970, 1, 1)
-_SMALL_GROUPS: Final = {"parquet.block.size": str(2**20)}
-"""For a table that is read in parts, by many."""
-_IS_IT_A_TABLE: Final = 'Is it a table? Then set archive.format = "table" and name its columns in [archive.columns].'
-_SHOWN_DAMAGE: Final = 3
-_SHOWN_CHARACTERS: Final = 200
+_SMALL_ROW_GROUPS: Final = {"parquet.block.size": str(2**20)}
+"""For a table that many tasks read in parts."""
 
 
 def check(settings: Settings) -> None:
-    """Refuse settings that name no archive, or would show what they are to hide."""
+    """Refuse settings that name no archive, or that would reveal what they are meant to hide."""
     run_checks((partial(_check_archive, settings), partial(_check_ids, settings), partial(_check_key, settings)))
 
 
@@ -67,13 +67,13 @@ def _check_archive(settings: Settings) -> None:
 
 
 def _check_ids(settings: Settings) -> None:
-    """An id that was derived from an author tells whether a name that somebody guesses is the author's."""
+    """Refuse ids derived from hidden authors: with such an id anybody can check a guess of the author's name."""
     archive, privacy = settings.archive, settings.privacy
     derived = archive.format == "table" and not archive.columns.id
     if derived and privacy.authors != "keep" and privacy.ids == "keep":
         raise SettingsError(
-            "archive.columns.id is empty, so that ids are derived from author, time and text: they would tell authors "
-            f"to whoever guesses, with privacy.authors = {privacy.authors}. Set privacy.ids to hash or drop"
+            "archive.columns.id is empty, so that ids are derived from author, time and text: with privacy.authors = "
+            f"{privacy.authors} they would let anybody check a guess of the author. Set privacy.ids to hash or drop"
         )
 
 
@@ -81,263 +81,208 @@ def _check_key(settings: Settings) -> None:
     key_check(settings.privacy)
 
 
+@dataclass(frozen=True)
+class _Job:
+    """The inputs of a run and the days that it replaces."""
+
+    run: str
+    root: str
+    options: ReadOptions
+    files: list[ArchiveFile]
+    window: DateRange
+    policy: Policy
+    key_check: str
+
+
+class _Pass(NamedTuple):
+    """The archive as one pass has read it."""
+
+    manifest: DataFrame
+    groups: list[StoredRowGroup]
+    tweets: DataFrame
+
+    def days(self) -> set[str]:
+        return {str(_EPOCH + timedelta(days=day)) for group in self.groups for day in group.days}
+
+
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     """Clean the archive and publish its days."""
     check(settings)
-    archive = settings.archive
-    root, policy, key = settings.paths.root, policy_of(settings.privacy), key_check(settings.privacy)
-    options = _options(settings, spark.sparkContext.defaultParallelism)
-    options = options.model_copy(update={"privacy": policy, "key": settings.privacy.key})
-    files = find_files(options.paths, options.besides)
-    check_columns(files, options)
-    window = DateRange(archive)
-    spark.dataSource.register(TweetSource)
-    claim = WriteLock("tweets", archive.since, archive.until)
-    with begin_transaction(spark, root, record.id, [claim]) as transaction:
-        refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)
-        forgotten = _forgotten(spark, root)
-        options = options.model_copy(update={"erasure_salt": erasure_salt(spark, root)})
-        notes = _read_once(spark, options, transaction)
-        groups = _groups(notes)
-        read = _stored(spark, groups, transaction)
-        out = dropped(read, notes, archive.deduplicate, archive.honour_deletes, forgotten)
-        out = _written(out.sortWithinPartitions("path"), transaction.temporary_folder(_DROPPED), _SMALL_GROUPS)
-        days = _write_days(spark, groups, options, record.id, transaction)
-        read_days = {str(_EPOCH + timedelta(days=day)) for group in groups for day in group.days}
-        emptied = read_days.intersection(tables.days(spark, root, "tweets")).difference(days)
-        tweets = transaction.add_files("tweets", _DAYS, days, TWEETS, {*window.days(), *emptied})
-        record_policy(transaction, {*days, *window.days(), *emptied}, policy, key)
-        accounts = _stage_accounts(transaction, counted(notes, tweets, out), record.id, window)
-        rejects = _stage_rejects(transaction, of_kind(placed(notes), "reject"), record.id, window)
-        reasons, counts = _count(notes, read, tweets, rejects)
-        totals = _verify(counts, accounts)
-        if forgotten is not None:
-            totals["forgotten"] = out.where(F.col("reason") == FORGOTTEN).count()
-        damage = _first_damage(accounts) if totals["damaged"] else []
-        _refuse_nothing(totals, reasons, damage, window)
-        refuse_to_drop_days(tables.days(spark, root, "tweets"), read_days, window)
-        refuse_to_lose_tweets(spark, root, tweets, [file.url for file in files], window)
-        refuse_other_policies(spark, root, _staying(spark, root, window), policy, key)  # another run may have published
+    job = _prepare(settings, record, spark)
+    lock = WriteLock("tweets", settings.archive.since, settings.archive.until)
+    with begin_transaction(spark, job.root, record.id, [lock]) as transaction:
+        _refuse_other_policies(spark, job)
+        archive = _read_archive(spark, job, transaction)
+        dropped = _drop_duplicates_and_deleted(spark, job, archive, transaction)
+        tweets, days = _write_days(spark, job, archive, transaction)
+        summary = _reconcile(spark, job, archive, dropped, tweets, transaction)
+        _refuse_to_lose(spark, job, archive, tweets, summary)
         transaction.commit()
-    size = {"files": len(files), "bytes": sum(file.bytes for file in files)}
-    record.add(
-        **size,
-        days=len(days),
-        reads={"archive": {**size, "records": totals["lines"]}},
-        writes={"tweets": {"rows": totals["tweets"]}, "rejects": {"rows": totals["rejects"]}},
-        counts=totals,
-        reasons=reasons,
-        privacy={**policy.model_dump(), "key_check": key},
-    )
-    summary = _summary(totals, reasons, damage, len(files), window)
-    if archive.strict:
-        _refuse_loss(totals, summary)
-    return summary
+    _record(record, job, summary, days)
+    if settings.archive.strict:
+        summary.refuse_loss(len(job.files))
+    return summary.text(len(job.files))
 
 
 def plan(settings: Settings) -> str:
-    """What a run would read and about how long it would take, by the beginning of some files. Writes nothing."""
+    """Estimate what a run would read, and its duration, from the beginnings of some files. Writes nothing."""
     check(settings)
     cores = local_cores(settings.spark)
     options = _options(settings, cores or 1)
-    files = find_files(options.paths, options.besides)
+    files = find_files(options.paths, options.optional_paths)
     check_columns(files, options)
     groups = estimate(files, options)
-    said = in_words(groups, len(plan_tasks(files, options)), cores)
-    tables_perhaps = any("malformed-json" in group.others for group in groups if not group.tweets)
-    return f"{said}\n{_IS_IT_A_TABLE}" if tables_perhaps else said
+    description = format_estimate(groups, len(plan_tasks(files, options)), cores)
+    may_be_tables = any("malformed-json" in group.others for group in groups if not group.tweets)
+    return f"{description}\n{TABLE_HINT}" if may_be_tables else description
+
+
+def _prepare(settings: Settings, record: Run, spark: SparkSession) -> _Job:
+    policy = policy_of(settings.privacy)
+    options = _options(settings, spark.sparkContext.defaultParallelism)
+    options = options.model_copy(update={"privacy": policy, "key_file": settings.privacy.key})
+    files = find_files(options.paths, options.optional_paths)
+    check_columns(files, options)
+    return _Job(
+        run=record.id,
+        root=settings.paths.root,
+        options=options,
+        files=files,
+        window=DateRange(settings.archive),
+        policy=policy,
+        key_check=key_check(settings.privacy),
+    )
 
 
 def _options(settings: Settings, cores: int) -> ReadOptions:
     archive = settings.archive
-    paths, besides = day_locations(
+    paths, optional_paths = day_locations(
         settings.paths.archive, archive.since, archive.until, archive.lookback, archive.lookahead
     )
     return ReadOptions(
         paths=paths,
-        besides=besides,
+        optional_paths=optional_paths,
         cores=cores,
         rules=text_rules(settings.text),
-        columns=ColumnNames(**archive.columns.model_dump()) if archive.format == "table" else None,
-        **archive.model_dump(include=set(ReadOptions.model_fields) - {"columns"}),
+        **archive.model_dump(),
     )
 
 
-def _staying(spark: SparkSession, root: str, window: DateRange) -> list[str]:
-    """The days of the table that the run does not replace."""
-    return [day for day in tables.days(spark, root, "tweets") if not window.holds(day, day)]
+def _refuse_other_policies(spark: SparkSession, job: _Job) -> None:
+    """Raise SettingsError if days that the run does not replace were cleaned with another privacy policy or key."""
+    others = [day for day in tables.days(spark, job.root, "tweets") if not job.window.covers(day, day)]
+    refuse_other_policies(spark, job.root, others, job.policy, job.key_check)
 
 
-def _forgotten(spark: SparkSession, root: str) -> DataFrame | None:
-    """What must not come back, where there is anything."""
-    if not tables.holds(spark, root, ERASED_TABLE):
-        return None
-    return tables.read(spark, root, ERASED_TABLE, FORGOTTEN_ROWS)
-
-
-def _read_once(spark: SparkSession, options: ReadOptions, transaction: Transaction) -> DataFrame:
-    """The notes of a pass over the archive, which opens and decompresses it once, and stores its tweets."""
+def _read_archive(spark: SparkSession, job: _Job, transaction: Transaction) -> _Pass:
+    """Open and decompress the archive once: store its tweets in temporary files and collect the task manifest."""
+    spark.dataSource.register(TweetSource)
+    options = job.options.model_copy(update={"erasure_salt": erasure_salt(spark, job.root)})
     folder = transaction.make_temporary_folder(_STORED)
     source = spark.read.format("tweets").option("options", options.model_dump_json()).option("folder", folder)
-    return _written(source.load(), transaction.temporary_folder("notes"))
-
-
-def _groups(notes: DataFrame) -> list[StoredRowGroup]:
-    return [
+    manifest = _computed_once(source.load(), transaction.temporary_folder(_MANIFEST))
+    groups = [
         StoredRowGroup(row.path, row.group, row.first, tuple(row.days), tuple(row.counts), row.bytes)
-        for row in of_kind(notes, "group").collect()
+        for row in rows_of_kind(manifest, "group").collect()
     ]
+    return _Pass(manifest, groups, _stored_tweets(spark, groups, folder))
 
 
-def _stored(spark: SparkSession, groups: Sequence[StoredRowGroup], transaction: Transaction) -> DataFrame:
-    """The tweets of a pass, with the places where they are stored.
+def _stored_tweets(spark: SparkSession, groups: Sequence[StoredRowGroup], folder: str) -> DataFrame:
+    """The tweets of a pass, each with the `path` and the `row` where it is stored.
 
-    Only files that a note names are read: an attempt of a task that was given up may leave others.
+    Only files named in the manifest are read: abandoned attempts of tasks may leave others.
     """
     schema = from_arrow_schema(KEPT)
-    files = sorted({join(transaction.temporary_folder(_STORED), group.path) for group in groups})
+    files = sorted({join(folder, group.path) for group in groups})
     if not files:
         return spark.createDataFrame([], schema.add("path", "string").add("row", "long"))
     place = (F.col("_metadata.file_name").alias("path"), F.col("_metadata.row_index").alias("row"))
     return spark.read.schema(schema).parquet(*files).select("*", *place)
 
 
-def _written(frame: DataFrame, scratch: str, options: Mapping[str, str] | None = None) -> DataFrame:
-    """The frame, computed once and read from where it was written."""
-    frame.write.options(**options or {}).parquet(scratch)
-    return frame.sparkSession.read.schema(frame.schema).parquet(scratch)
+def _drop_duplicates_and_deleted(spark: SparkSession, job: _Job, archive: _Pass, transaction: Transaction) -> DataFrame:
+    """Write down which stored tweets are not published: duplicates, deleted and erased ones."""
+    deletes = rows_of_kind(archive.manifest, "delete") if job.options.honour_deletes else None
+    erased = tables.read(spark, job.root, ERASED_TABLE, FORGOTTEN) if _has_erased(spark, job) else None
+    dropped = find_dropped_tweets(archive.tweets, deletes, erased, job.options.deduplicate)
+    folder = transaction.temporary_folder(_DROPPED)
+    return _computed_once(dropped.sortWithinPartitions("path"), folder, _SMALL_ROW_GROUPS)
+
+
+def _has_erased(spark: SparkSession, job: _Job) -> bool:
+    return tables.exists(spark, job.root, ERASED_TABLE)
+
+
+def _computed_once(frame: DataFrame, folder: str, options: Mapping[str, str] | None = None) -> DataFrame:
+    """The frame, written to a folder and read back from it."""
+    frame.write.options(**options or {}).parquet(folder)
+    return frame.sparkSession.read.schema(frame.schema).parquet(folder)
 
 
 def _write_days(
-    spark: SparkSession,
-    groups: Sequence[StoredRowGroup],
-    options: ReadOptions,
-    run: str,
-    transaction: Transaction,
+    spark: SparkSession, job: _Job, archive: _Pass, transaction: Transaction
+) -> tuple[DataFrame, list[str]]:
+    """Write the files of each day without the dropped tweets and stage them; the staged tweets and their days."""
+    files = _write_day_files(spark, job, archive.groups, transaction)
+    emptied = archive.days().intersection(tables.days(spark, job.root, "tweets")).difference(files)
+    tweets = transaction.add_files("tweets", _DAYS, files, TWEETS, {*job.window.days(), *emptied})
+    record_policy(transaction, {*files, *job.window.days(), *emptied}, job.policy, job.key_check)
+    return tweets, list(files)
+
+
+def _write_day_files(
+    spark: SparkSession, job: _Job, groups: Sequence[StoredRowGroup], transaction: Transaction
 ) -> dict[str, list[str]]:
-    """The files of each day, written without what is left out."""
-    tasks = plan_day_files(groups, options.cores)
-    job = DayFileJob(
+    """The names of the new files, by day."""
+    tasks = plan_day_files(groups, job.options.cores)
+    file_job = DayFileJob(
         stored=transaction.temporary_folder(_STORED),
         dropped=transaction.temporary_folder(_DROPPED),
         folder=transaction.make_temporary_folder(_DAYS),
-        constants={"rules": options.rules.fingerprint, "run": run},
-        drop_ids=options.privacy.ids == "drop",
+        constants={"rules": job.options.rules.fingerprint, "run": job.run},
+        drop_ids=job.policy.ids == "drop",
     )
     days: dict[str, list[str]] = defaultdict(list)
     if tasks:
         context = spark.sparkContext
-        for file in context.parallelize(tasks, len(tasks)).flatMap(partial(write_day_files, job)).collect():
+        for file in context.parallelize(tasks, len(tasks)).flatMap(partial(write_day_files, file_job)).collect():
             days[file.day].append(file.name)
     return days
 
 
-def _stage_accounts(transaction: Transaction, counted: DataFrame, run: str, window: DateRange) -> DataFrame:
-    accounts = counted.withColumn("run", F.lit(run)).withColumn(WINDOW, F.lit(window.name)).coalesce(1)
-    written = transaction.stage("accounts", accounts, ACCOUNTS, WINDOW, [window.name])
-    transaction.remove_partitions("accounts", WINDOW, lambda name: window.holds(*name.split("..")))
-    return written
-
-
-def _stage_rejects(transaction: Transaction, rejects: DataFrame, run: str, window: DateRange) -> DataFrame:
-    rejects = (
-        rejects.withColumn("run", F.lit(run))
-        .withColumn(WINDOW, F.lit(window.name))
-        .hint("rebalance")
-        .sortWithinPartitions("source", "offset")
+def _reconcile(
+    spark: SparkSession, job: _Job, archive: _Pass, dropped: DataFrame, tweets: DataFrame, transaction: Transaction
+) -> PassSummary:
+    return reconcile(
+        transaction,
+        manifest=archive.manifest,
+        stored=archive.tweets,
+        dropped=dropped,
+        tweets=tweets,
+        run=job.run,
+        window=job.window,
+        count_erased=_has_erased(spark, job),
     )
-    written = transaction.stage("rejects", rejects, REJECTS, WINDOW, [window.name])
-    transaction.remove_partitions("rejects", WINDOW, lambda name: window.holds(*name.split("..")))
-    return written
 
 
-def _count(
-    notes: DataFrame, read: DataFrame, tweets: DataFrame, rejects: DataFrame
-) -> tuple[dict[str, int], Counter[str]]:
-    """The rejects by their reason, and what else there is, each counted where it is: all by one job."""
-    once = F.lit(1)
-    each = [
-        of_kind(notes, "account").select(F.lit("kept").alias("what"), F.lit("").alias("reason"), F.col("kept")),
-        read.select(F.lit("read"), F.lit(""), once),
-        tweets.select(F.lit("tweets"), F.lit(""), once),
-        rejects.select(F.lit("rejects"), "reason", once),
-    ]
-    rows = reduce(DataFrame.union, each).groupBy("what", "reason").agg(F.sum("kept").alias("count")).collect()
-    counts: Counter[str] = Counter()
-    for row in rows:
-        counts[row.what] += row["count"]
-    return {row.reason: row["count"] for row in rows if row.what == "rejects"}, counts
+def _refuse_to_lose(spark: SparkSession, job: _Job, archive: _Pass, tweets: DataFrame, summary: PassSummary) -> None:
+    """Refuse to publish nothing, or fewer days or tweets than the table has for no apparent reason."""
+    summary.refuse_empty()
+    refuse_to_drop_days(tables.days(spark, job.root, "tweets"), archive.days(), job.window)
+    refuse_to_lose_tweets(spark, job.root, tweets, [file.url for file in job.files], job.window)
+    _refuse_other_policies(spark, job)  # again: another run may have published in the meantime
 
 
-def _verify(counts: Mapping[str, int], accounts: DataFrame) -> dict[str, int]:
-    """The totals of the accounts, once every record is found where its source's account says that it went."""
-    outcomes = sum((F.col(name) for name in _OUTCOMES), F.lit(0))
-    sums = {name: F.sum(name) for name in ("lines", *_OUTCOMES, "deleted")}
-    noted = {"damaged": F.count_if(F.col("damage") != ""), "skipped": F.count_if(F.col("skipped") != "")}
-    totals = tables.totals(accounts, wrong=F.count_if(F.col("lines") != outcomes), **sums, **noted)
-    if totals.pop("wrong"):
-        wrong = accounts.where(F.col("lines") != outcomes).limit(1).collect()[0]
-        raise UserError(f"nothing was published: the counts of {wrong.source} do not add up: {wrong.asDict()}")
-    went = totals["tweets"] + totals["duplicates"] + totals["deleted"]
-    for what, found, said in (
-        ("tweets were written", counts["tweets"], totals["tweets"]),
-        ("rejects were written", counts["rejects"], totals["rejects"]),
-        ("tweets were read", counts["read"], went),
-        ("tweets were kept", counts["kept"], went),
-    ):
-        if found != said:
-            raise UserError(f"nothing was published: {found} {what}, the accounts say {said}")
-    return totals
-
-
-def _first_damage(accounts: DataFrame) -> list[str]:
-    damaged = accounts.where(F.col("damage") != "").orderBy("source").limit(_SHOWN_DAMAGE).collect()
-    return [f"{row.source}: {row.damage[:_SHOWN_CHARACTERS]}" for row in damaged]
-
-
-def _refuse_nothing(
-    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], window: DateRange
-) -> None:
-    """An archive without a tweet is a mistake, unless certain days were asked for, which may be empty."""
-    if totals["tweets"] or (window.bounded and totals["lines"] > totals["rejects"]):
-        return
-    why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()) or "none"
-    said = [
-        f"no tweet found among {totals['lines']:,} records: {totals['filtered']:,} filtered (archive.languages, since, "
-        f"until, retweets, hashtags, keywords), {totals['notices']:,} notices, rejected: {why}, {totals['damaged']:,} "
-        "damaged files. Nothing was published.",
-        *damage,
-    ]
-    if "malformed-json" in reasons:
-        said.append(_IS_IT_A_TABLE)
-    raise InputError("\n".join(said))
-
-
-def _refuse_loss(totals: Mapping[str, int], summary: str) -> None:
-    """What archive.strict asks for: that damage and rejects fail the run, whose tables are in place."""
-    if totals["rejects"] or totals["damaged"]:
-        raise InputError(
-            f"archive.strict: {totals['rejects']:,} rejects and {totals['damaged']:,} damaged files, as rejects/ and "
-            f"accounts/ say. What could be read was published.\n{summary}"
-        )
-
-
-def _summary(
-    totals: Mapping[str, int], reasons: Mapping[str, int], damage: Sequence[str], files: int, window: DateRange
-) -> str:
-    days = window.name if window.since or window.until else "all days"
-    lines = [f"{totals['lines']:,} records of {files:,} file(s), {days}:"]
-    lines += [f"  {totals[name]:>12,} {name}" for name in _OUTCOMES]
-    lines += [f"  {count:>12,} {reason} (of the rejects)" for reason, count in sorted(reasons.items())]
-    forgotten = totals.get("forgotten", 0)
-    if by_notice := totals["deleted"] - forgotten:
-        lines.append(f"  {by_notice:>12,} deleted by a notice of the archive (of the filtered)")
-    if forgotten:
-        lines.append(f"  {forgotten:>12,} forgotten before, by `forget` (of the filtered)")
-    if totals["damaged"]:
-        first = f", the first {len(damage)}" if totals["damaged"] > len(damage) else ""
-        lines.append(f"  {totals['damaged']:>12,} damaged files: accounts/, column damage, tells of all{first}:")
-        lines += [f"  {'':>12} {one}" for one in damage]
-    if totals["skipped"]:
-        lines.append(f"  {totals['skipped']:>12,} entries of tars that were not read: see accounts/, column skipped")
-    return "\n".join(lines)
+def _record(record: Run, job: _Job, summary: PassSummary, days: Sequence[str]) -> None:
+    size = {"files": len(job.files), "bytes": sum(file.bytes for file in job.files)}
+    totals = summary.totals
+    record.add(
+        **size,
+        days=len(days),
+        reads={"archive": {**size, "records": totals["lines"]}},
+        writes={"tweets": {"rows": totals["tweets"]}, "rejects": {"rows": totals["rejects"]}},
+        counts=totals,
+        reasons=summary.reasons,
+        privacy={**job.policy.model_dump(), "key_check": job.key_check},
+    )

@@ -1,4 +1,4 @@
-"""label: clean tweets labelled by their own emoticons, a corpus without anybody's work."""
+"""label: clean tweets labelled by their own emoticons, a corpus without manual work."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ from tonality.runtime.storage.schema import DAY, LABELLED, TWEETS
 from tonality.runtime.storage.transaction import begin_transaction
 from tonality.runtime.storage.write_locks import WriteLock
 
-_OTHER_RULES: Final = "Run `clean` again with the present [text] settings, or set [text] to those found."
+_OTHER_RULES: Final = "Run `clean` again with the current [text] settings, or set [text] to those found."
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
@@ -30,7 +30,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         transaction.remove_partitions("labelled", DAY, lambda _: True)
         counts = _count(written)
         if not sum(counts.values()):
-            raise InputError("no tweet has emoticons of one tone alone: nothing was labelled")
+            raise InputError("no tweet has emoticons of one tone only: nothing was labelled")
         reads = {"tweets": {"rows": tweets.count()}}
         transaction.commit()
     rows = {"rows": sum(counts.values())}

@@ -1,6 +1,7 @@
-"""pipeline: every stage in order, in one Spark session."""
+"""pipeline: every stage from raw archive to survey page, in one Spark session."""
 
 from functools import partial
+from operator import attrgetter
 
 from pyspark.sql import SparkSession
 
@@ -10,39 +11,32 @@ from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.spark.retry import with_retries
 from tonality.runtime.spark.session import in_run
-from tonality.stages import STAGES, clean, evaluate, label, prepare, promote, report, score, train
-
-_MODULES = {
-    "clean": clean,
-    "label": label,
-    "prepare": prepare,
-    "train": train,
-    "evaluate": evaluate,
-    "promote": promote,
-    "score": score,
-    "report": report,
-}
+from tonality.stages import STAGES, Stage
 
 
 def check(settings: Settings) -> None:
-    """Refuse now what a later stage would refuse after hours."""
-    run_checks(partial(module.check, settings) for module in (clean, prepare, train))
+    """Refuse now any settings that a later stage would refuse after hours."""
+    modules = [stage.load() for stage in STAGES.values() if stage.in_pipeline]
+    run_checks(partial(module.check, settings) for module in modules if hasattr(module, "check"))
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
-    """From raw archive to survey page. Each stage leaves its own record; the last one's summary is the pipeline's."""
+    """Run the stages in order. Each leaves its own record; the last stage's summary is the pipeline's."""
     check(settings)
     seconds: dict[str, float] = {}
     summary = ""
-    for name, module in _MODULES.items():
-        if name == "label" and not settings.corpus.labelled:
-            continue
+    for stage in _stages(settings):
         if summary:
             to_stdout(summary, end="\n\n")
-        with Run(name, settings, part_of=record.id) as stage, in_run(spark, stage, settings.spark):
-            to_stderr(f"{name}: {STAGES[name].summary} Run {stage.id}.")
-            needed = (spark,) if STAGES[name].spark else ()
-            summary = with_retries(partial(module.run, settings, stage, *needed))
-        seconds[name] = round(stage.seconds, 1)
+        with Run(stage.name, settings, part_of=record.id) as part, in_run(spark, part, settings.spark):
+            to_stderr(f"{stage.name}: {stage.summary} Run {part.id}.")
+            session = (spark,) if stage.spark else ()
+            summary = with_retries(partial(stage.load().run, settings, part, *session))
+        seconds[stage.name] = round(part.seconds, 1)
     record.add(seconds_by_stage=seconds)
     return summary
+
+
+def _stages(settings: Settings) -> list[Stage]:
+    stages = [stage for stage in STAGES.values() if stage.in_pipeline]
+    return [stage for stage in stages if not stage.condition or attrgetter(stage.condition)(settings)]

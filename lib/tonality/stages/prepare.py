@@ -1,6 +1,7 @@
 """prepare: labelled tweets to a vocabulary and to training and validation rows."""
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.ingest.formats.corpora import TableFormat, read_corpus
-from tonality.model.dataset.encode import encoded, side_of, with_stems
+from tonality.model.dataset.encode import count_rows, encode, with_stems
 from tonality.model.dataset.metadata import DatasetMetadata, SplitStats
 from tonality.model.dataset.split import TRAIN, VALID, shuffled, with_split
 from tonality.model.dataset.vocabulary import count_stems
@@ -40,34 +41,39 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     check(settings)
     rules, root = text_rules(settings.text), settings.paths.root
     with begin_transaction(spark, root, record.id, [WriteLock("vocabulary"), WriteLock("dataset")]) as transaction:
-        labelled, dropped = _labelled(settings, rules, spark)
+        labelled, dropped, places = _labelled_rows(settings, rules, spark)
         rows = _split_once(labelled, settings, transaction.temporary_folder("split"))
         dropped["no stems"] += rows.where(F.col("stems") == "").count()
-        sides = {side: rows.where((F.col("split") == side) & (F.col("stems") != "")) for side in (TRAIN, VALID)}
-        stems = _stage_vocabulary(transaction, sides[TRAIN], settings)
-        read = {side: rows.count() for side, rows in sides.items()}
-        counts = _stage_dataset(transaction, sides, read, stems, settings)
-        dropped["no known stem"] += sum(read.values()) - sum(count.rows for count in counts.values())
-        note = _note(stems, counts, dropped, settings, rules)
-        transaction.write_metadata("dataset", note.model_dump(mode="json"))
+        parts = {part: rows.where((F.col("split") == part) & (F.col("stems") != "")) for part in (TRAIN, VALID)}
+        stems = _stage_vocabulary(transaction, parts[TRAIN], settings)
+        available = {part: rows.count() for part, rows in parts.items()}
+        counts = _stage_dataset(transaction, parts, available, stems, settings)
+        dropped["no known stem"] += sum(available.values()) - sum(count.rows for count in counts.values())
+        metadata = _metadata(stems, counts, dropped, settings, rules)
+        transaction.write_metadata("dataset", metadata.model_dump(mode="json"))
         transaction.commit()
-    written = {side: count.rows for side, count in counts.items()}
+    written = {part: count.rows for part, count in counts.items()}
     record.add(
-        **note.model_dump(include={"vocabulary", "stems", "rows", "dropped"}),
+        **metadata.model_dump(include={"vocabulary", "stems", "rows", "dropped"}),
         reads={"labelled tweets": {"rows": sum(written.values()) + sum(dropped.values())}},
         writes={"vocabulary": {"rows": len(stems)}, "dataset": {"rows": sum(written.values())}},
         counts={**written, **dropped},
+        rejects=places,
     )
-    return _summary(counts, dropped, len(stems))
+    return _summary(counts, dropped, places, len(stems))
 
 
-def _labelled(settings: Settings, rules: Rules, spark: SparkSession) -> tuple[DataFrame, Counter[str]]:
-    """Stems and labels of every source, and how many rows were dropped on the way."""
+def _labelled_rows(
+    settings: Settings, rules: Rules, spark: SparkSession
+) -> tuple[DataFrame, Counter[str], dict[str, str]]:
+    """Stems and labels of every source, rows dropped on the way by reason, and the places of the first rejects."""
     dropped: Counter[str] = Counter()
+    places: dict[str, str] = {}
     sources: list[DataFrame] = []
     if settings.paths.corpus:
         corpus = read_corpus(settings.paths.corpus, _format(settings.corpus))
         dropped.update(corpus.dropped)
+        places = corpus.described_places()
         sources.append(with_stems(spark.createDataFrame(corpus.rows), rules))
     if settings.corpus.labelled:
         labelled = tables.read(spark, settings.paths.root, "labelled", LABELLED)
@@ -75,7 +81,7 @@ def _labelled(settings: Settings, rules: Rules, spark: SparkSession) -> tuple[Da
             labelled, settings.paths.root, "labelled", rules.model_dump(), rules.fingerprint, _OTHER_RULES
         )
         sources.append(labelled.select("stems", "label"))
-    return reduce(DataFrame.unionByName, sources), dropped
+    return reduce(DataFrame.unionByName, sources), dropped, places
 
 
 def _format(corpus: CorpusSettings) -> Any:
@@ -84,15 +90,15 @@ def _format(corpus: CorpusSettings) -> Any:
     return TableFormat(corpus.text, corpus.label, corpus.positive, corpus.negative, corpus.delimiter)
 
 
-def _split_once(labelled: DataFrame, settings: Settings, scratch: str) -> DataFrame:
-    """The rows with their side, computed once and read back by everything that follows."""
+def _split_once(labelled: DataFrame, settings: Settings, folder: str) -> DataFrame:
+    """The rows with their part of the split, computed once and read back by everything that follows."""
     split = with_split(labelled, settings.dataset.valid_fraction, settings.dataset.seed)
-    split.write.parquet(scratch)
-    return labelled.sparkSession.read.schema(split.schema).parquet(scratch)
+    split.write.parquet(folder)
+    return labelled.sparkSession.read.schema(split.schema).parquet(folder)
 
 
 def _stage_vocabulary(transaction: Transaction, train: DataFrame, settings: Settings) -> list[str]:
-    """The stems in the order of their numbers."""
+    """The stems in the order of their ids."""
     counted = count_stems(train, settings.vocabulary.size, settings.vocabulary.min_count)
     written = transaction.replace("vocabulary", {"": counted.coalesce(1)}, VOCABULARY)[""]
     stems = [row.stem for row in written.orderBy("id").select("stem").collect()]
@@ -106,35 +112,35 @@ def _stage_vocabulary(transaction: Transaction, train: DataFrame, settings: Sett
 
 def _stage_dataset(
     transaction: Transaction,
-    sides: dict[str, DataFrame],
-    read: dict[str, int],
+    parts: Mapping[str, DataFrame],
+    available: Mapping[str, int],
     stems: list[str],
     settings: Settings,
 ) -> dict[str, SplitStats]:
-    """Each side as it was written; `read` is how many rows there were to write."""
+    """Write each part, of `available` rows, and count it as written."""
     dataset = settings.dataset
-    parts = {}
-    for side, rows in sides.items():
-        files = max(1, round(read[side] / dataset.shard_rows))
+    frames = {}
+    for part, rows in parts.items():
+        files = max(1, round(available[part] / dataset.shard_rows))
         mixed = shuffled(rows, dataset.seed, files)
-        parts[f"split={side}"] = encoded(mixed, stems, settings.vocabulary.unknown, dataset.max_length)
-    written = transaction.replace("dataset", parts, DATASET)
-    counts = {side: side_of(written[f"split={side}"]) for side in sides}
-    for side, count in counts.items():
-        _refuse_one_class(side, count)
+        frames[f"split={part}"] = encode(mixed, stems, settings.vocabulary.unknown, dataset.max_length)
+    written = transaction.replace("dataset", frames, DATASET)
+    counts = {part: count_rows(written[f"split={part}"]) for part in parts}
+    for part, count in counts.items():
+        _refuse_one_class(part, count)
     return counts
 
 
-def _refuse_one_class(side: str, count: SplitStats) -> None:
+def _refuse_one_class(part: str, count: SplitStats) -> None:
     negative = count.rows - count.positive
     if not count.positive or not negative:
         raise InputError(
-            f"the {side} side has {count.positive:,} positive and {negative:,} negative rows, and needs both. "
+            f"the {part} side has {count.positive:,} positive and {negative:,} negative rows, and needs both. "
             "Do corpus.positive and corpus.negative name the labels of this corpus?"
         )
 
 
-def _note(
+def _metadata(
     stems: list[str], counts: dict[str, SplitStats], dropped: Counter[str], settings: Settings, rules: Rules
 ) -> DatasetMetadata:
     return DatasetMetadata(
@@ -152,10 +158,16 @@ def _note(
     )
 
 
-def _summary(counts: dict[str, SplitStats], dropped: Counter[str], stems: int) -> str:
+def _summary(
+    counts: Mapping[str, SplitStats], dropped: Mapping[str, int], places: Mapping[str, str], stems: int
+) -> str:
     lines = [
-        f"{side:>8}: {count.rows:>10,} rows, {count.positive / count.rows:.1%} positive"
-        for side, count in counts.items()
+        f"{part:>8}: {count.rows:>10,} rows, {count.positive / count.rows:.1%} positive"
+        for part, count in counts.items()
     ]
-    lines += [f" dropped: {count:>10,} {reason}" for reason, count in sorted(dropped.items()) if count]
+    lines += [
+        f" dropped: {count:>10,} {reason}{f': {places[reason]}' if reason in places else ''}"
+        for reason, count in sorted(dropped.items())
+        if count
+    ]
     return "\n".join([*lines, f"   stems: {stems:>10,} in the vocabulary"])

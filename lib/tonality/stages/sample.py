@@ -10,7 +10,7 @@ from tonality.runtime.storage.day_paths import has_day
 
 
 def check(settings: Settings) -> None:
-    """Refuse settings that do not say where to write."""
+    """Refuse settings without exactly one folder for the archive and one for the corpus."""
     if len(settings.paths.archive) != 1 or len(settings.paths.corpus) != 1:
         raise SettingsError("sample writes one folder each: set paths.archive and paths.corpus to one folder")
     if has_day(settings.paths.archive[0]):
@@ -18,7 +18,7 @@ def check(settings: Settings) -> None:
 
 
 def run(settings: Settings, record: Run) -> str:
-    """Write the sample where the other stages will look for archive and corpus."""
+    """Write the sample to the folders from which the other stages read archive and corpus."""
     check(settings)
     (archive,), (corpus,) = settings.paths.archive, settings.paths.corpus
     summary = write_sample(archive, corpus, **settings.sample.model_dump())

@@ -1,7 +1,7 @@
-"""score: every clean tweet's probability of being positive.
+"""score: the probability of being positive of every clean tweet.
 
-A task scores the tweets of its files, or of a part of one, and writes those of a day in the order of time, into a file
-of their own: nothing is shuffled, and a day of many tweets is many tasks.
+Each task scores the tweets of some files, or of a part of one, and writes one file per day, ordered by time. Nothing is
+shuffled, and a day with many tweets is shared by many tasks.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.spark_udf import packed_model_for, scoring_udf
-from tonality.model.inference.tone_spark import tone
+from tonality.model.inference.tone import tone
 from tonality.model.registry.artifact import Artifact
 from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.diagnostics.console import counted
@@ -28,36 +28,36 @@ from tonality.runtime.storage.transaction import begin_transaction
 from tonality.runtime.storage.write_locks import WriteLock
 
 _OTHER_RULES: Final = (
-    "The model's rules are expected: run `clean` again with them in [text], or `prepare` and `train` with those found."
+    "Expected the model's rules: set them in [text] and run `clean` again, or `prepare` and `train` with those found."
 )
 _TASKS_PER_CORE: Final = 4
-_WRITING: Final = {
+_PARQUET_OPTIONS: Final = {
     "parquet.block.size": str(2**25),
     **{f"parquet.enable.dictionary#{name}": "false" for name in ("tweet_id", "created_at", "text", "probability")},
     "parquet.column.statistics.enabled#text": "false",
 }
-"""Row groups small enough to be shared out among readers; no dictionaries of what hardly ever comes twice, and no
-smallest and largest text, which nobody looks for."""
+"""Parquet options: row groups small enough for several readers, no dictionaries of values that hardly ever repeat, and
+no minimum and maximum of texts, which nobody queries."""
 
 
 def run(settings: Settings, record: Run, spark: SparkSession) -> str:
-    """Score the asked days, but those that are as this model would score them, and publish them."""
-    root, asked = settings.paths.root, settings.score
+    """Score the requested days, except those with up-to-date scores, and publish them."""
+    root, options = settings.paths.root, settings.score
     artifact = ModelRegistry(root).read_production()
-    model = packed_model_for(spark, artifact, asked.precision, asked.device)
-    claim = WriteLock("scored", asked.since, asked.until)
+    model = packed_model_for(spark, artifact, options.precision, options.device)
+    write_lock = WriteLock("scored", options.since, options.until)
     with (
-        begin_transaction(spark, root, record.id, [claim]) as transaction,
+        begin_transaction(spark, root, record.id, [write_lock]) as transaction,
         tasks_per_core(spark, _TASKS_PER_CORE),
     ):
         origins = _origins(spark, settings, artifact, model)
-        days = list(origins) if asked.days == "all" else _not_scored(spark, settings, origins)
+        days = list(origins) if options.days == "all" else _outdated_days(spark, settings, origins)
         tweets = _tweets(spark, root, days, artifact)
         scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
-        written = transaction.stage("scored", scored, SCORED, DAY, days, _WRITING)
+        written = transaction.stage("scored", scored, SCORED, DAY, days, _PARQUET_OPTIONS)
         for day in days:
             transaction.write_partition_file("scored", DAY, day, ORIGIN_FILE, {**origins[day], "run": record.id})
-        transaction.remove_partitions("scored", DAY, _without_tweets(spark, settings))
+        transaction.remove_partitions("scored", DAY, _has_no_tweets(spark, settings))
         counts = _count(written)
         _verify(sum(counts.values()), tweets.count())
         transaction.commit()
@@ -77,61 +77,61 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
 def _origins(
     spark: SparkSession, settings: Settings, artifact: Artifact, model: PackedModel
 ) -> dict[str, dict[str, Any]]:
-    """What the scores of each asked day follow from: the model and how it computes, the day's tweets, the thresholds.
+    """The origin of each requested day's scores: model, precision, device, thresholds and version of its tweets.
 
-    Raises InputError where there is no such day.
+    Raises InputError if tweets/ has none of the days.
     """
-    root, asked, survey = settings.paths.root, settings.score, settings.survey
-    there = tables.days(spark, root, "tweets")
-    days = [day for day in there if _asked(day, asked)]
+    root, options, survey = settings.paths.root, settings.score, settings.survey
+    existing = tables.days(spark, root, "tweets")
+    days = [day for day in existing if _is_requested(day, options)]
     if not days:
-        range_there = f"it has {there[0]} to {there[-1]}" if there else "it has none: run `clean` first"
-        asked_range = f"between {asked.since or 'start'} and {asked.until or 'end'}"
-        raise InputError(f"tweets/ under {root} has no day {asked_range}; {range_there}")
+        found = f"it has {existing[0]} to {existing[-1]}" if existing else "it has none: run `clean` first"
+        period = f"between {options.since or 'start'} and {options.until or 'end'}"
+        raise InputError(f"tweets/ under {root} has no day {period}; {found}")
     versions = tables.versions(spark, root, "tweets", DAY, days)
-    made_by = {
+    scored_with = {
         "model": artifact.fingerprint,
         "precision": model.precision,
         "device": model.device,
         "positive": survey.positive,
         "negative": survey.negative,
     }
-    return {day: {**made_by, "tweets": version} for day, version in versions.items()}
+    return {day: {**scored_with, "tweets": version} for day, version in versions.items()}
 
 
-def _asked(day: str, asked: ScoreSettings) -> bool:
-    """ISO dates compare as text."""
-    return (asked.since is None or day >= str(asked.since)) and (asked.until is None or day <= str(asked.until))
+def _is_requested(day: str, options: ScoreSettings) -> bool:
+    """True if the day is in the requested range. ISO dates compare as text."""
+    return (options.since is None or day >= str(options.since)) and (options.until is None or day <= str(options.until))
 
 
-def _not_scored(spark: SparkSession, settings: Settings, origins: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The days whose scores, if there are any, follow from something else.
+def _outdated_days(spark: SparkSession, settings: Settings, origins: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The days without scores, or whose scores have another origin.
 
-    The precision and the device count where they are asked for by name: what `auto` stands for may change from night to
-    night with the driver's machine.
+    Precision and device are compared only if the settings name them: `auto` may change from night to night with the
+    driver's machine.
     """
-    asked = settings.score
-    either = {name for name in ("precision", "device") if getattr(asked, name) == "auto"}
-    notes = tables.partition_files(spark, settings.paths.root, "scored", DAY, list(origins), ORIGIN_FILE)
+    options = settings.score
+    ignored = {name for name in ("precision", "device") if getattr(options, name) == "auto"}
+    published = tables.read_partition_files(spark, settings.paths.root, "scored", DAY, list(origins), ORIGIN_FILE)
 
-    def is_new(day: str, origin: Mapping[str, Any]) -> bool:
-        return any(notes[day].get(name) != origin[name] for name in origin.keys() - either)
+    def is_outdated(day: str, origin: Mapping[str, Any]) -> bool:
+        return any(published[day].get(name) != origin[name] for name in origin.keys() - ignored)
 
-    return [day for day, origin in origins.items() if is_new(day, origin)]
+    return [day for day, origin in origins.items() if is_outdated(day, origin)]
 
 
-def _without_tweets(spark: SparkSession, settings: Settings) -> Callable[[str], bool]:
-    """Whether an asked day has gone from the tweets, as they are when it is first asked: while the run publishes."""
+def _has_no_tweets(spark: SparkSession, settings: Settings) -> Callable[[str], bool]:
+    """A test for requested days that tweets/ no longer has. It lists tweets/ at its first call: during publishing."""
 
     @cache
-    def there() -> frozenset[str]:
+    def existing() -> frozenset[str]:
         return frozenset(tables.days(spark, settings.paths.root, "tweets"))
 
-    return lambda day: _asked(day, settings.score) and day not in there()
+    return lambda day: _is_requested(day, settings.score) and day not in existing()
 
 
 def _tweets(spark: SparkSession, root: str, days: Collection[str], artifact: Artifact) -> DataFrame:
-    """The tweets of the days. Raises InputError where they were cut by other rules than the model's."""
+    """The tweets of the days. Raises InputError if they were cleaned with other text rules than the model's."""
     tweets = tables.read(spark, root, "tweets", TWEETS).where(F.col(DAY).cast("string").isin(*days))
     refuse_other_rules(tweets, root, "tweets", artifact.rules, artifact.rules_fingerprint, _OTHER_RULES)
     return tweets
@@ -147,7 +147,9 @@ def _score(tweets: DataFrame, model: PackedModel, fingerprint: str, settings: Se
         .withColumn("tweets_run", F.col("run"))
         .withColumn("run", F.lit(run))
         .select(*SCORED.names)
-        .sortWithinPartitions(DAY, "created_at", "tweet_id")  # in the place of a sort by day that mixes where it spills
+        .sortWithinPartitions(
+            DAY, "created_at", "tweet_id"
+        )  # instead of Spark's own sort by day, which loses the order if it spills
     )
 
 
@@ -158,10 +160,10 @@ def _count(scored: DataFrame) -> dict[str, int]:
 
 def _verify(scored: int, tweets: int) -> None:
     if scored != tweets:
-        raise UserError(f"nothing was published: {scored:,} rows were scored of {tweets:,} tweets")
+        raise UserError(f"nothing was published: {scored:,} rows were scored, but there are {tweets:,} tweets")
 
 
-def _summary(counts: dict[str, int], days: int, as_they_were: int, model: str) -> str:
-    rest = f"; {counted(as_they_were, 'day')} scored by it already" if as_they_were else ""
+def _summary(counts: dict[str, int], days: int, up_to_date: int, model: str) -> str:
+    rest = f"; {counted(up_to_date, 'day')} scored by it already" if up_to_date else ""
     lines = [f"{counted(sum(counts.values()), 'tweet')} of {counted(days, 'day')} scored by model {model}{rest}:"]
     return "\n".join([*lines, *(f"  {count:>12,} {name}" for name, count in counts.items())])

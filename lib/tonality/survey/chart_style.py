@@ -1,4 +1,4 @@
-"""What the picture and the interactive chart draw alike: how a tone looks, where gaps are, how far the axes reach."""
+"""Common to the PNG and the interactive chart: the style of each tone, the gaps, the limits of the axes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,67 +12,67 @@ from tonality.runtime.storage.schema import DAY, NEGATIVE, NEUTRAL, POSITIVE
 __all__ = [
     "BAND",
     "FEW_DAYS",
-    "LOOKS",
-    "Look",
+    "TONE_STYLES",
+    "ToneStyle",
     "day_limits",
-    "lone_days",
+    "isolated_days",
     "runs",
     "share_limits",
 ]
 
 
 @dataclass(frozen=True)
-class Look:
-    """A tone's line: told apart by dash and marker too, for eyes and printers that see no colour."""
+class ToneStyle:
+    """Line style of a tone; dash and marker differ too, for colour-blind readers and monochrome printers."""
 
     label: str
     colour: str
     """As #rrggbb."""
     dash: str
-    """As Plotly names it; Matplotlib knows the same by other names."""
+    """Plotly's name of the dash pattern; Matplotlib's differ."""
     marker: str
-    """As Plotly names it."""
+    """Plotly's name of the marker."""
     width: float
     """Line width in points."""
 
 
-LOOKS: Final[Mapping[str, Look]] = {
-    POSITIVE: Look("Positive", "#0072b2", "solid", "circle", 2.0),
-    NEUTRAL: Look("Neutral", "#767676", "dot", "diamond", 1.2),
-    NEGATIVE: Look("Negative", "#d55e00", "dash", "square", 2.0),
+TONE_STYLES: Final[Mapping[str, ToneStyle]] = {
+    POSITIVE: ToneStyle("Positive", "#0072b2", "solid", "circle", 2.0),
+    NEUTRAL: ToneStyle("Neutral", "#767676", "dot", "diamond", 1.2),
+    NEGATIVE: ToneStyle("Negative", "#d55e00", "dash", "square", 2.0),
 }
-"""Blue and vermillion of the palette that M. Okabe and K. Ito proposed for all kinds of colour vision (2008)."""
+"""Blue and vermillion from the colour-blind-safe palette of M. Okabe and K. Ito (2008)."""
 
 BAND: Final = 0.18
 """The opacity of an interval's band."""
 
 FEW_DAYS: Final = 35
-"""Up to so many days every day has a marker; more of them would hide the line."""
+"""Up to this many days every day has a marker; more would hide the line."""
 
 
-def runs(dynamics: pd.DataFrame) -> list[slice]:
-    """The unbroken stretches of days that have shares, as slices of the rows."""
-    shared = dynamics["positive_share"].notna().to_numpy()
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], shared, [False]]))).tolist()
+def runs(daily_shares: pd.DataFrame) -> list[slice]:
+    """Runs of consecutive days with shares, as slices of the rows."""
+    defined = daily_shares["positive_share"].notna().to_numpy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], defined, [False]]))).tolist()
     return [slice(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def lone_days(dynamics: pd.DataFrame) -> list[int]:
-    """The rows of days that stand alone between gaps: they have neither line nor area, and want a mark of their own."""
-    return [run.start for run in runs(dynamics) if run.stop - run.start == 1]
+def isolated_days(daily_shares: pd.DataFrame) -> list[int]:
+    """Rows of days between two gaps: they have neither line nor band and need a marker."""
+    return [run.start for run in runs(daily_shares) if run.stop - run.start == 1]
 
 
-def day_limits(dynamics: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """The ends of the day axis, with some air."""
-    air = pd.Timedelta(days=1.5 if len(dynamics) < 3 else 0.7)
-    return dynamics[DAY].min() - air, dynamics[DAY].max() + air
+def day_limits(daily_shares: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """The limits of the day axis, with a margin."""
+    margin = pd.Timedelta(days=1.5 if len(daily_shares) < 3 else 0.7)
+    return daily_shares[DAY].min() - margin, daily_shares[DAY].max() + margin
 
 
-def share_limits(dynamics: pd.DataFrame) -> tuple[float, float]:
-    """The ends of the share axis, from 0 to just above the highest interval, with air for the markers of both ends.
+def share_limits(daily_shares: pd.DataFrame) -> tuple[float, float]:
+    """The limits of the share axis: from 0 to the highest interval bound, with a margin for markers at both ends.
 
-    Where no day has shares it ends at 1.
+    The upper limit is 1 if no day has shares.
     """
-    highest = float(dynamics[[f"{tone}_high" for tone in LOOKS]].max().max())
+    highest = float(daily_shares[[f"{tone}_high" for tone in TONE_STYLES]].max().max())
     top = 1.0 if np.isnan(highest) else highest
     return -0.03 * top, 1.03 * top

@@ -1,4 +1,4 @@
-"""The survey's numbers by day: counts from Spark, shares with their intervals, and the CSV."""
+"""Daily results of a survey: counts from Spark, shares with their intervals, and the CSV."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,13 +9,13 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.model.evaluation.intervals import wilson
+from tonality.model.metrics import wilson_interval
 from tonality.runtime.storage.schema import DAY, NEGATIVE, NEUTRAL, NONE, POSITIVE, TONES
 
 __all__ = ["COLUMNS", "TONED", "daily_counts", "period_shares", "to_csv", "with_shares"]
 
 TONED: Final = (POSITIVE, NEUTRAL, NEGATIVE)
-"""The tones that shares are taken of; what has no tone is counted beside them."""
+"""The tones that have shares; tweets without a tone are counted separately."""
 
 _TWEETS: Final = "tweets"
 _VOTERS: Final = "voters"
@@ -27,18 +27,18 @@ _COUNTS: Final = (_TWEETS, _VOTERS, *_OUTCOMES, _ANONYMOUS)
 _SHARES: Final = tuple(f"{tone}_{part}" for tone in TONED for part in ("share", "low", "high"))
 
 COLUMNS: Final = (DAY, *_COUNTS, _MEAN, *_SHARES)
-"""The columns of the dynamics, in the order of dynamics.csv; `with_shares` tells what each holds."""
+"""Columns of the daily shares, in the order of dynamics.csv; described at `with_shares`."""
 
 
 def daily_counts(scored: DataFrame, voting: Literal["tweet", "author"] = "tweet") -> DataFrame:
-    """Scored tweets (schema.SCORED) counted: a row a day, in no order, for the days that have tweets.
+    """Count scored tweets (schema.SCORED): one row per day with tweets, in no particular order.
 
-    Columns: day; tweets; voters; one count of voters a tone (positive, neutral, negative, none), ties and anonymous;
-    and mean_probability, in double over the voters that have a probability, null where none has.
+    Columns: day; tweets; voters; the number of voters of each tone (positive, neutral, negative, none), ties and
+    anonymous; and mean_probability, a double over the voters with a probability, null if there are none.
 
-    Where tweets vote, each is a voter. Where authors vote, an author has one vote a day, the commonest tone of the
-    day's tweets that have one; two tones equally common are a tie, and none at all is none; the author's probability
-    is the mean of the tweets'. Tweets without an author are anonymous then: counted, with no vote.
+    With voting by tweet, each tweet is a voter. With voting by author, each author has one vote a day: the most common
+    tone among the day's tweets that have one. Two equally common tones are a tie; no tone at all is none. The author's
+    probability is the mean over the tweets. Tweets without an author are anonymous: counted, but without a vote.
     """
     return _by_tweet(scored) if voting == "tweet" else _by_author(scored)
 
@@ -72,13 +72,13 @@ def _by_author(scored: DataFrame) -> DataFrame:
 
 
 def _vote() -> Column:
-    """The commonest tone by the counts of the tones: `ties` where two are, `none` where there is none at all."""
+    """The most common tone, from the counts of the tones: `ties` if two are equally common, `none` if all are 0."""
     counts = [F.col(tone) for tone in TONED]
-    most = F.greatest(*counts)
-    winners = sum((F.when(count == most, 1).otherwise(0) for count in counts), F.lit(0))
-    vote = F.when(most == 0, NONE).when(winners > 1, _TIES)
+    highest = F.greatest(*counts)
+    winners = sum((F.when(count == highest, 1).otherwise(0) for count in counts), F.lit(0))
+    vote = F.when(highest == 0, NONE).when(winners > 1, _TIES)
     for tone, count in zip(TONED, counts, strict=True):
-        vote = vote.when(count == most, tone)
+        vote = vote.when(count == highest, tone)
     return vote
 
 
@@ -87,15 +87,15 @@ def _count_of(outcome: str, column: Column) -> Column:
 
 
 def with_shares(counts: pd.DataFrame, period: Sequence[date] = ()) -> pd.DataFrame:
-    """The dynamics: collected daily counts with each tone's share, a row for every day from the first to the last.
+    """Add each tone's share to the collected daily counts, with one row for every day from the first to the last.
 
-    Days that `counts` lacks are inserted with 0 tweets, as are those of the period, of which the first and the last day
-    are given. The columns are COLUMNS: day (datetime64, midnight, sorted), the counts of `daily_counts` (int64), where
+    Days missing from `counts` are inserted with 0 tweets, as are those of the period, given by its first and last day.
+    The columns are COLUMNS: day (datetime64, midnight, sorted), the counts of `daily_counts` (int64), where
     voters = positive + neutral + negative + none + ties, mean_probability, and `<tone>_share`, `<tone>_low`,
-    `<tone>_high`: the share, from 0 to 1, of the voters that have a tone, with its 95 % Wilson interval. NaN stands
-    where there is nothing to take a share or a mean of. No counts give no rows.
+    `<tone>_high`: the share, from 0 to 1, among the voters with a tone, and its 95 % Wilson interval. Undefined shares
+    and means are NaN. Without counts there are no rows.
 
-    Raises ValueError where a day stands twice, or its voters are not the sum of where they went.
+    Raises ValueError if a day occurs twice, or if its tones and ties do not sum to its voters.
     """
     days = pd.DatetimeIndex(pd.to_datetime(counts[DAY]), name=DAY)
     if days.has_duplicates:
@@ -104,7 +104,7 @@ def with_shares(counts: pd.DataFrame, period: Sequence[date] = ()) -> pd.DataFra
     unequal = counted[list(_OUTCOMES)].sum(axis="columns") != counted[_VOTERS]
     if unequal.any():
         raise ValueError(f"tones and ties do not sum to voters on {_listed(counted.index[unequal])}")
-    # A missing day is a row of zeros, so that a chart shows the gap and no line runs across it.
+    # A missing day is a row of zeros, so that charts show a gap instead of a line across it.
     ends = days.append(pd.DatetimeIndex(list(period)))
     every_day = pd.date_range(ends.min(), ends.max(), name=DAY) if len(days) else days
     whole = counted[list(_COUNTS)].reindex(every_day, fill_value=0).astype("int64")
@@ -116,9 +116,9 @@ def _listed(days: pd.Index) -> str:
     return ", ".join(pd.DatetimeIndex(days).strftime("%Y-%m-%d"))
 
 
-def period_shares(dynamics: pd.DataFrame) -> pd.DataFrame:
-    """All days together as one row: the sums of the counts, and the shares and intervals of those sums."""
-    return _add_shares(dynamics[list(_COUNTS)].sum().to_frame().T)
+def period_shares(daily_shares: pd.DataFrame) -> pd.DataFrame:
+    """The whole period as one row: the sums of the counts, and the shares and intervals of those sums."""
+    return _add_shares(daily_shares[list(_COUNTS)].sum().to_frame().T)
 
 
 def _add_shares(counts: pd.DataFrame) -> pd.DataFrame:
@@ -128,12 +128,12 @@ def _add_shares(counts: pd.DataFrame) -> pd.DataFrame:
     for tone in TONED:
         hits = counts[tone].to_numpy(dtype="float64")
         shares[f"{tone}_share"] = hits / total
-        shares[f"{tone}_low"], shares[f"{tone}_high"] = wilson(hits, total)
+        shares[f"{tone}_low"], shares[f"{tone}_high"] = wilson_interval(hits, total)
     return counts.assign(**shares)
 
 
-def to_csv(dynamics: pd.DataFrame) -> str:
-    """The text of dynamics.csv: a header of COLUMNS, ISO dates, whole counts, six decimals, empty for NaN."""
-    return dynamics.to_csv(
+def to_csv(daily_shares: pd.DataFrame) -> str:
+    """The content of dynamics.csv: a header of COLUMNS, ISO dates, whole counts, six decimals, empty for NaN."""
+    return daily_shares.to_csv(
         columns=list(COLUMNS), index=False, date_format="%Y-%m-%d", float_format="%.6f", lineterminator="\n"
     )

@@ -1,4 +1,4 @@
-"""Which tweets a survey is about: by hashtag, by word, and with or without retweets."""
+"""Selection of a survey's tweets: by hashtag, by keyword, and with or without retweets."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,8 +6,8 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from tonality.text.links_mentions import LINK, in_java
 from tonality.text.phrase_patterns import hashtag_pattern, phrase_pattern
+from tonality.text.tweet_markup import LINK, in_java
 
 __all__ = ["on_topic"]
 
@@ -18,25 +18,25 @@ def on_topic(
     keywords: Sequence[str] = (),
     retweets: Literal["keep", "drop"] = "keep",
 ) -> DataFrame:
-    """The tweets that have one of the hashtags or one of the keywords, or all where neither are given.
+    """The tweets with any of the hashtags or keywords, or all tweets if neither are given.
 
-    Hashtags are matched whole, as `hashtag_pattern` says; keywords in the text without its links, as `phrase_pattern`
-    says. Hashtags and mentions of a text are words of it too.
+    Hashtags are matched whole, by `hashtag_pattern`; keywords are matched in the text without its links, by
+    `phrase_pattern`. The hashtags and mentions in a text count as words too.
     """
-    found = [*([_has_tag(hashtags)] if hashtags else []), *([_says(keywords)] if keywords else [])]
-    for condition in found[1:]:
-        found[0] = found[0] | condition
-    about = scored.where(found[0]) if found else scored
-    return about.where(~F.coalesce("is_retweet", F.lit(False))) if retweets == "drop" else about
+    conditions = [*([_has_hashtag(hashtags)] if hashtags else []), *([_has_keyword(keywords)] if keywords else [])]
+    for condition in conditions[1:]:
+        conditions[0] = conditions[0] | condition
+    selected = scored.where(conditions[0]) if conditions else scored
+    return selected.where(~F.coalesce("is_retweet", F.lit(False))) if retweets == "drop" else selected
 
 
-def _has_tag(hashtags: Sequence[str]) -> Column:
+def _has_hashtag(hashtags: Sequence[str]) -> Column:
     pattern = hashtag_pattern(hashtags)
     return F.exists(F.coalesce("hashtags", F.array().cast("array<string>")), lambda tag: tag.rlike(pattern))
 
 
-def _says(keywords: Sequence[str]) -> Column:
-    """Links are cut from the few texts alone that hold the words with them."""
+def _has_keyword(keywords: Sequence[str]) -> Column:
+    # Links are removed only from the few texts that match with them.
     pattern = phrase_pattern(keywords)
     text = F.coalesce("text", F.lit(""))
     return text.rlike(pattern) & F.regexp_replace(text, in_java(LINK), " ").rlike(pattern)

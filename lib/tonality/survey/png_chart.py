@@ -1,4 +1,4 @@
-"""The chart as a picture: shares by day with their intervals, above the number of tweets."""
+"""The static chart: shares by day with their intervals, above the number of tweets."""
 
 from typing import Final
 
@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
-from tonality.model.evaluation.plot_style import SOFT_INK, VOLUME, blank, png, strip
+from tonality.model.evaluation.plot_style import SOFT_INK, VOLUME, new_figure, strip_frame, to_png
 from tonality.runtime.storage.schema import DAY
-from tonality.survey.chart_style import BAND, FEW_DAYS, LOOKS, day_limits, lone_days, share_limits
+from tonality.survey.chart_style import BAND, FEW_DAYS, TONE_STYLES, day_limits, isolated_days, share_limits
 from tonality.survey.daily_shares import TONED
 
 __all__ = ["draw_png"]
@@ -18,68 +18,70 @@ __all__ = ["draw_png"]
 _DASHES: Final = {"solid": "-", "dot": ":", "dash": "--"}
 _MARKERS: Final = {"circle": "o", "diamond": "D", "square": "s"}
 _TICKED_DAYS: Final = 16
-"""Up to so many days the ticks are days; a longer period is ticked by weeks, months or years."""
+"""Up to this many days ticks are days; longer periods have ticks at weeks, months or years."""
 
 
-def draw_png(dynamics: pd.DataFrame, title: str, voters: str = "tweets", width: int = 1600, height: int = 900) -> bytes:
-    """The dynamics (of `with_shares`) as a PNG of width × height pixels; `voters` says whose shares they are.
+def draw_png(
+    daily_shares: pd.DataFrame, title: str, voters: str = "tweets", width: int = 1600, height: int = 900
+) -> bytes:
+    """Plot the daily shares (of `with_shares`) as a PNG of width × height pixels; voters are "tweets" or "authors".
 
-    Days without toned tweets are gaps. No days give a picture that says so.
+    Days without shares are gaps. Without any days the chart contains only a message.
     """
-    figure = blank(title, width, height)
-    if dynamics.empty:
+    figure = new_figure(title, width, height)
+    if daily_shares.empty:
         figure.text(0.5, 0.5, "No scored tweets in this period", ha="center", color=SOFT_INK, fontsize=13)
     else:
-        shares, volume = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-        _draw_shares(shares, dynamics, voters)
-        _draw_volume(volume, dynamics)
-        _tick_days(volume, dynamics[DAY])
-    return png(figure)
+        share_axes, volume_axes = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        _draw_shares(share_axes, daily_shares, voters)
+        _draw_volume(volume_axes, daily_shares)
+        _set_day_ticks(volume_axes, daily_shares[DAY])
+    return to_png(figure)
 
 
-def _draw_shares(axes: Axes, dynamics: pd.DataFrame, voters: str) -> None:
+def _draw_shares(axes: Axes, daily_shares: pd.DataFrame, voters: str) -> None:
     for tone in TONED:
-        _draw_tone(axes, dynamics, tone)
-    axes.set_xlim(*map(date2num, day_limits(dynamics)))
-    axes.set_ylim(*share_limits(dynamics))
+        _draw_tone(axes, daily_shares, tone)
+    axes.set_xlim(*map(date2num, day_limits(daily_shares)))
+    axes.set_ylim(*share_limits(daily_shares))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_ylabel(f"Share of {voters} with a tone", color=SOFT_INK)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0.3, handlelength=3.5)
-    strip(axes)
+    strip_frame(axes)
 
 
-def _draw_tone(axes: Axes, dynamics: pd.DataFrame, tone: str) -> None:
-    look = LOOKS[tone]
-    days = dynamics[DAY].to_numpy()
-    share, low, high = (dynamics[f"{tone}_{part}"].to_numpy() for part in ("share", "low", "high"))
-    alone = lone_days(dynamics)
-    axes.fill_between(days, low, high, color=look.colour, alpha=BAND, linewidth=0)
-    axes.vlines(days[alone], low[alone], high[alone], color=look.colour, alpha=0.6, linewidth=1.5)
+def _draw_tone(axes: Axes, daily_shares: pd.DataFrame, tone: str) -> None:
+    style = TONE_STYLES[tone]
+    days = daily_shares[DAY].to_numpy()
+    share, low, high = (daily_shares[f"{tone}_{part}"].to_numpy() for part in ("share", "low", "high"))
+    isolated = isolated_days(daily_shares)
+    axes.fill_between(days, low, high, color=style.colour, alpha=BAND, linewidth=0)
+    axes.vlines(days[isolated], low[isolated], high[isolated], color=style.colour, alpha=0.6, linewidth=1.5)
     axes.plot(
         days,
         share,
-        label=look.label,
-        color=look.colour,
-        linestyle=_DASHES[look.dash],
-        linewidth=look.width if len(days) <= FEW_DAYS else 0.6 * look.width,
-        marker=_MARKERS[look.marker],
-        markersize=2.5 * look.width,
-        markevery=None if len(days) <= FEW_DAYS else alone,
+        label=style.label,
+        color=style.colour,
+        linestyle=_DASHES[style.dash],
+        linewidth=style.width if len(days) <= FEW_DAYS else 0.6 * style.width,
+        marker=_MARKERS[style.marker],
+        markersize=2.5 * style.width,
+        markevery=None if len(days) <= FEW_DAYS else isolated,
     )
 
 
-def _draw_volume(axes: Axes, dynamics: pd.DataFrame) -> None:
-    days = dynamics[DAY].to_numpy()
+def _draw_volume(axes: Axes, daily_shares: pd.DataFrame) -> None:
+    days = daily_shares[DAY].to_numpy()
     noon = np.timedelta64(12, "h")
-    # One outline instead of a bar each: hundreds of thin bars blur into stripes.
-    axes.stairs(dynamics["tweets"].to_numpy(), np.append(days - noon, days[-1] + noon), fill=True, color=VOLUME)
+    # One outline instead of a bar per day: hundreds of thin bars blur into stripes.
+    axes.stairs(daily_shares["tweets"].to_numpy(), np.append(days - noon, days[-1] + noon), fill=True, color=VOLUME)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel("Tweets", color=SOFT_INK)
-    strip(axes)
+    strip_frame(axes)
 
 
-def _tick_days(axes: Axes, days: pd.Series) -> None:
+def _set_day_ticks(axes: Axes, days: pd.Series) -> None:
     if len(days) <= _TICKED_DAYS:
         ticked = days.iloc[:: 1 if len(days) <= _TICKED_DAYS // 2 else 2]
         axes.set_xticks(ticked.to_numpy(), [f"{day.day} {day:%b}" for day in ticked])

@@ -1,4 +1,4 @@
-"""What a survey tells, as plain values: the stage gathers them, the page and the tables show them."""
+"""The content of a survey's page as plain values: collected by the stage, rendered by the templates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ __all__ = ["Comparison", "Coverage", "Question", "Survey"]
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked, and how votes were counted."""
+    """The question of a survey, and how votes are counted."""
 
     positive: float
-    """Positive from this probability on."""
+    """Probabilities at or above it are positive."""
     negative: float
-    """Negative up to this probability; neutral between."""
+    """Probabilities at or below it are negative; those between are neutral."""
     hashtags: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
-    """The topic, as the user wrote it; neither: all tweets."""
+    """The topic as the user wrote it; all tweets if both are empty."""
     retweets: Literal["keep", "drop"] = "keep"
     voting: Literal["tweet", "author"] = "tweet"
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Where the archive's records went: records = tweets + notices + filtered + duplicates + rejects."""
+    """Outcomes of the archive's records: records = tweets + notices + filtered + duplicates + rejects."""
 
     files: int
     records: int
@@ -36,22 +36,22 @@ class Coverage:
     duplicates: int
     rejects: int
     reasons: Mapping[str, int]
-    """Of the rejects."""
+    """Number of rejects by reason."""
     damaged: int
-    """Files that broke off or were damaged."""
+    """Number of truncated or damaged files."""
     damage: Mapping[str, str]
-    """What broke, of at most twenty of them, by file."""
+    """Descriptions of the damage by file, for at most twenty files."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The network beside the linear models, on held-out labelled tweets."""
+    """Comparison of the network with the linear models on held-out labelled tweets."""
 
     rows: int
     models: Mapping[str, Mapping[str, Any]]
-    """Measures by model, the network first: accuracy, accuracy_low, accuracy_high, macro_f1, auc, log_loss."""
-    picture: bytes
-    """PNG: ROC curves, confusion, reliability."""
+    """Metrics by model, the network first: accuracy, accuracy_low, accuracy_high, macro_f1, auc, log_loss."""
+    plot: bytes
+    """PNG: ROC curves, reliability, confusion matrices."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Survey:
 
     title: str
     question: Question
-    dynamics: pd.DataFrame
-    """Of `dynamics.with_shares`."""
+    daily_shares: pd.DataFrame
+    """The result of `daily_shares.with_shares`."""
     examples: pd.DataFrame
-    """Of `examples.choose`."""
+    """The result of `examples.choose`."""
     coverage: Coverage | None
     comparison: Comparison | None
-    """Of the model that scored; none where it was not evaluated."""
+    """Evaluation of the model that scored the tweets; None if it was not evaluated."""
     facts: Mapping[str, str]
-    """Labels and values, in their order."""
-    picture: bytes
-    """The chart of `chart.draw_png`."""
+    """Labels and values, in the order of display."""
+    chart: bytes
+    """The PNG of `png_chart.draw_png`."""

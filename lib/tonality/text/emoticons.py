@@ -1,29 +1,29 @@
-"""Emoticons: found to label a tweet by them, and taken out of what the network sees."""
+"""Emoticons: the labels of distant supervision, and their removal from the text that the network sees."""
 
 import re
 from collections.abc import Iterable
 from typing import Final
 
-from tonality.text.language import Emoticons
-from tonality.text.links_mentions import LINK, MENTION
+from tonality.text.rules import Emoticons
+from tonality.text.tweet_markup import LINK, MENTION
 
-__all__ = ["EmoticonReader", "sign_pattern"]
+__all__ = ["EmoticonReader", "emoticon_pattern"]
 
-_NO_SIGN: Final = re.compile(r"(?!)")
+_MATCHES_NOTHING: Final = re.compile(r"(?!)")
 
 
 class EmoticonReader:
-    """Reads a text's tone off its emoticons."""
+    """Labels texts by their emoticons."""
 
     def __init__(self, emoticons: Emoticons) -> None:
-        self._positive = sign_pattern(emoticons.positive)
-        self._negative = sign_pattern(emoticons.negative)
+        self._positive = emoticon_pattern(emoticons.positive)
+        self._negative = emoticon_pattern(emoticons.negative)
 
     def label(self, text: str) -> float | None:
-        """1.0 for positive signs alone, 0.0 for negative alone, None for both or none.
+        """Return 1.0 if all emoticons are positive, 0.0 if all are negative, None for both or none.
 
-        Both is how balanced brackets read, "((so))", so they label nothing. Links and mentions are passed by: they
-        hold signs that nobody meant, as every https:// holds ":/".
+        Balanced brackets, "((so))", count as both, so they yield no label. Links and mentions are skipped, since they
+        hold unintended emoticons: every https:// contains ":/".
         """
         text = MENTION.sub(" ", LINK.sub(" ", text))
         positive = self._positive.search(text) is not None
@@ -31,21 +31,21 @@ class EmoticonReader:
         return None if positive == negative else float(positive)
 
 
-def sign_pattern(signs: Iterable[str]) -> re.Pattern[str]:
-    """What finds any of the signs, the longest first, each with its last character repeated at will.
+def emoticon_pattern(emoticons: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern that finds any of the emoticons, longest first, each with any repetition of its last character.
 
-    A sign that starts or ends with a letter or digit must not go on as a word there: xD, not xDrive; a digit at its
-    end must not be a number's (12:30).
+    Where an emoticon starts or ends with a letter or digit, no word may continue there: xD matches, xDrive does not.
+    One that ends with a digit must not be part of a number (12:30).
     """
-    ordered = sorted(set(signs), key=lambda sign: (-len(sign), sign))
-    return re.compile("|".join(map(_one_sign, ordered))) if ordered else _NO_SIGN
+    longest_first = sorted(set(emoticons), key=lambda emoticon: (-len(emoticon), emoticon))
+    return re.compile("|".join(map(_one_pattern, longest_first))) if longest_first else _MATCHES_NOTHING
 
 
-def _one_sign(sign: str) -> str:
-    """The sign's pattern, starting with its first character so that the search can skip to it."""
-    first, rest = re.escape(sign[0]), "".join(map(re.escape, sign[1:]))
-    before = rf"(?<!\w{first})" if _is_word(sign[0]) else rf"(?<!\d{first})" if sign[-1].isdigit() else ""
-    after = r"(?!\w)" if _is_word(sign[-1]) else ""
+def _one_pattern(emoticon: str) -> str:
+    """Return an emoticon's pattern; it begins with the first character, so that a search skips to it."""
+    first, rest = re.escape(emoticon[0]), "".join(map(re.escape, emoticon[1:]))
+    before = rf"(?<!\w{first})" if _is_word(emoticon[0]) else rf"(?<!\d{first})" if emoticon[-1].isdigit() else ""
+    after = r"(?!\w)" if _is_word(emoticon[-1]) else ""
     repeated = f"{rest}+" if rest else f"{first}*"
     return f"{first}{before}{repeated}{after}"
 

@@ -1,10 +1,10 @@
-r"""A topic's words as regular expressions that find them in texts as written.
+r"""Regular expressions that find a topic's keywords and hashtags in texts as written.
 
-They are for java.util.regex, as Spark has it, and for Python's `regex` (`re` knows no \p{L}), and find the same in
-both, but for letters that only one of them is new enough to know. Whatever may differ between two spellings of a letter
-is written out in the pattern, so that no text has to be folded or copied. A letter of a word is what Unicode calls a
-letter, a digit or a combining mark: without the marks, words of Hindi or Thai and letters with a stress would fall
-apart.
+They suit both java.util.regex, which Spark uses, and Python's `regex` (`re` has no \p{L}), with the same matches in
+both, except for letters that only one of them is new enough to know. Spellings of a letter that the engines may treat
+differently are written out in the pattern, so that no text has to be folded or copied. The letters of a word are
+Unicode's letters, digits and combining marks: without the marks, words of Hindi or Thai and stressed letters would be
+split.
 """
 
 import itertools
@@ -13,55 +13,57 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["common_part", "hashtag_pattern", "phrase_pattern"]
+__all__ = ["hashtag_pattern", "longest_plain_run", "phrase_pattern"]
 
 _ANY_CASE: Final = "(?iu)"
 _LETTER: Final = r"[\p{L}\p{N}\p{M}]"
-# Java looks behind by whole characters only where a pattern writes one beyond U+FFFF out; this one is a letter anyway.
+# Java's lookbehind sees whole characters beyond U+FFFF only if the pattern contains one; this one is a letter anyway.
 _BEGIN: Final = "(?<![\\p{L}\\p{N}\\p{M}\U00010400])"
 _END: Final = rf"(?!{_LETTER})"
 _BETWEEN: Final = r"[^\p{L}\p{N}\p{M}]+"
 _TAG_LETTER: Final = r"[\p{L}\p{N}\p{M}_]"
-# A $ would stand before a line break at the end too, and each has its own idea of line breaks.
+# Not $, which also matches before a line break at the end, and the engines disagree on line breaks.
 _WHOLE: Final = r"\A(?:{})(?![\s\S])"
-_ALIKE: Final = {
+_EQUIVALENT: Final = {
     **dict.fromkeys(("е", "ё"), "её"),
     **dict.fromkeys(("i", "ı", "i\u0307"), "iıİ"),
     "\u0390": "\u0390\u1fd3",
     "\u03b0": "\u03b0\u1fe3",
     **dict.fromkeys(("ﬅ", "ﬆ"), "ﬅﬆ"),
 }
-"""Letters, in lower case, that are written for each other: ё is е to most who type. The others are one by their case in
-Java alone or in `regex` alone."""
+"""Interchangeable letters by their lower case. Most people type ё as е; the others differ only by case in Java, or only
+in `regex`."""
 
 
 def phrase_pattern(phrases: Iterable[str]) -> str:
-    """The pattern that finds any of the phrases in a text: whole words, in their order, with nothing but signs between.
+    """Return the pattern that finds any of the phrases: whole words in order, only punctuation and spaces between them.
 
-    A word is a run of letters and digits; _ # @ and all other signs part words, in phrases and in texts. `*` at the end
-    of a word stands for any rest of it. The upper and the lower case of a letter are one, е and ё too, and so are the
-    composed and the decomposed form of a letter (Unicode Standard Annex #15).
+    A word is a run of letters and digits; _ # @ and all other signs separate words, in phrases and in texts. `*` at the
+    end of a word matches any rest of it. Case is ignored, е equals ё, and so do the composed and the decomposed form of
+    a letter (Unicode Standard Annex #15).
 
-    Raises ValueError where a phrase has no word, or a `*` that is not at a word's end.
+    Raises ValueError if a phrase has no word, or a `*` that is not at the end of a word.
     """
     return f"{_ANY_CASE}(?:{'|'.join(map(_phrase, phrases))})"
 
 
 def hashtag_pattern(tags: Iterable[str]) -> str:
-    """The pattern that any of the hashtags matches as a whole, # or none before it, with `*` for any rest of it.
+    """Return the pattern that matches any of the hashtags as a whole; their # is optional, `*` matches any rest.
 
-    Letters are alike as in `phrase_pattern`. Raises ValueError where a tag is no hashtag.
+    Letters compare as in `phrase_pattern`. Raises ValueError if a tag is not a hashtag.
     """
     return _ANY_CASE + _WHOLE.format("|".join(map(_tag, tags)))
 
 
-def common_part(phrase: str) -> str:
-    """What every text that `phrase_pattern` finds the phrase in has in common, once both are case-folded.
+def longest_plain_run(phrase: str) -> str:
+    """Return the longest run of letters with a single spelling but for case, case-folded; empty if there is none.
 
-    It is the longest run of letters that are written in one way but for their case; empty where there is none.
+    Every text that `phrase_pattern` finds the phrase in contains it, once case-folded.
     """
-    runs = itertools.groupby(unicodedata.normalize("NFC", phrase), key=lambda c: _is_letter(c) and len(_forms(c)) == 1)
-    return max(("".join(run).casefold() for in_one_way, run in runs if in_one_way), key=len, default="")
+    runs = itertools.groupby(
+        unicodedata.normalize("NFC", phrase), key=lambda c: _is_letter(c) and len(_spellings(c)) == 1
+    )
+    return max(("".join(run).casefold() for is_plain, run in runs if is_plain), key=len, default="")
 
 
 def _phrase(phrase: str) -> str:
@@ -69,23 +71,23 @@ def _phrase(phrase: str) -> str:
     if not any(map(_has_letter, words)):
         raise ValueError(f"{phrase!r} has no word: expected letters or digits")
     if any("*" in word.removesuffix("*") or not _has_letter(word) for word in words):
-        raise ValueError(f"{phrase!r}: a * stands at the end of a word, for the rest of it, and nowhere else")
-    return _BEGIN + _BETWEEN.join(_written(word, _LETTER) for word in words) + _END
+        raise ValueError(f"{phrase!r}: a * is allowed only at the end of a word, where it matches the rest of it")
+    return _BEGIN + _BETWEEN.join(_word(word, _LETTER) for word in words) + _END
 
 
 def _words(phrase: str) -> list[str]:
-    """The runs of letters and `*`."""
+    """Split a phrase into runs of letters and `*`."""
     runs = itertools.groupby(phrase, key=lambda character: character == "*" or _is_letter(character))
-    return ["".join(run) for of_word, run in runs if of_word]
+    return ["".join(run) for is_word, run in runs if is_word]
 
 
 def _tag(tag: str) -> str:
-    plain = re.sub("^[#＃]", "", unicodedata.normalize("NFC", tag))
-    if not _has_letter(plain) or not all(c == "_" or _is_letter(c) for c in plain.removesuffix("*")):
+    name = re.sub("^[#＃]", "", unicodedata.normalize("NFC", tag))
+    if not _has_letter(name) or not all(c == "_" or _is_letter(c) for c in name.removesuffix("*")):
         raise ValueError(
-            f"{tag!r} is no hashtag: expected letters, digits and _ without spaces, and * at the end alone"
+            f"{tag!r} is not a hashtag: expected letters, digits and _ without spaces, and * only at the end"
         )
-    return _written(plain, _TAG_LETTER)
+    return _word(name, _TAG_LETTER)
 
 
 def _has_letter(word: str) -> bool:
@@ -96,19 +98,19 @@ def _is_letter(character: str) -> bool:
     return unicodedata.category(character)[0] in "LNM"
 
 
-def _written(word: str, rest: str) -> str:
+def _word(word: str, rest: str) -> str:
     letters = "".join(map(_letter, word.removesuffix("*")))
     return f"{letters}{rest}*" if word.endswith("*") else letters
 
 
 def _letter(letter: str) -> str:
-    """Every way of writing it but for its case, which the flags of the pattern make one."""
-    written = _forms(letter)
-    if len(written) == 1:
+    """Return a pattern of the letter's spellings; the pattern's flags ignore its case."""
+    spellings = _spellings(letter)
+    if len(spellings) == 1:
         return re.escape(letter)
-    return f"(?:{'|'.join(sorted(written, key=len, reverse=True))})"
+    return f"(?:{'|'.join(sorted(spellings, key=len, reverse=True))})"
 
 
-def _forms(letter: str) -> set[str]:
-    same = _ALIKE.get(letter.lower(), letter)
-    return {*same, *(unicodedata.normalize("NFD", form) for form in same)}
+def _spellings(letter: str) -> set[str]:
+    equivalent = _EQUIVALENT.get(letter.lower(), letter)
+    return {*equivalent, *(unicodedata.normalize("NFD", form) for form in equivalent)}

@@ -1,4 +1,4 @@
-"""Stems to the numbers that the network knows, for a batch of tweets at once."""
+"""Token ids: a batch of tweets' stems encoded by the vocabulary, as the network's input."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,57 +16,56 @@ _FIRST: Final = 2
 
 
 class TokenIds(NamedTuple):
-    """The numbers of a batch's tweets, end to end."""
+    """The token ids of a batch of tweets, concatenated."""
 
     flat: npt.NDArray[np.int32]
-    """Every tweet's numbers, (sum of lengths,)."""
+    """The ids of all tweets, (sum of lengths,)."""
     lengths: npt.NDArray[np.int64]
-    """How many of them are each tweet's, (tweets,)."""
+    """The number of ids of each tweet, (tweets,)."""
 
     @property
     def starts(self) -> npt.NDArray[np.int64]:
-        """Where each tweet's begin, (tweets,)."""
+        """The index of each tweet's first id, (tweets,)."""
         return np.cumsum(self.lengths) - self.lengths
 
     @property
-    def places(self) -> npt.NDArray[np.int64]:
-        """Each number's place in its tweet, from 0, (sum of lengths,)."""
+    def positions(self) -> npt.NDArray[np.int64]:
+        """The position of each id in its tweet, from 0, (sum of lengths,)."""
         return np.arange(len(self.flat)) - np.repeat(self.starts, self.lengths)
 
 
 class StemEncoder:
-    """TokenIds stems by a vocabulary: the first stem is 2; 0 is padding, 1 stands for every unknown stem."""
+    """Encodes stems by a vocabulary: its first stem is 2; 0 is padding, 1 is any unknown stem."""
 
     def __init__(self, stems: Sequence[str] | pa.StringArray, unknown: Literal["train", "drop"], max_length: int):
-        """The vocabulary in the order of its numbers, what becomes of unknown stems, and the most numbers a tweet."""
+        """Take the vocabulary in the order of its ids, the treatment of unknown stems, and the most ids of a tweet."""
         self._vocabulary = pa.array(stems, pa.string())
         self._unknown = unknown
         self._max_length = max_length
 
     def encode(self, stems: pa.StringArray) -> TokenIds:
-        """The numbers of each tweet's space-joined stems, the first max_length of them; none for null or empty."""
+        """Encode each tweet's space-joined stems, cut at max_length ids; null and empty tweets have none."""
         lists = pc.split_pattern(stems, " ")
         lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
         flat = lists.flatten()
-        found = pc.index_in(flat, value_set=self._vocabulary).fill_null(_UNKNOWN - _FIRST)
-        numbers = TokenIds(found.to_numpy() + np.int32(_FIRST), lengths)
-        expected = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
+        indices = pc.index_in(flat, value_set=self._vocabulary).fill_null(_UNKNOWN - _FIRST)
+        ids = TokenIds(indices.to_numpy() + np.int32(_FIRST), lengths)
+        keep = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
         if self._unknown == "drop":
-            expected &= numbers.flat != _UNKNOWN
-        if not expected.all():
-            numbers = _kept(numbers, expected)
-        if len(lengths) and numbers.lengths.max() > self._max_length:
-            numbers = _kept(numbers, numbers.places < self._max_length)
-        return numbers
+            keep &= ids.flat != _UNKNOWN
+        if not keep.all():
+            ids = _select(ids, keep)
+        if len(lengths) and ids.lengths.max() > self._max_length:
+            ids = _select(ids, ids.positions < self._max_length)
+        return ids
 
 
-def _kept(numbers: TokenIds, expected: npt.NDArray[np.bool_]) -> TokenIds:
-    """The expected ones of the numbers."""
-    before = np.concatenate([[0], np.cumsum(expected)])
-    starts = numbers.starts
-    return TokenIds(numbers.flat[expected], before[starts + numbers.lengths] - before[starts])
+def _select(ids: TokenIds, keep: npt.NDArray[np.bool_]) -> TokenIds:
+    kept_before = np.concatenate([[0], np.cumsum(keep)])
+    starts = ids.starts
+    return TokenIds(ids.flat[keep], kept_before[starts + ids.lengths] - kept_before[starts])
 
 
 def vocabulary_fingerprint(stems: Sequence[str]) -> str:
-    """Twelve hex digits that differ wherever the stems or their order do."""
+    """Return twelve hex digits that change with the stems or their order."""
     return hashlib.sha256("\n".join(stems).encode()).hexdigest()[:12]

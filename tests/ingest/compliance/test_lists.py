@@ -1,4 +1,4 @@
-"""Lists of what must go, in all the forms that they come in."""
+"""Deletion lists in all their formats."""
 
 import bz2
 import gzip
@@ -13,32 +13,32 @@ from tonality.runtime.diagnostics.errors import InputError
 
 @pytest.fixture
 def lists(tmp_path):
-    """What a list of these bytes asks for: ids, authors, and the lists that were read."""
+    """Reads a list and returns its tweet ids, its authors and the DeletionLists."""
 
-    def read(content, meant="tweets", name="list"):
+    def read(content, kind="tweets", name="list"):
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        found = DeletionLists([str(tmp_path)], meant)
-        asked = list(found)
-        ids = [one.tweet_id for one in asked if one.tweet_id is not None]
-        return ids, [one.author for one in asked if one.author is not None], found
+        found = DeletionLists([str(tmp_path)], kind)
+        events = list(found)
+        ids = [event.tweet_id for event in events if event.tweet_id is not None]
+        return ids, [event.author for event in events if event.author is not None], found
 
     return read
 
 
-def test_plain_text_holds_ids_and_names_a_line(lists):
+def test_plain_text_has_an_id_or_a_name_per_line(lists):
     ids, authors, found = lists("\ufeff123\r\n@Anna\n\n  77 \n@\nкто это\n0\n-5\n99999999999999999999\n1.5\n")
     assert (ids, authors) == ([123, 77], ["Anna"])
     assert (dict(found.events), found.unknown) == ({"tweet": 2, "author": 1}, 6)
 
 
-def test_bare_numbers_are_users_where_that_is_meant(lists):
-    ids, authors, _ = lists("123\n@Anna\n", meant="users")
+def test_bare_numbers_are_users_if_so_configured(lists):
+    ids, authors, _ = lists("123\n@Anna\n", kind="users")
     assert (ids, authors) == ([], ["123", "Anna"])
 
 
 @pytest.mark.parametrize("header", ["tweet_id", "id", '"Tweet_ID",note', "author;id", "x\tstatus_id\ty"])
-def test_a_table_with_a_column_of_ids_names_tweets_and_spares_their_authors(lists, header):
-    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
+def test_a_table_with_a_column_of_ids_lists_tweets_and_not_their_authors(lists, header):
+    delimiter = next((character for character in ",;\t" if character in header), ",")
     columns = header.count(delimiter) + 1
     place = next(n for n, name in enumerate(header.lower().split(delimiter)) if "id" in name)
     row = delimiter.join("5" if n == place else "anna" for n in range(columns))
@@ -56,17 +56,17 @@ def test_a_table_with_a_column_of_ids_names_tweets_and_spares_their_authors(list
         '"TweetIDs",x',
     ],
 )
-def test_a_column_of_ids_is_known_however_it_is_spelled(lists, header):
+def test_a_column_of_ids_is_recognized_in_any_spelling(lists, header):
     row = ",".join(["5", *["anna"] * header.count(",")])
     assert lists(f"{header}\n{row}\n")[:2] == ([5], [])
 
 
 @pytest.mark.parametrize("header", ["author", "username", "Screen Name", "author_id", "userid", "user-screen-name"])
-def test_a_table_of_authors_alone_names_authors(lists, header):
+def test_a_table_with_only_author_columns_lists_authors(lists, header):
     assert lists(f"{header}\n@anna\n5\n")[:2] == ([], ["anna", "5"])
 
 
-def test_of_several_columns_of_authors_their_names_are_taken(lists):
+def test_of_several_author_columns_the_names_are_used(lists):
     assert lists("user_id,username\n5,anna\n6,@boris\n")[:2] == ([], ["anna", "boris"])
 
 
@@ -79,24 +79,24 @@ def test_of_several_columns_of_authors_their_names_are_taken(lists):
         ("author,", "author, "),
     ],
 )
-def test_whole_authors_do_not_go_where_another_column_may_name_their_tweets(lists, header, columns):
-    with pytest.raises(InputError, match=rf"list has columns of authors beside others \({columns}\).*tweet_id"):
+def test_authors_are_not_removed_if_another_column_may_list_their_tweets(lists, header, columns):
+    with pytest.raises(InputError, match=rf"list has author columns beside others \({columns}\).*tweet_id"):
         lists(f"{header}\n5,anna\n")
 
 
-def test_an_empty_field_is_counted_and_an_at_alone_is_nobody(lists):
+def test_an_empty_field_and_a_bare_at_sign_are_counted_as_unknown(lists):
     ids, authors, found = lists('username\n@anna\n@\n@ \n\n \n""\n')
     assert (ids, authors, found.unknown) == ([], ["anna"], 4)
     ids, _, found = lists("tweet_id,note\n5,a\n,b\n ,c\n")
     assert (ids, found.unknown) == ([5], 2)
 
 
-def test_a_header_that_comes_again_names_no_author(lists):
+def test_a_repeated_header_lists_no_author(lists):
     ids, authors, found = lists("Author\nanna\nAuthor\nboris\nauthor_\n")
     assert (ids, authors, found.unknown) == ([], ["anna", "boris", "author_"], 1)
 
 
-def test_a_row_that_is_no_row_of_the_table_is_counted(lists):
+def test_an_invalid_row_is_counted_as_unknown(lists):
     ids, _, found = lists('id,text\n1,"a ""b"""\n2\nx,y\n1.2E+18,z\n3,"two\nlines"\n')
     assert (ids, found.unknown) == ([1, 3], 3)
 
@@ -110,13 +110,13 @@ BATCH = """\
 """
 
 
-def test_results_of_batch_compliance_are_of_tweets_or_of_users_as_is_meant(lists):
+def test_results_of_batch_compliance_are_of_tweets_or_of_users_as_configured(lists):
     numbers = [1265324480517361664, 1263926741774581761, 1265324480517361669]
     ids, authors, found = lists(BATCH)
     assert (ids, authors) == (numbers, [])
     assert found.events == {"delete (deleted)": 1, "delete (protected)": 1, "delete (suspended)": 1}
-    assert found.nothing_goes == {"delete (scrub_geo)": 1, "tweet_edit": 1}
-    assert lists(BATCH, meant="users")[:2] == ([], [str(number) for number in numbers])
+    assert found.no_action == {"delete (scrub_geo)": 1, "tweet_edit": 1}
+    assert lists(BATCH, kind="users")[:2] == ([], [str(number) for number in numbers])
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_results_of_batch_compliance_are_of_tweets_or_of_users_as_is_meant(lists
         ('{"user_withheld":{"user":{"id":1,"id_str":"1"},"withheld_in_countries":["XX"]}}', None, "1"),
     ],
 )  # fmt: skip
-def test_messages_by_which_a_tweet_or_a_user_has_gone_from_view(lists, message, tweet, author):
+def test_messages_that_remove_a_tweet_or_a_user(lists, message, tweet, author):
     ids, authors, found = lists(message)
     assert (ids, authors) == ([tweet] if tweet else [], [author] if author else [])
     assert found.unknown == 0
@@ -156,10 +156,10 @@ def test_messages_by_which_a_tweet_or_a_user_has_gone_from_view(lists, message, 
         ('{"limit":{"track":7}}', "limit"),
     ],
 )  # fmt: skip
-def test_messages_for_which_nothing_goes_are_counted_by_their_name(lists, message, event):
+def test_messages_that_require_no_removal_are_counted_by_name(lists, message, event):
     ids, authors, found = lists(message)
     assert (ids, authors, found.unknown) == ([], [], 0)
-    assert found.nothing_goes == {event: 1}
+    assert found.no_action == {event: 1}
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ def test_messages_for_which_nothing_goes_are_counted_by_their_name(lists, messag
         "{}",
     ],
 )
-def test_tweets_and_what_nobody_knows_are_passed_by_and_counted(lists, line):
+def test_tweets_and_unknown_messages_are_skipped_and_counted(lists, line):
     ids, authors, found = lists(f'{{"user_undelete":{{"id":1}}}}\n{line}\n{{"delete":{{"status":{{"id":5}}}}}}\n')
     assert (ids, authors, found.unknown) == ([5], [], 1)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lambda content: tar_of(tar_of(content))])
-def test_lists_may_be_packed_as_archives_are(lists, pack):
+def test_lists_may_be_compressed_and_in_tars_as_archives_are(lists, pack):
     assert lists(pack(b"1\n2\n"))[0] == [1, 2]
 
 
@@ -198,17 +198,17 @@ def tar_of(content: bytes) -> bytes:
     return file.getvalue()
 
 
-def test_a_list_that_breaks_off_is_refused_since_more_may_stand_in_it(lists):
+def test_a_truncated_list_is_refused_since_the_rest_may_list_more(lists):
     whole = gzip.compress(b"".join(b"%d\n" % number for number in range(1, 50_000)))
     with pytest.raises(InputError, match=r"list cannot be read to its end \(gzip stream cut off .*nothing was removed"):
         lists(whole[:-500])
 
 
 def test_a_table_whose_header_is_broken_is_refused(lists):
-    with pytest.raises(InputError, match="its header is no row of CSV"):
+    with pytest.raises(InputError, match="its header is not a CSV row"):
         lists('id,"note\n1,x\n')
 
 
-def test_a_folder_without_a_list_is_no_input(tmp_path):
+def test_a_folder_without_a_list_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="no file found"):
         DeletionLists([str(tmp_path)], "tweets")

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tonality.ingest.containers import compression
-from tonality.ingest.containers.compression import Expansion, compression_of, unpack
-from tonality.ingest.containers.streams import Block, FileStream, UnpackedStream
-from tonality.ingest.containers.walk import find_members_in
+from tonality.ingest.containers.compression import ExpansionLimit, decompress, detect_compression
+from tonality.ingest.containers.streams import Block, DecompressedStream, FileStream
+from tonality.ingest.containers.walk import walk_stream
 
 # Text that compresses badly, so that a break in the compressed file falls anywhere in it.
 NUMBERS = random.Random(7)
@@ -34,7 +34,7 @@ def pack(packing, *parts):
 
 def blocks(packed, max_expansion=10_000, **part):
     stream = FileStream(io.BytesIO(packed))
-    return list(unpack(stream, compression_of(stream.peek(4)), Expansion(max_expansion), **part))
+    return list(decompress(stream, detect_compression(stream.peek(4)), ExpansionLimit(max_expansion), **part))
 
 
 def content(found):
@@ -45,8 +45,8 @@ def damage(found):
     return [block.damage for block in found if block.damage]
 
 
-def until_broken(found):
-    """What was given before the first damage."""
+def before_damage(found):
+    """The content before the first damage."""
     sound = bytearray()
     for block in found:
         if block.damage:
@@ -55,18 +55,18 @@ def until_broken(found):
     return bytes(sound)
 
 
-def test_a_stream_is_known_by_its_first_bytes():
-    assert [compression_of(pack(packing, b"x")) for packing in PACKERS] == list(PACKERS)
-    assert compression_of(b'{"id": 1}') is None
-    assert compression_of(b"") is None
+def test_compression_is_detected_by_the_first_bytes():
+    assert [detect_compression(pack(packing, b"x")) for packing in PACKERS] == list(PACKERS)
+    assert detect_compression(b'{"id": 1}') is None
+    assert detect_compression(b"") is None
 
 
-def test_a_compressed_stream_gives_what_it_holds(packing):
+def test_a_compressed_stream_is_decompressed(packing):
     found = blocks(pack(packing, CONTENT))
     assert (content(found), damage(found)) == (CONTENT, [])
 
 
-def test_members_are_read_one_after_the_other_even_in_the_middle_of_a_line(packing):
+def test_members_are_concatenated_even_within_a_line(packing):
     assert content(blocks(pack(packing, b"one\ntw", b"", b"o\nthree\n"))) == b"one\ntwo\nthree\n"
 
 
@@ -83,19 +83,19 @@ def test_zeros_between_and_after_members_are_padding(packing, padding):
 
 
 @pytest.mark.parametrize("padding", [0, 2**19])
-def test_what_stands_behind_a_member_and_is_none_is_damage(packing, padding):
+def test_data_after_a_member_that_is_no_member_is_damage(packing, padding):
     found = blocks(pack(packing, b"one\ntwo\n") + bytes(padding) + b"this is no member at all" * 100)
-    assert until_broken(found) == b"one\ntwo\n"
+    assert before_damage(found) == b"one\ntwo\n"
     assert len(damage(found)) == 1
 
 
 @pytest.mark.parametrize("packed", [b"", gzip.compress(b""), bz2.compress(b""), zstd.compress(b"")])
-def test_an_empty_stream_holds_nothing_and_is_not_damaged(packed):
+def test_an_empty_stream_is_empty_and_not_damaged(packed):
     stream = FileStream(io.BytesIO(packed))
-    name = compression_of(stream.peek(4))
+    name = detect_compression(stream.peek(4))
     assert [
         block
-        for block in (unpack(stream, name, Expansion(10)) if name else stream.blocks())
+        for block in (decompress(stream, name, ExpansionLimit(10)) if name else stream.blocks())
         if block.content or block.damage
     ] == []
 
@@ -108,7 +108,7 @@ def test_a_stream_cut_off_in_its_first_bytes_is_damaged(packed):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.99999])
-def test_a_stream_cut_off_gives_what_stands_before_the_cut(packing, share):
+def test_a_truncated_stream_is_read_up_to_the_cut(packing, share):
     whole = pack(packing, CONTENT)
     kept = whole[: int(len(whole) * share)]
     found = blocks(kept)
@@ -122,7 +122,7 @@ def test_a_stream_cut_off_gives_what_stands_before_the_cut(packing, share):
 
 
 def every_byte_before_the_error(packed):
-    """What zlib makes of a gzip stream fed to it byte by byte."""
+    """The output of zlib for a gzip stream fed to it byte by byte."""
     patient, given = zlib.decompressobj(31), bytearray()
     try:
         for byte in packed:
@@ -138,11 +138,11 @@ def test_of_a_gzip_stream_with_a_flipped_bit_no_byte_before_the_break_is_lost(pl
     broken = bytearray(gzip.compress(CONTENT[:100_000], 5))
     broken[place % len(broken)] ^= 1 << bit
     found = blocks(bytes(broken))
-    assert until_broken(found) == every_byte_before_the_error(broken)
+    assert before_damage(found) == every_byte_before_the_error(broken)
     assert len(damage(found)) <= 1
 
 
-def test_a_gzip_member_that_fails_its_checksum_is_given_and_the_next_one_too():
+def test_a_gzip_member_that_fails_its_checksum_is_returned_and_so_is_the_next():
     first = bytearray(gzip.compress(b"one\n"))
     first[-6] ^= 1
     found = blocks(bytes(first) + gzip.compress(b"two\n"))
@@ -150,7 +150,7 @@ def test_a_gzip_member_that_fails_its_checksum_is_given_and_the_next_one_too():
     assert damage(found) == [f"gzip stream broken at compressed byte {len(first) - 5}: incorrect data check"]
 
 
-def test_a_gzip_member_that_fails_its_length_is_given_and_the_next_one_too():
+def test_a_gzip_member_that_fails_its_length_check_is_returned_and_so_is_the_next():
     first = bytearray(gzip.compress(b"one\n"))
     first[-1] ^= 1
     found = blocks(bytes(first) + gzip.compress(b"two\n"))
@@ -158,18 +158,18 @@ def test_a_gzip_member_that_fails_its_length_is_given_and_the_next_one_too():
     assert damage(found) == [f"gzip stream broken at compressed byte {len(first) - 1}: incorrect length check"]
 
 
-def test_a_zstandard_frame_that_fails_its_checksum_is_given():
+def test_a_zstandard_frame_that_fails_its_checksum_is_returned():
     packed = bytearray(zstd.compress(CONTENT, options={zstd.CompressionParameter.checksum_flag: 1}))
     packed[-1] ^= 1
     found = blocks(bytes(packed))
-    assert (until_broken(found), len(damage(found))) == (CONTENT, 1)
+    assert (before_damage(found), len(damage(found))) == (CONTENT, 1)
 
 
-def test_a_broken_zstandard_frame_gives_the_blocks_before_the_break():
+def test_a_broken_zstandard_frame_is_read_up_to_the_broken_block():
     packed = zstd.compress(CONTENT)
     found = blocks(packed[: len(packed) // 2] + b"\xff" * 1000)
-    assert CONTENT.startswith(until_broken(found))
-    assert len(until_broken(found)) > len(CONTENT) // 2 - 2**17
+    assert CONTENT.startswith(before_damage(found))
+    assert len(before_damage(found)) > len(CONTENT) // 2 - 2**17
     assert damage(found)[0].startswith("zstd stream ")
 
 
@@ -179,7 +179,7 @@ def test_a_zstandard_frame_without_content_may_come_first():
     assert (content(found), damage(found)) == (b"one\ntwo\n", [])
 
 
-def test_what_expands_beyond_the_bound_is_left(packing, monkeypatch):
+def test_reading_stops_at_the_expansion_limit(packing, monkeypatch):
     monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
     packed = pack(packing, bytes(20_000_000))
     found = blocks(packed, max_expansion=100)
@@ -187,13 +187,13 @@ def test_what_expands_beyond_the_bound_is_left(packing, monkeypatch):
     assert damage(found)[0].startswith(f"{packing} stream expands more than 100 times")
 
 
-def test_what_expands_much_but_is_small_is_read(packing):
+def test_a_small_stream_may_expand_beyond_the_limit(packing):
     found = blocks(pack(packing, bytes(20_000_000)), max_expansion=10)
     assert (len(content(found)), damage(found)) == (20_000_000, [])
 
 
 class Counted(FileStream):
-    """A file that tells where it was sent back to, and how much was read of it."""
+    """A file that records backward seeks and the number of bytes read."""
 
     def __init__(self, content):
         super().__init__(io.BytesIO(content))
@@ -212,17 +212,17 @@ class Counted(FileStream):
 
 @pytest.mark.parametrize("packing", ["gzip", "zstd"])
 @pytest.mark.parametrize("padding", [0, 3, 2**19])
-def test_sound_members_are_read_once_and_never_gone_back_to(packing, padding):
+def test_valid_members_are_read_once_without_seeking_back(packing, padding):
     members = [b"%d\n" % n for n in range(20)] + [CONTENT, b"last\n"]
     packed = b"".join(pack(packing, member) + bytes(padding) for member in members)
     stream = Counted(packed)
-    found = list(unpack(stream, packing, Expansion(10_000)))
+    found = list(decompress(stream, packing, ExpansionLimit(10_000)))
     assert (content(found), damage(found)) == (b"".join(members), [])
     assert (stream.back, stream.taken) == ([], len(packed))
 
 
 @pytest.mark.parametrize("inner", ["gzip", "zstd"])
-def test_members_inside_a_compressed_tar_are_unpacked_once(inner):
+def test_members_inside_a_compressed_tar_are_decompressed_once(inner):
     members = pack(inner, *(b"%d\n" % n for n in range(2000)))
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:
@@ -230,33 +230,35 @@ def test_members_inside_a_compressed_tar_are_unpacked_once(inner):
             entry = tarfile.TarInfo(name)
             entry.size = len(members)
             tar.addfile(entry, io.BytesIO(members))
-    given_by_outer = []
+    outer_blocks = []
 
     def outer():
         stream = FileStream(io.BytesIO(gzip.compress(file.getvalue())))
-        for block in unpack(stream, "gzip", Expansion(250)):
-            given_by_outer.append(len(block.content))
+        for block in decompress(stream, "gzip", ExpansionLimit(250)):
+            outer_blocks.append(len(block.content))
             yield block
 
-    lines = [content(source.stream.blocks()) for source in find_members_in("x", UnpackedStream(outer), Expansion(250))]
+    lines = [
+        content(member.stream.blocks()) for member in walk_stream("x", DecompressedStream(outer), ExpansionLimit(250))
+    ]
     assert lines == [b"".join(b"%d\n" % n for n in range(2000))] * 2
-    assert sum(given_by_outer) == len(file.getvalue())
+    assert sum(outer_blocks) == len(file.getvalue())
 
 
-def test_a_thousand_members_take_no_longer_for_being_held_together():
+def test_the_time_for_many_small_members_is_linear():
     packed = pack("gzip", *[b"x\n"] * 50_000)
-    began = time.process_time()
+    start = time.process_time()
     assert content(blocks(packed)) == b"x\n" * 50_000
-    assert time.process_time() - began < 4
+    assert time.process_time() - start < 4
 
 
-def test_what_is_unpacked_is_not_copied_for_every_read():
+def test_decompressed_bytes_are_not_copied_at_every_read():
     held = bytes(40_000_000)
-    stream = UnpackedStream(lambda: iter([Block(held)]))
-    began = time.process_time()
+    stream = DecompressedStream(lambda: iter([Block(held)]))
+    start = time.process_time()
     while stream.read(512):
         pass
-    assert (stream.tell(), time.process_time() - began < 5) == (len(held), True)
+    assert (stream.tell(), time.process_time() - start < 5) == (len(held), True)
 
 
 @settings(max_examples=100, deadline=None)
@@ -264,8 +266,8 @@ def test_what_is_unpacked_is_not_copied_for_every_read():
     st.lists(st.binary(max_size=9), max_size=9),
     st.lists(st.tuples(st.sampled_from(["peek", "read", "seek"]), st.integers(0, 40)), max_size=20),
 )
-def test_an_unpacked_stream_reads_as_a_file_does(parts, calls):
-    stream = UnpackedStream(lambda: iter([*map(Block, parts), Block(b"", "torn")]))
+def test_a_decompressed_stream_reads_like_a_file(parts, calls):
+    stream = DecompressedStream(lambda: iter([*map(Block, parts), Block(b"", "torn")]))
     whole, at = b"".join(parts), 0
     for call, number in calls:
         if call == "seek":
@@ -279,26 +281,26 @@ def test_an_unpacked_stream_reads_as_a_file_does(parts, calls):
 
 
 def nested(packing, content):
-    """The bytes of a file that is packed twice, as a source."""
-    (source,) = find_members_in("x", FileStream(io.BytesIO(pack("gzip", pack(packing, content)))), Expansion(100))
-    return list(source.stream.blocks())
+    """The blocks of a file that is compressed twice."""
+    (member,) = walk_stream("x", FileStream(io.BytesIO(pack("gzip", pack(packing, content)))), ExpansionLimit(100))
+    return list(member.stream.blocks())
 
 
 @pytest.mark.parametrize("packing", ["gzip", "zstd"])
-def test_the_bound_of_expansion_is_the_files_not_each_layers(packing, monkeypatch):
+def test_the_expansion_limit_applies_to_the_file_not_to_each_layer(packing, monkeypatch):
     monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
     noise = NUMBERS.randbytes(20_000)
-    # each layer alone stays within its bound: the inner gives 50 times what it reads, the outer more than that again
+    # each layer by itself is within the limit: the inner one expands 50 times, the outer one even more
     many = b"".join(pack(packing, noise + bytes(10**6)) for _ in range(50))
     found = nested(packing, b"one\n")
     assert (content(found), damage(found)) == (b"one\n", [])
-    (source,) = find_members_in("x", FileStream(io.BytesIO(pack("zstd", many))), Expansion(100))
-    found = list(source.stream.blocks())
+    (member,) = walk_stream("x", FileStream(io.BytesIO(pack("zstd", many))), ExpansionLimit(100))
+    found = list(member.stream.blocks())
     assert len(content(found)) < len(many) + 50 * 10**6
     assert "expands more than 100 times" in damage(found)[0]
 
 
-def test_what_is_free_of_the_bound_is_free_once_for_all_members_of_a_tar(monkeypatch):
+def test_the_free_expansion_is_shared_by_all_members_of_a_tar(monkeypatch):
     monkeypatch.setattr(compression, "FREE_EXPANSION", 2**20)
     bomb = zstd.compress(bytes(900_000))
     file = io.BytesIO()
@@ -308,20 +310,20 @@ def test_what_is_free_of_the_bound_is_free_once_for_all_members_of_a_tar(monkeyp
             entry.size = len(bomb)
             tar.addfile(entry, io.BytesIO(bomb))
     file.seek(0)
-    found = [list(source.stream.blocks()) for source in find_members_in("x", FileStream(file), Expansion(10))]
+    found = [list(member.stream.blocks()) for member in walk_stream("x", FileStream(file), ExpansionLimit(10))]
     assert content(found[0]) == bytes(900_000)
     assert sum(len(content(blocks)) for blocks in found) < 2 * 2**20
     assert all("expands more than 10 times" in damage(blocks)[0] for blocks in found[2:])
 
 
-def test_a_zstandard_frame_with_a_window_too_long_for_the_memory_says_what_to_do():
+def test_the_damage_of_a_zstandard_frame_with_too_large_a_window_names_a_remedy():
     packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 28})
     found = blocks(packer.compress(b"one\n") + packer.flush())
     assert content(found) == b""
     assert damage(found)[0].endswith("its window is larger than 128 MiB: decompress it first")
 
 
-def test_no_step_gives_more_than_a_block_though_a_zstandard_frame_is_cut_off():
+def test_no_step_returns_more_than_a_block_even_if_a_zstandard_frame_is_cut_off():
     found = blocks(zstd.compress(bytes(50_000_000))[:-3], max_expansion=10**6)
     assert len(content(found)) > 40_000_000
     assert max(len(block.content) for block in found) <= 2**18

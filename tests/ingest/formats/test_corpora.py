@@ -1,5 +1,7 @@
 import csv
 import gzip
+import io
+import tarfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,7 +32,7 @@ def read(tmp_path, content, form="rutweetcorp", name="corpus.csv", encoding="utf
     [
         ("хоть я и школота", "хоть я и школота"),
         ("первая\nвторая\n\nчетвёртая", "первая\nвторая\n\nчетвёртая"),
-        ("первая\r\nвторая", "первая\r\nвторая"),
+        ("первая\r\nвторая", "первая\nвторая"),
         ('он сказал ""да""', 'он сказал "да"'),
         ('""да"" сказал он', '"да" сказал он'),
         ('одна " кавычка', 'одна " кавычка'),
@@ -63,14 +65,14 @@ def test_rutweetcorp_may_have_carriage_returns_no_quotes_a_byte_order_mark_and_n
         "мусор\nи ещё; мусор\n",
     ],
 )  # fmt: skip
-def test_a_malformed_row_of_rutweetcorp_is_counted_once_and_its_neighbours_kept(tmp_path, broken):
+def test_a_malformed_row_of_rutweetcorp_is_counted_by_line_and_its_neighbours_kept(tmp_path, broken):
     rows, dropped = read(tmp_path, rutweetcorp_row("до") + broken + rutweetcorp_row("после"))
     assert rows == [("до", 1.0), ("после", 1.0)]
-    assert dropped == ({"malformed row": 1} if broken.strip() else {})
+    assert dropped == ({"malformed-csv": broken.count("\n")} if broken.strip() else {})
 
 
 def test_a_row_of_rutweetcorp_without_a_text_is_dropped(tmp_path):
-    assert read(tmp_path, rutweetcorp_row(" ") + rutweetcorp_row("есть")) == ([("есть", 1.0)], {"no text": 1})
+    assert read(tmp_path, rutweetcorp_row(" ") + rutweetcorp_row("есть")) == ([("есть", 1.0)], {"no-text": 1})
 
 
 def test_both_files_of_rutweetcorp_are_read_from_their_folder_packed_or_not_and_none_twice(tmp_path):
@@ -94,7 +96,7 @@ def test_sentiment140_is_read_by_position_in_latin_1(tmp_path):
     )
     rows, dropped = read(tmp_path, content, "sentiment140", encoding="latin-1")
     assert rows == [('@b - café, <bad> "day"', 0.0), ("good\nday", 1.0)]
-    assert dropped == {"other label": 1, "no text": 1, "malformed row": 1}
+    assert dropped == {"other label": 1, "no-text": 1, "malformed-csv": 1}
 
 
 # Tables
@@ -109,7 +111,7 @@ TABLE = [
     ["5", "-1", "line\nbreak"],
 ]
 TABLE_ROWS = [("good, very & good", 1.0), ("bad", 0.0), ("line\nbreak", 0.0)]
-TABLE_DROPPED = {"other label": 1, "no text": 1}
+TABLE_DROPPED = {"other label": 1, "no-text": 1}
 
 
 def as_csv(delimiter: str = ",") -> str:
@@ -136,7 +138,7 @@ def test_a_csv_table_may_have_another_delimiter_and_other_column_names(tmp_path)
 
 
 def test_a_row_that_is_cut_short_is_dropped(tmp_path):
-    assert read(tmp_path, "label,text\n1\n1,good\n", LABELS) == ([("good", 1.0)], {"malformed row": 1})
+    assert read(tmp_path, "label,text\n1\n1,good\n", LABELS) == ([("good", 1.0)], {"malformed-csv": 1})
 
 
 @pytest.mark.parametrize("labels", [["1", "-1", "7", None], [1, -1, 7, None], [1.0, -1.0, 0.5, None]])
@@ -150,7 +152,7 @@ def test_a_parquet_table_may_write_its_labels_as_words_or_numbers(tmp_path, labe
 
 def test_a_parquet_row_without_a_text_is_dropped(tmp_path):
     pq.write_table(pa.table({"label": ["1", "1"], "text": [None, "good"]}), tmp_path / "c.parquet")
-    assert read_corpus([str(tmp_path)], LABELS).dropped == {"no text": 1}
+    assert read_corpus([str(tmp_path)], LABELS).dropped == {"no-text": 1}
 
 
 @pytest.mark.parametrize("name", ["c.csv", "c.parquet"])
@@ -168,14 +170,14 @@ def test_an_empty_table_has_no_header(tmp_path):
         read(tmp_path, "", LABELS)
 
 
-# ErrorChannel
+# Errors
 
 
 def test_a_corpus_without_one_labelled_tweet_says_why(tmp_path):
     with pytest.raises(InputError) as raised:
         read(tmp_path, "text,label\n" + "x,\n" * 1200, "rutweetcorp")
-    assert "corpus.csv: 1 malformed row. Does corpus.format fit these files?" in str(raised.value)
-    with pytest.raises(InputError, match="1 malformed row"):
+    assert "corpus.csv: 1,201 malformed-csv. Does corpus.format fit these files?" in str(raised.value)
+    with pytest.raises(InputError, match="1 malformed-csv"):
         read(tmp_path, 'label,text\n1,"' + "x" * 200_000, LABELS)
     with pytest.raises(InputError, match="1,200 other label"):
         read(tmp_path, "text,label\n" + "x,\n" * 1200, LABELS)
@@ -184,9 +186,9 @@ def test_a_corpus_without_one_labelled_tweet_says_why(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("c.csv.gz", b"not packed at all"),
         ("c.csv.gz", gzip.compress(b"label,text\n" + bytes(range(256)) * 500)[:200]),
-        ("c.parquet", b"no parquet"),
+        ("c.parquet", b"PAR1 and no more"),
+        ("c.zip", b"PK\x03\x04 and more"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
@@ -195,18 +197,114 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
         read_corpus([str(tmp_path)], LABELS)
 
 
+@pytest.mark.parametrize("name", ["c.csv.gz", "c.parquet"])
+def test_a_files_content_counts_not_its_name(tmp_path, name):
+    assert read(tmp_path, "label,text\n1,good\n", LABELS, name) == ([("good", 1.0)], {})
+
+
 def test_a_corpus_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match=f"no file found at {tmp_path}/missing"):
         read_corpus([f"{tmp_path}/missing"], "rutweetcorp")
 
 
-def test_a_stray_quote_in_a_table_costs_lines_that_are_counted(tmp_path):
+def test_a_stray_quote_in_a_table_costs_its_own_line(tmp_path):
     rows = 'text,label\nfirst,1\n"never closed,-1\nthird,1\n"fourth",-1\nfifth,-1\n'
-    assert read(tmp_path, rows, LABELS) == ([("first", 1.0), ("fifth", 0.0)], {"malformed row": 3})
+    kept = [("first", 1.0), ("third", 1.0), ("fourth", 0.0), ("fifth", 0.0)]
+    assert read(tmp_path, rows, LABELS) == (kept, {"malformed-csv": 1})
 
 
 @pytest.mark.parametrize("form", ["rutweetcorp", LABELS])
 def test_a_file_that_expands_as_no_text_does_is_left_there(tmp_path, form):
     bomb = gzip.compress(b"text,label\n" + b"a" * 2**27)
-    with pytest.raises(InputError, match=r"corpus\.csv\.gz cannot be read: it expands more than 250 times"):
+    with pytest.raises(InputError, match=r"corpus\.csv\.gz cannot be read: gzip stream expands more than 250 times"):
         read(tmp_path, bomb, form, "corpus.csv.gz")
+
+
+# The archive's readers
+
+
+TWO_FILES = {"positive.csv": rutweetcorp_row("хорошо"), "negative.csv": rutweetcorp_row("плохо", -1)}
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2"])
+def test_the_members_of_a_tar_are_read_as_files_of_their_own(tmp_path, suffix):
+    with tarfile.open(tmp_path / f"corpus.{suffix}", f"w:{suffix.partition('.')[2]}") as tar:
+        for name, content in TWO_FILES.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content.encode())
+            tar.addfile(member, io.BytesIO(content.encode()))
+    corpus = read_corpus([str(tmp_path)], "rutweetcorp")
+    assert corpus.rows.to_pydict() == {"text": ["хорошо", "плохо"], "label": [1.0, 0.0]}
+    assert not corpus.dropped
+
+
+@pytest.mark.parametrize("form", ["rutweetcorp", LABELS])
+def test_rows_with_a_nul_byte_or_invalid_utf_8_are_rejects_with_their_lines(tmp_path, form):
+    def row(text):
+        return rutweetcorp_row(text).encode() if form == "rutweetcorp" else f'1,"{text}"\n'.encode()
+
+    lines = [b"" if form == "rutweetcorp" else b"label,text\n", row("один"), row("a\0b"), row("два")]
+    lines += [row("ы").replace("ы".encode(), b"\xff"), row("три")]
+    (tmp_path / "corpus.csv").write_bytes(b"".join(lines))
+    corpus = read_corpus([str(tmp_path / "corpus.csv")], form)
+    first = 0 if form == "rutweetcorp" else 1
+    assert corpus.rows["text"].to_pylist() == ["один", "два", "три"]
+    assert corpus.dropped == {"nul-byte": 1, "invalid-utf8": 1}
+    places = {
+        reason: [place.partition(" (")[0].rpartition("/")[2] for place in corpus.places[reason]]
+        for reason in corpus.places
+    }
+    assert places == {"nul-byte": [f"corpus.csv line {2 + first}"], "invalid-utf8": [f"corpus.csv line {4 + first}"]}
+
+
+def test_a_text_that_opens_with_a_stray_quote_costs_one_row_of_seven(tmp_path):
+    rows = [
+        '"Лучший фильм года, так говорят все',
+        "скучно и долго",
+        "прекрасный вечер",
+        "ужасный сервис",
+        "спасибо всем",
+        'он сказал "никогда" и ушёл',
+        "хвост",
+    ]
+    labels = ["positive", "negative"] * 4
+    content = "".join(f"{n}\t{label}\t{text}\n" for n, (label, text) in enumerate(zip(labels, rows, strict=False), 1))
+    (tmp_path / "train.tsv").write_text(f"id\tlabel\ttext\n{content}")
+    form = TableFormat("text", "label", ("positive",), ("negative",), "\t")
+    corpus = read_corpus([str(tmp_path / "train.tsv")], form)
+    assert corpus.rows["text"].to_pylist() == rows[1:]
+    assert corpus.dropped == {"malformed-csv": 1}
+    (place,) = corpus.places["malformed-csv"]
+    assert place.endswith("/train.tsv line 2 (a quoted field that never ends)")
+
+
+def test_the_first_rejects_of_a_reason_are_located_and_the_others_counted(tmp_path):
+    (tmp_path / "corpus.csv").write_text("label,text\n1,good\n" + "1\n" * 5)
+    corpus = read_corpus([str(tmp_path / "corpus.csv")], LABELS)
+    where = f"file://{tmp_path}/corpus.csv line"
+    detail = "(1 fields, expected 2)"
+    assert corpus.described_places() == {
+        "malformed-csv": f"{where} 3 {detail}; {where} 4 {detail}; {where} 5 {detail}; and 2 more"
+    }
+
+
+def test_a_table_of_json_lines_is_read_by_its_keys(tmp_path):
+    lines = ['{"label": 1, "text": "good"}', '{"label": -1, "text": "bad"}', '{"label": 1}', "{"]
+    rows, dropped = read(tmp_path, "\n".join(lines), LABELS, "corpus.jsonl")
+    assert rows == [("good", 1.0), ("bad", 0.0)]
+    assert dropped == {"no-text": 1, "malformed-json": 1}
+
+
+def test_the_header_of_a_table_may_stand_in_it_again(tmp_path):
+    assert read(tmp_path, "label,text\n1,good\nlabel,text\n-1,bad\n", LABELS) == ([("good", 1.0), ("bad", 0.0)], {})
+
+
+def test_a_corpus_cut_off_in_a_tar_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "whole.tar", "w") as tar:
+        content = TWO_FILES["positive.csv"].encode() * 100
+        member = tarfile.TarInfo("positive.csv")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    (tmp_path / "corpus.tar").write_bytes((tmp_path / "whole.tar").read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"corpus\.tar.* cannot be read: .*cut off.*\. Does corpus\.format fit it\?$"):
+        read_corpus([str(tmp_path / "corpus.tar")], "rutweetcorp")

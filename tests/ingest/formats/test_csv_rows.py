@@ -7,7 +7,7 @@ from tonality.ingest.containers.streams import Block, FileStream
 from tonality.ingest.formats.csv_rows import CsvRecords, Layout, csv_columns
 from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
-from tonality.ingest.options import ColumnNames
+from tonality.runtime.settings.sections import ColumnNames
 
 DAY = "2015-12-10"
 PLAIN = Layout(ColumnNames(id="id", created_at="when", text="text"))

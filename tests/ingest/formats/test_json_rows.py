@@ -7,14 +7,15 @@ from tonality.ingest.containers.streams import Block, FileStream
 from tonality.ingest.formats.json_rows import JsonTableRecords
 from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
-from tonality.ingest.options import ColumnNames
+from tonality.ingest.formats.row_mapping import TweetMapper
+from tonality.runtime.settings.sections import ColumnNames
 
 COLUMNS = ColumnNames(id="id", created_at="when", text="text", author="user.screen_name", lang="lang", retweet="of")
 GOOD = b'{"id": 7, "when": "2015-12-10", "text": "hello"}'
 
 
 def read(content, columns=COLUMNS, max_record=2**20):
-    records = JsonTableRecords(Lines(FileStream(io.BytesIO(content)).blocks(), max_record), columns)
+    records = JsonTableRecords(Lines(FileStream(io.BytesIO(content)).blocks(), max_record), TweetMapper(columns))
     return list(records), records.damage
 
 
@@ -28,13 +29,13 @@ def test_an_object_is_a_row_by_its_keys():
     assert outcome(row) == Tweet(7, 1449734462000000, "vasya", "ru", "Привет", [], True)
 
 
-def test_records_say_where_they_stand():
+def test_records_have_their_positions():
     records, damage = read(GOOD + b"\r\n\n" + GOOD)
     assert [(record.offset, record.number) for record in records] == [(0, 1), (50, 2), (51, 3)]
     assert (records[2].raw, damage) == (GOOD, "")
 
 
-def test_a_key_that_is_not_there_is_a_missing_value():
+def test_a_missing_key_is_a_missing_value():
     found = outcome(GOOD)
     assert (found.author, found.lang, found.is_retweet) == (None, None, False)
 
@@ -51,18 +52,18 @@ def test_a_key_that_is_not_there_is_a_missing_value():
         ({}, None),
     ],
 )
-def test_a_dotted_name_looks_into_nested_objects_where_its_own_key_is_not_there(row, author):
+def test_a_dotted_name_that_is_no_key_refers_to_a_nested_object(row, author):
     assert outcome(json.loads(GOOD) | row).author == author
 
 
-def test_a_dotted_name_may_lead_to_a_dotted_key_far_inside():
+def test_a_dotted_name_may_refer_to_a_deeply_nested_dotted_key():
     columns = ColumnNames(created_at="when.$date", text="a.b.c")
     row = {"when": {"$date": 1449734462000}, "a": {"b.c": "deep"}}
     assert outcome(row, columns).text == "deep"
 
 
 @pytest.mark.parametrize("line", [b"\n", b"\r\n", b"  \n"])
-def test_a_blank_line_is_a_notice(line):
+def test_a_blank_line_is_a_control_message(line):
     assert [record.outcome for record in read(line)[0]] == [ControlMessage("blank")]
 
 
@@ -91,7 +92,7 @@ def test_a_byte_order_mark_changes_nothing():
         (b'{"text": "' + b"x" * 2000 + b'"}', "too-long", "2012 bytes, at most 1024"),
     ],
 )
-def test_a_line_that_is_no_tweet_is_rejected_alone(line, reason, detail):
+def test_a_line_that_is_no_tweet_costs_no_other(line, reason, detail):
     records, damage = read(GOOD + b"\n" + line + b"\n" + GOOD + b"\n", max_record=1024)
     before, reject, after = (record.outcome for record in records)
     assert (reject.reason, before.text, after.text, damage) == (reason, "hello", "hello", "")
@@ -99,22 +100,22 @@ def test_a_line_that_is_no_tweet_is_rejected_alone(line, reason, detail):
     assert records[1].raw == line[:1024]
 
 
-def test_the_line_in_which_a_file_breaks_off_is_a_reject_and_the_break_is_its_damage():
+def test_the_line_in_which_a_file_is_cut_off_is_rejected_and_the_break_is_damage():
     blocks = iter([Block(GOOD + b"\n" + GOOD), Block(b"", "cut off")])
-    records = JsonTableRecords(Lines(blocks, 2**20), COLUMNS)
+    records = JsonTableRecords(Lines(blocks, 2**20), TweetMapper(COLUMNS))
     first, second = (record.outcome for record in records)
     assert (first.text, second.reason, second.detail, records.damage) == ("hello", "cut-off", "cut off", "cut off")
     assert isinstance(second, RejectedRecord)
 
 
 @pytest.mark.parametrize("key", ["id", "when"])
-def test_a_field_nested_deeper_than_python_can_say_is_rejected_alone(key):
+def test_a_field_nested_too_deeply_for_python_costs_no_other_line(key):
     deep = f'{{"id": 7, "text": "x", "{key}": {"[" * 1010}{"]" * 1010}}}\n'.encode()
     records, _ = read(deep + GOOD)
     assert [type(record.outcome) for record in records] == [RejectedRecord, Tweet]
 
 
 @pytest.mark.parametrize(("escaped", "shown"), [(r"a\ud83d", "a\ufffd"), (r"\\ud83d \udc00.", "\\ud83d \ufffd.")])
-def test_half_of_a_character_is_one_that_cannot_be_shown(escaped, shown):
+def test_a_lone_surrogate_is_a_replacement_character(escaped, shown):
     assert outcome(GOOD.replace(b"hello", escaped.encode())).text == shown
     assert outcome(GOOD.replace(b"}", f', "zz": "{escaped}"}}'.encode())).text == "hello"

@@ -40,7 +40,7 @@ def test_lines_are_the_same_however_the_stream_is_cut_into_blocks(blocks, max_re
     assert [whole[line.offset :][: line.bytes] for line in lines] == expected
 
 
-def test_of_a_line_that_is_too_long_the_start_is_kept():
+def test_a_line_that_is_too_long_is_truncated():
     lines = list(Lines(iter([Block(b"x" * 10), Block(b"y" * 10 + b"\nnext")]), 4))
     assert [(line.content, line.bytes, line.is_too_long) for line in lines] == [
         (b"xxxx", 20, True),
@@ -48,7 +48,7 @@ def test_of_a_line_that_is_too_long_the_start_is_kept():
     ]
 
 
-def test_the_line_in_which_a_stream_breaks_is_marked_and_reading_goes_on_with_the_next():
+def test_the_line_in_which_a_stream_breaks_has_the_damage_and_reading_resumes_with_the_next():
     lines = Lines(iter([Block(b"one\ntw"), Block(b"", "torn"), Block(b"ee\nfour\n"), Block(b"", "cut")]), 100)
     found = [(line.content, line.damage) for line in lines]
     assert found == [(b"one", ""), (b"tw", "torn"), (b"four", "")]
@@ -56,13 +56,13 @@ def test_the_line_in_which_a_stream_breaks_is_marked_and_reading_goes_on_with_th
 
 
 def ranges(content, cuts, block=3):
-    """The lines that each range of the content gives."""
+    """The lines of each range of the content."""
     edges = [0, *sorted(cuts), len(content)]
     found = []
     for start, end in pairwise(edges):
-        own = [Block(content[at : min(at + block, end)]) for at in range(start, end, block)]
-        behind = [Block(content[at : at + block], own=False) for at in range(end, len(content), block)]
-        lines = Lines(iter(own + behind), 100, begins_file=start == 0)
+        inside = [Block(content[at : min(at + block, end)]) for at in range(start, end, block)]
+        after = [Block(content[at : at + block], in_range=False) for at in range(end, len(content), block)]
+        lines = Lines(iter(inside + after), 100, begins_file=start == 0)
         found.append([(start + line.offset, line.content) for line in lines])
         assert (lines.span, lines.breaks) == (end - start, content[start:end].count(b"\n"))
     return found
@@ -75,9 +75,9 @@ def test_every_line_belongs_to_exactly_one_range(content, data):
     assert together == [(offset, line) for offset, _, line in lines_of(content)[1]]
 
 
-def test_numbers_of_a_range_count_from_its_start_and_its_breaks_lead_to_the_next():
+def test_line_numbers_of_a_range_start_at_one_and_continue_by_its_breaks():
     content = b"one\ntwo\nthree\nfour\n"
-    first = Lines(iter([Block(content[:6]), Block(content[6:], own=False)]), 100)
+    first = Lines(iter([Block(content[:6]), Block(content[6:], in_range=False)]), 100)
     second = Lines(iter([Block(content[6:])]), 100, begins_file=False)
     assert [(line.number, line.content) for line in first] == [(1, b"one"), (2, b"two")]
     assert [(first.breaks + line.number, line.content) for line in second] == [(3, b"three"), (4, b"four")]
@@ -91,14 +91,14 @@ def test_a_range_without_a_line_break_has_no_line():
     assert ranges(b"one long line\n", {4, 8}) == [[(0, b"one long line")], [], []]
 
 
-def test_of_thousands_of_breaks_the_first_are_told_and_the_others_counted():
+def test_of_thousands_of_breaks_the_first_are_listed_and_the_others_counted():
     lines = Lines(iter([Block(b"", f"block {n}") for n in range(20_000)]), 100)
     assert list(lines) == []
     assert lines.damage.startswith("block 0; block 1; ")
     assert lines.damage.endswith("block 19; and 19,980 more")
 
 
-def test_damage_behind_a_range_is_told_by_the_range_that_it_belongs_to():
-    lines = Lines(iter([Block(b"one\ntw"), Block(b"", "torn", own=False), Block(b"o\n", own=False)]), 100)
+def test_damage_after_a_range_is_reported_by_the_range_that_owns_it():
+    lines = Lines(iter([Block(b"one\ntw"), Block(b"", "torn", in_range=False), Block(b"o\n", in_range=False)]), 100)
     assert [(line.content, line.damage) for line in lines] == [(b"one", ""), (b"tw", "torn")]
     assert lines.damage == ""

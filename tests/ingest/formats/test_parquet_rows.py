@@ -6,7 +6,8 @@ import pytest
 
 from tonality.ingest.formats.parquet_rows import ParquetRecords, parquet_columns
 from tonality.ingest.formats.record import RejectedRecord, Tweet
-from tonality.ingest.options import ColumnNames
+from tonality.ingest.formats.row_mapping import TweetMapper
+from tonality.runtime.settings.sections import ColumnNames
 
 COLUMNS = ColumnNames(id="id", created_at="when", text="text")
 DAY = "2015-12-10"
@@ -18,14 +19,14 @@ def parquet(columns, **options):
     return file.getvalue()
 
 
-def numbered(rows, group):
-    """A file of so many rows, in row groups of so many; its columns are not compressed, so bytes can be found."""
+def rows_in_groups(rows, group):
+    """A file of `rows` rows in row groups of `group` rows; its columns are uncompressed, so that bytes can be found."""
     columns = {"id": range(1, rows + 1), "when": [DAY] * rows, "text": [f"text number {n}" for n in range(1, rows + 1)]}
     return parquet(columns, row_group_size=group, compression="none", use_dictionary=False)
 
 
 def read(content, columns=COLUMNS, max_record=2**20, max_expansion=250, **options):
-    records = ParquetRecords(io.BytesIO(content), columns, max_record, max_expansion, **options)
+    records = ParquetRecords(io.BytesIO(content), TweetMapper(columns), max_record, max_expansion, **options)
     return list(records), records.damage
 
 
@@ -49,7 +50,7 @@ def of_kind(column, kind):
 
 
 def broken_in(content, group):
-    """The file with the pages of a row group's text overwritten."""
+    """The file with the text pages of a row group overwritten."""
     chunk = pq.ParquetFile(io.BytesIO(content)).metadata.row_group(group).column(2)
     start = chunk.data_page_offset
     return content[:start] + b"\xff" * chunk.total_compressed_size + content[start + chunk.total_compressed_size :]
@@ -59,7 +60,7 @@ def broken_in(content, group):
 
 
 def test_every_row_is_a_record_with_its_number_in_the_file():
-    records, damage = read(numbered(10_000, 3000))
+    records, damage = read(rows_in_groups(10_000, 3000))
     assert [record.outcome.tweet_id for record in records] == list(range(1, 10_001))
     assert [(record.offset, record.number) for record in records] == [(n, n + 1) for n in range(10_000)]
     assert damage == ""
@@ -68,40 +69,40 @@ def test_every_row_is_a_record_with_its_number_in_the_file():
 @pytest.mark.parametrize(
     ("groups", "first", "last"), [(range(0, 1), 1, 3000), (range(1, 3), 3001, 9000), (range(3, 4), 9001, 10_000)]
 )
-def test_some_row_groups_are_read_with_the_numbers_of_the_whole_file(groups, first, last):
-    records, damage = read(numbered(10_000, 3000), row_groups=groups)
+def test_some_row_groups_are_read_with_their_row_numbers_in_the_file(groups, first, last):
+    records, damage = read(rows_in_groups(10_000, 3000), row_groups=groups)
     assert [record.number for record in records] == list(range(first, last + 1))
     assert [record.outcome.tweet_id for record in records] == list(range(first, last + 1))
     assert damage == ""
 
 
-def test_parts_of_a_file_are_together_the_file():
-    content = numbered(1000, 90)
+def test_the_parts_of_a_file_add_up_to_the_file():
+    content = rows_in_groups(1000, 90)
     parts = [read(content, row_groups=range(start, start + 5))[0] for start in range(0, 12, 5)]
     assert [record for part in parts for record in part] == read(content)[0]
 
 
 @pytest.mark.parametrize("groups", [range(0), range(5, 9)])
 def test_no_row_group_has_no_rows(groups):
-    assert read(numbered(10, 5), row_groups=groups) == ([], "")
+    assert read(rows_in_groups(10, 5), row_groups=groups) == ([], "")
 
 
-def test_a_row_group_that_is_broken_is_damage_and_costs_no_other():
-    records, damage = read(broken_in(numbered(10_000, 3000), 1))
+def test_a_broken_row_group_is_damage_and_costs_no_other():
+    records, damage = read(broken_in(rows_in_groups(10_000, 3000), 1))
     assert [record.number for record in records] == [*range(1, 3001), *range(6001, 10_001)]
     assert damage.startswith("Parquet file broken: rows 3001 to 6000: ")
     assert "\n" not in damage
 
 
-def test_every_row_group_that_is_broken_is_named():
-    _, damage = read(broken_in(broken_in(numbered(90, 30), 0), 2))
+def test_every_broken_row_group_is_named():
+    _, damage = read(broken_in(broken_in(rows_in_groups(90, 30), 0), 2))
     assert damage.count("rows ") == 2
     assert "rows 1 to 30: " in damage
     assert "; rows 61 to 90: " in damage
 
 
-def test_a_broken_row_group_that_is_not_asked_for_is_no_damage():
-    assert read(broken_in(numbered(90, 30), 1), row_groups=range(2, 3))[1] == ""
+def test_a_broken_row_group_that_is_not_requested_is_no_damage():
+    assert read(broken_in(rows_in_groups(90, 30), 1), row_groups=range(2, 3))[1] == ""
 
 
 def test_pages_that_do_not_match_their_checksums_are_damage():
@@ -115,8 +116,10 @@ def test_pages_that_do_not_match_their_checksums_are_damage():
     assert "CRC" in damage
 
 
-@pytest.mark.parametrize("content", [b"PAR1", b"PAR1" + bytes(100) + b"PAR1", numbered(10, 5)[:-20], b"no parquet"])
-def test_a_file_whose_end_is_gone_is_damage_and_has_no_columns(content):
+@pytest.mark.parametrize(
+    "content", [b"PAR1", b"PAR1" + bytes(100) + b"PAR1", rows_in_groups(10, 5)[:-20], b"no parquet"]
+)
+def test_a_file_without_its_end_is_damaged_and_has_no_columns(content):
     records, damage = read(content)
     assert records == []
     assert damage.startswith("Parquet file broken: ")
@@ -124,7 +127,7 @@ def test_a_file_whose_end_is_gone_is_damage_and_has_no_columns(content):
 
 
 class FailingDisk(io.RawIOBase):
-    """A file of a hundred bytes that cannot be read."""
+    """A file of a hundred bytes on a disk that cannot be read."""
 
     def readable(self):
         return True
@@ -142,14 +145,16 @@ class FailingDisk(io.RawIOBase):
         raise OSError(5, "Input/output error")
 
 
-@pytest.mark.parametrize("use", [lambda file: list(ParquetRecords(file, COLUMNS, 2**20, 250)), parquet_columns])
-def test_a_disk_that_fails_is_no_damage_of_the_file(use):
+@pytest.mark.parametrize(
+    "use", [lambda file: list(ParquetRecords(file, TweetMapper(COLUMNS), 2**20, 250)), parquet_columns]
+)
+def test_a_disk_error_is_not_damage_of_the_file(use):
     with pytest.raises(OSError, match="Input/output error"):
         use(FailingDisk())
 
 
 def shared_text(text, rows):
-    """A small file whose rows, but for the last, share a text."""
+    """A small file whose rows except the last share a text."""
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * (rows - 1) + [1], pa.int32()), pa.array([text, "дом"]))
     columns = {"id": range(1, rows + 1), "when": [DAY] * rows, "text": texts}
     return parquet(columns, compression="zstd", dictionary_pagesize_limit=2**30, write_statistics=False)
@@ -166,22 +171,22 @@ def test_a_long_text_that_many_rows_share_is_too_long_in_each():
     assert max(len(record.raw) for record in records) < 10_000
 
 
-def test_a_text_that_thousands_of_rows_share_fills_no_memory():
+def test_a_text_shared_by_thousands_of_rows_does_not_fill_the_memory():
     content = shared_text("a" * 2**23, 4000)
     assert len(content) < 50_000
     before = pa.total_allocated_bytes()
-    records = iter(ParquetRecords(io.BytesIO(content), COLUMNS, 2**20, 2**30))
+    records = iter(ParquetRecords(io.BytesIO(content), TweetMapper(COLUMNS), 2**20, 2**30))
     assert next(records).outcome.reason == "too-long"
     assert pa.total_allocated_bytes() - before < 2**29
 
 
-def test_a_row_group_that_expands_beyond_the_bound_is_left_there_as_damage():
+def test_reading_stops_in_a_row_group_that_exceeds_the_expansion_limit():
     records, damage = read(shared_text("a" * 2**23, 4000))
     assert {record.outcome.reason for record in records} <= {"too-long"}
     assert damage == f"Parquet file broken: rows {len(records) + 1} to 4000: it expands more than 250 times"
 
 
-def test_a_row_group_that_says_that_it_expands_beyond_the_bound_is_not_read_and_costs_no_other():
+def test_a_row_group_whose_metadata_exceeds_the_expansion_limit_is_not_read_and_costs_no_other():
     texts = ["a" * 2**20] * 80 + ["дом"] * 80
     columns = {"id": range(1, 161), "when": [DAY] * 160, "text": texts}
     content = parquet(columns, row_group_size=80, compression="zstd", use_dictionary=False, write_statistics=False)
@@ -199,12 +204,12 @@ def test_rows_that_share_a_text_keep_it_and_rows_without_one_have_none(kind):
     assert (first.text, none.reason, second.text, third.text) == ("дом", "no-text", "сад", "дом")
 
 
-def test_a_table_that_lacks_a_column_says_which_it_has():
+def test_the_damage_of_a_table_without_a_column_names_its_columns():
     assert read(parquet({"id": [1], "content": ["a"]})) == ([], "no column when, text; there are id, content")
     assert parquet_columns(io.BytesIO(parquet({"id": [1], "content": ["a"]}))) == ["id", "content"]
 
 
-def test_a_name_that_two_columns_have_is_the_first():
+def test_of_two_columns_with_the_same_name_the_first_is_read():
     table = pa.Table.from_arrays(
         [pa.array([1]), pa.array([DAY]), pa.array(["a"]), pa.array(["b"])], ["id", "when", "text", "text"]
     )
@@ -227,26 +232,26 @@ def test_a_name_that_two_columns_have_is_the_first():
         pa.array(["2015-12-10T08:01:02Z"]).dictionary_encode(),
     ],
 )
-def test_a_time_is_the_moment_that_it_was_written_for(when):
+def test_a_timestamp_is_converted_to_utc(when):
     assert one(when=when).created_at == 1449734462000000
 
 
 @pytest.mark.parametrize("moment", [2**60, -(2**60)])
-def test_a_time_beyond_all_calendars_is_a_reject_alone(moment):
+def test_a_timestamp_out_of_range_rejects_only_its_row(moment):
     when = pa.array([moment, 1449734462000], pa.timestamp("ms"))
     reject, good = outcomes({"id": [1, 2], "when": when, "text": ["a", "b"]})
     assert (reject.reason, good.text) == ("bad-date", "b")
 
 
 @pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
-def test_a_text_that_is_no_utf8_is_a_reject_alone(kind):
+def test_a_text_that_is_not_utf8_rejects_only_its_row(kind):
     column = pa.array([b"\xff" * 20, "дом".encode()]).view(pa.string())
     column = of_kind(column, kind)
     reject, good = outcomes({"id": [1, 2], "when": [DAY] * 2, "text": column})
     assert (reject.reason, good.text) == ("invalid-utf8", "дом")
 
 
-def test_text_that_was_left_as_bytes_is_text():
+def test_text_stored_as_bytes_is_text():
     assert one(text=pa.array(["дом".encode()])).text == "дом"
 
 
@@ -255,7 +260,7 @@ def test_a_column_of_another_type_is_rejected_row_by_row(text):
     assert one(text=text).reason == "wrong-type"
 
 
-def test_ids_are_read_whole_and_refused_where_floating_point_has_rounded_them():
+def test_ids_are_exact_or_rejected_if_rounded_to_floating_point():
     assert one(id=pa.array([2**62 + 1])).tweet_id == 2**62 + 1
     assert one(id=pa.array([2**62 + 1], pa.uint64())).tweet_id == 2**62 + 1
     assert one(id=pa.array([123.0])).tweet_id == 123
@@ -263,7 +268,7 @@ def test_ids_are_read_whole_and_refused_where_floating_point_has_rounded_them():
     assert one(id=pa.array([float("nan")])).reason == "no-id"
 
 
-def test_a_reject_shows_its_row_and_where_it_stands():
+def test_a_rejected_record_has_its_row_and_position():
     content = parquet({"id": [1, 2], "when": [DAY, None], "text": ["a", "дом"], "more": [1, 2]})
     good, reject = read(content)[0]
     assert isinstance(good.outcome, Tweet)

@@ -4,7 +4,7 @@ import pytest
 
 from tonality.ingest.formats.record import RejectedRecord
 from tonality.ingest.formats.row_mapping import RowReader, column_order, missing_columns
-from tonality.ingest.options import ColumnNames
+from tonality.runtime.settings.sections import ColumnNames
 
 READER = RowReader(ColumnNames(id="id", created_at="when", text="text"))
 

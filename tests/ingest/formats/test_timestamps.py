@@ -32,7 +32,7 @@ SECONDS = int(MOMENT.timestamp())
         pd.Timestamp(MOMENT),
     ],
 )
-def test_a_time_is_read_in_every_form_that_archives_write(value):
+def test_a_time_is_parsed_in_every_format_of_archives(value):
     assert microseconds(value) == SECONDS * 1_000_000
 
 
@@ -43,12 +43,12 @@ def test_parts_of_a_second_are_kept():
 
 
 @pytest.mark.parametrize("value", ["2015-12-10", date(2015, 12, 10)])
-def test_a_day_alone_is_its_midnight(value):
+def test_a_day_without_a_time_is_its_midnight(value):
     assert microseconds(value) == microseconds("2015-12-10T00:00:00Z")
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_no_time_is_no_date(value):
+def test_a_missing_time_is_no_date(value):
     with pytest.raises(RejectedRecord) as caught:
         microseconds(value)
     assert caught.value.reason == "no-date"
@@ -63,7 +63,7 @@ def test_no_time_is_no_date(value):
         *[True, [], {}, b"2015-12-10"],
     ],
 )
-def test_what_is_no_time_that_twitter_has_seen_is_rejected(value):
+def test_a_value_that_is_no_time_in_twitters_lifetime_is_rejected(value):
     with pytest.raises(RejectedRecord) as caught:
         microseconds(value)
     assert caught.value.reason == "bad-date"
@@ -73,13 +73,13 @@ def test_what_is_no_time_that_twitter_has_seen_is_rejected(value):
 @pytest.mark.parametrize(
     ("text", "hours"), [("PDT", -7), ("PST", -8), ("UTC", 0), ("GMT", 0), ("+0530", 5.5), ("-0330", -3.5)]
 )
-def test_a_zone_is_read_by_its_name_or_by_its_distance(text, hours):
+def test_a_zone_is_parsed_by_its_name_or_its_offset(text, hours):
     local = microseconds(f"Mon Apr 06 22:19:45 {text} 2009")
     assert local == microseconds("2009-04-06T22:19:45Z") - hours * 3_600_000_000
 
 
 @pytest.mark.parametrize("text", ["MSK", "XYZ", "pdt", "PDTX", "PD"])
-def test_a_zone_that_is_not_known_is_rejected_rather_than_guessed(text):
+def test_an_unknown_zone_is_rejected_and_not_guessed(text):
     with pytest.raises(RejectedRecord) as caught:
         microseconds(f"Mon Apr 06 22:19:45 {text} 2009")
     assert caught.value.reason == "bad-date"
@@ -94,7 +94,7 @@ def test_a_rejected_zone_is_named():
 @pytest.mark.parametrize(
     "form", ["Thu Dec 10 08:01:{} +0000 2015", "2015-12-10T08:01:{}Z", "2015-12-10 08:01:{}+00:00"]
 )
-def test_the_seconds_of_a_minute_are_told_apart(form):
+def test_the_seconds_of_a_minute_are_distinguished(form):
     minute = int(datetime(2015, 12, 10, 8, 1, tzinfo=UTC).timestamp())
     assert [microseconds(form.format(second)) for second in ("00", "07", "59")] == [
         (minute + second) * 1_000_000 for second in (0, 7, 59)
@@ -103,16 +103,16 @@ def test_the_seconds_of_a_minute_are_told_apart(form):
         microseconds(form.format("60"))
 
 
-def test_the_minutes_of_an_offset_are_no_seconds():
+def test_the_minutes_of_an_offset_are_not_seconds():
     assert microseconds("2015-12-10 08+05:30") == microseconds("2015-12-10T02:30:00")
 
 
-def test_no_text_longer_than_any_date_is_remembered():
-    before = timestamps._since_text.cache_info().currsize
+def test_a_text_longer_than_any_date_is_not_cached():
+    before = timestamps._cached_microseconds.cache_info().currsize
     for text in ("2015-12-10" + " " * 1000, "x" * 65, "Thu Dec 10 08:01:02 +0000 2015".ljust(65)):
         with pytest.raises(RejectedRecord) as caught:
             microseconds(text)
         assert caught.value.reason == "bad-date"
         assert len(caught.value.detail) < 200
-    assert timestamps._since_text.cache_info().currsize == before
+    assert timestamps._cached_microseconds.cache_info().currsize == before
     assert microseconds("2015-12-10".ljust(64)) == microseconds("2015-12-10")

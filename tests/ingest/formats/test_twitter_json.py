@@ -44,50 +44,50 @@ def test_a_plain_status_is_a_tweet():
     }
 
 
-def test_full_text_goes_before_text():
+def test_full_text_takes_precedence_over_text():
     assert parsed(status(full_text="Привет, мир", text="При…")).text == "Привет, мир"
     assert parsed(without("text", full_text="Привет, мир")).text == "Привет, мир"
 
 
-def test_an_extended_tweet_has_the_whole_text_and_its_hashtags():
+def test_an_extended_tweet_has_the_full_text_and_its_hashtags():
     extended = {"full_text": "Привет, мир #раз #два", "entities": tags("раз", "два")}
     tweet = parsed(status(text="Привет, … #раз", truncated=True, entities=tags("раз"), extended_tweet=extended))
     assert (tweet.text, tweet.hashtags) == ("Привет, мир #раз #два", ["раз", "два"])
 
 
-def test_an_extended_tweet_without_entities_leaves_the_outer_hashtags():
+def test_an_extended_tweet_without_entities_keeps_the_outer_hashtags():
     assert parsed(status(entities=tags("раз"), extended_tweet={"full_text": "мир #раз"})).hashtags == ["раз"]
 
 
-def test_an_odd_extended_tweet_leaves_the_text():
+def test_a_malformed_extended_tweet_is_ignored():
     assert parsed(status(truncated=True, extended_tweet={"full_text": None})).text == "Привет"
     assert parsed(status(extended_tweet=None)).text == "Привет"
 
 
-def test_a_retweet_shows_the_original_and_keeps_its_own_id_time_and_author():
+def test_a_retweet_has_the_original_text_and_its_own_id_time_and_author():
     original = status(id=1, created_at="Mon Dec 07 00:00:00 +0000 2015", text="Оригинал #да", entities=tags("да"))
     tweet = parsed(status(text="RT @petya: Ориг…", retweeted_status=original | {"user": {"screen_name": "petya"}}))
     assert (tweet.text, tweet.hashtags, tweet.is_retweet) == ("Оригинал #да", ["да"], True)
     assert (tweet.tweet_id, tweet.author, tweet.created_at) == (7, "vasya", parsed(status()).created_at)
 
 
-def test_a_retweet_of_a_long_tweet_shows_its_whole_text():
+def test_a_retweet_of_a_long_tweet_has_its_full_text():
     original = status(text="Ориг…", extended_tweet={"full_text": "Оригинал целиком", "entities": tags("х")})
     tweet = parsed(status(text="RT @petya: Ориг…", retweeted_status=original))
     assert (tweet.text, tweet.hashtags) == ("Оригинал целиком", ["х"])
 
 
 @pytest.mark.parametrize("original", [{}, {"id": 2}, {"text": None}, {"extended_tweet": {}}])
-def test_a_retweet_of_an_original_without_a_text_shows_its_own(original):
+def test_a_retweet_of_an_original_without_a_text_has_its_own(original):
     tweet = parsed(status(text="RT @x: hi #да", entities=tags("да"), retweeted_status=original))
     assert (tweet.text, tweet.hashtags, tweet.is_retweet) == ("RT @x: hi #да", ["да"], True)
 
 
-def test_an_original_whose_text_is_empty_has_an_empty_text():
+def test_a_retweet_of_an_empty_text_has_an_empty_text():
     assert parsed(status(retweeted_status={"text": ""})).text == ""
 
 
-def test_a_quote_is_no_retweet_and_shows_its_own_text():
+def test_a_quote_is_no_retweet_and_has_its_own_text():
     tweet = parsed(status(quoted_status=status(text="Цитата")))
     assert (tweet.text, tweet.is_retweet) == ("Привет", False)
 
@@ -106,7 +106,7 @@ def test_a_quote_is_no_retweet_and_shows_its_own_text():
         (f"&#{'9' * 5000};", f"&#{'9' * 5000};"),
     ],
 )
-def test_character_references_are_read_once_and_names_only_whole(escaped, shown):
+def test_character_references_are_replaced_once_and_named_ones_only_with_a_semicolon(escaped, shown):
     assert parsed(status(text=escaped)).text == shown
 
 
@@ -135,7 +135,7 @@ def test_an_id_may_be_a_number_or_a_string(record, number):
 
 
 @pytest.mark.parametrize("entities", [None, [], {}, {"hashtags": None}, {"hashtags": [None, {"text": 1}, "x"]}])
-def test_odd_entities_lose_no_tweet(entities):
+def test_malformed_entities_cost_no_tweet(entities):
     assert parsed(status(entities=entities)).hashtags == []
 
 
@@ -143,7 +143,7 @@ def test_an_empty_text_is_a_tweet():
     assert parsed(status(text="")).text == ""
 
 
-NOTICES = [
+MESSAGES = [
     "delete",
     "limit",
     "scrub_geo",
@@ -167,21 +167,21 @@ NOTICES = [
 ]
 
 
-@pytest.mark.parametrize("kind", NOTICES)
-def test_a_message_of_the_stream_is_a_notice(kind):
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_message_of_the_stream_is_a_control_message(kind):
     assert parsed({kind: {"status": {"id": 1}}, "timestamp_ms": "1"}).kind == kind
 
 
-def test_a_tweet_that_warns_is_a_tweet():
+def test_a_tweet_with_a_key_of_a_message_is_a_tweet():
     assert parsed(status(warning="18+", withheld_in_countries=["XY"])).tweet_id == 7
 
 
 @pytest.mark.parametrize("line", [b"", b"\r", b" \t"])
-def test_a_blank_line_keeps_the_stream_alive(line):
+def test_a_blank_line_is_a_keep_alive(line):
     assert parse_line(line) == ControlMessage("keep-alive")
 
 
-def test_a_byte_order_mark_loses_no_tweet():
+def test_a_byte_order_mark_costs_no_tweet():
     assert parse_line(b"\xef\xbb\xbf" + orjson.dumps(status())).tweet_id == 7
 
 
@@ -232,25 +232,25 @@ def test_a_line_that_is_no_object_is_rejected(line, reason):
         (status(retweeted_status="да"), "wrong-type"),
     ],
 )
-def test_a_status_without_what_a_tweet_needs_is_rejected(record, reason):
+def test_a_status_without_a_required_field_is_rejected(record, reason):
     assert rejected(orjson.dumps(record)) == reason
 
 
-def test_a_reject_says_what_was_wrong():
+def test_a_rejected_record_has_a_detail():
     with pytest.raises(RejectedRecord) as caught:
         parsed(status(created_at="Thu Feb 30 08:01:02 +0000 2015"))
     assert caught.value.detail == "Thu Feb 30 08:01:02 +0000 2015: day is out of range for month"
 
 
-@pytest.mark.parametrize("marks", [1, 2, 1000])
-def test_byte_order_marks_of_empty_files_before_lose_no_record(marks):
-    assert parse_line(b"\xef\xbb\xbf" * marks + orjson.dumps(status())).tweet_id == 7
-    assert parse_line(b"\xef\xbb\xbf" * marks + b'{"limit": {"track": 7}}') == ControlMessage("limit")
+@pytest.mark.parametrize("count", [1, 2, 1000])
+def test_byte_order_marks_of_empty_files_before_a_record_cost_no_record(count):
+    assert parse_line(b"\xef\xbb\xbf" * count + orjson.dumps(status())).tweet_id == 7
+    assert parse_line(b"\xef\xbb\xbf" * count + b'{"limit": {"track": 7}}') == ControlMessage("limit")
 
 
 @pytest.mark.parametrize("key", ["zz", "delete", "extended_tweet", "created_at", "author_id", "id"])
 @pytest.mark.parametrize("nest", [("[", "]"), ('{"a":', "}")])
-def test_whatever_the_depth_to_which_a_record_is_nested_it_is_a_tweet_a_notice_or_a_reject(key, nest):
+def test_a_record_of_any_nesting_depth_is_a_tweet_a_control_message_or_rejected(key, nest):
     begin, end = nest
     for depth in range(800, 1010):
         inside = begin * depth + ("" if begin == "[" else "1") + end * depth
@@ -261,7 +261,7 @@ def test_whatever_the_depth_to_which_a_record_is_nested_it_is_a_tweet_a_notice_o
                 assert reject.reason in {"malformed-json", "no-text", "no-id", "wrong-type", "bad-date"}
 
 
-HALVES = [
+LONE_SURROGATES = [
     (r"a\ud83d", "a\ufffd"),
     (r"\ud83d b and more", "\ufffd b and more"),
     (r"\uD83D\n\u0041", "\ufffd\nA"),
@@ -274,20 +274,20 @@ HALVES = [
 ]
 
 
-@pytest.mark.parametrize(("escaped", "shown"), HALVES)
-def test_half_of_a_character_is_one_that_cannot_be_shown(escaped, shown):
+@pytest.mark.parametrize(("escaped", "shown"), LONE_SURROGATES)
+def test_a_lone_surrogate_is_a_replacement_character(escaped, shown):
     line = orjson.dumps(status(text="?")).replace(b"?", escaped.encode())
     assert parse_line(line).text == shown
     assert parse_line(b"\xef\xbb\xbf" + line).text == shown
 
 
-@pytest.mark.parametrize(("escaped", "shown"), HALVES)
-def test_half_of_a_character_in_what_is_skipped_loses_no_tweet(escaped, shown):
+@pytest.mark.parametrize(("escaped", "shown"), LONE_SURROGATES)
+def test_a_lone_surrogate_in_a_skipped_field_costs_no_tweet(escaped, shown):
     user = {"screen_name": "vasya", "description": "?"}
     lines = [orjson.dumps(status(**fields)) for fields in ({"user": user}, {"zz": {"?": 1}}, {"extended_tweet": ["?"]})]
     assert [parse_line(line.replace(b"?", escaped.encode())) for line in lines] == [parsed(status())] * 3
 
 
-def test_half_of_a_character_in_a_notice_leaves_it_a_notice():
+def test_a_control_message_may_contain_a_lone_surrogate():
     assert parse_line(rb'{"delete": {"status": {"id": 7}, "zz": "\ud83d"}}') == ControlMessage("delete", 7)
     assert parse_line(b"\xef\xbb\xbf" + rb'{"limit": {"\ud83d": 7}}') == ControlMessage("limit")

@@ -37,7 +37,7 @@ def test_a_folder_is_all_its_files_but_the_hidden_in_order(folder):
     assert names(folder, "") == ["2015/a.gz", "2015/b.gz", "2016/c.json"]
 
 
-def test_a_glob_is_the_files_and_folders_that_it_meets(folder):
+def test_a_glob_is_the_files_and_folders_that_it_matches(folder):
     assert names(folder, "2015/[a-z].gz") == ["2015/a.gz", "2015/b.gz"]
     assert names(folder, "20*") == ["2015/a.gz", "2015/b.gz", "2016/c.json"]
 
@@ -50,29 +50,29 @@ def test_a_file_that_several_locations_name_is_found_once(folder):
     assert names(folder, "2015/a.gz", "2015", "*/a.gz") == ["2015/a.gz", "2015/b.gz"]
 
 
-def test_all_locations_that_find_nothing_are_told_together(folder):
-    with pytest.raises(InputError) as fault:
+def test_all_locations_without_files_are_reported_together(folder):
+    with pytest.raises(InputError) as error:
         find_files([f"{folder}/2015", f"{folder}/2017", f"{folder}/*.bz2"])
-    assert str(fault.value).splitlines() == [
+    assert str(error.value).splitlines() == [
         f"no file found at {folder}/2017",
-        f"no file found at {folder}/*.bz2; {folder} holds 2015, 2016, _temporary",
+        f"no file found at {folder}/*.bz2; {folder} contains 2015, 2016, _temporary",
     ]
 
 
-def test_of_many_locations_that_find_nothing_the_first_are_named(folder):
-    with pytest.raises(InputError) as fault:
+def test_of_many_locations_without_files_the_first_are_named(folder):
+    with pytest.raises(InputError) as error:
         find_files([f"{folder}/2015/{day}.gz" for day in range(17)])
-    assert len(str(fault.value).splitlines()) == 4
-    assert str(fault.value).endswith("and so on, 17 in all")
+    assert len(str(error.value).splitlines()) == 4
+    assert str(error.value).endswith("and so on, 17 in all")
 
 
-def test_what_stands_besides_may_be_missing(folder):
+def test_optional_locations_may_be_missing(folder):
     found = find_files([f"{folder}/2015"], [f"{folder}/2016", f"{folder}/2017"])
     assert [file.url.rpartition("/")[2] for file in found] == ["a.gz", "b.gz", "c.json"]
 
 
-def planned(sizes, request):
-    return plan_tasks([ArchiveFile(f"f{n:03}", size) for n, size in enumerate(sizes)], request)
+def planned(sizes, options):
+    return plan_tasks([ArchiveFile(f"f{n:03}", size) for n, size in enumerate(sizes)], options)
 
 
 def test_no_files_are_no_tasks_and_empty_files_are_packed_too(read_options):
@@ -81,7 +81,7 @@ def test_no_files_are_no_tasks_and_empty_files_are_packed_too(read_options):
 
 
 @given(st.lists(st.integers(0, 30)), st.integers(16, 40))
-def test_packing_keeps_every_file_once_and_fills_no_task_with_two_too_many(read_options, sizes, task_bytes):
+def test_packing_keeps_every_file_once_and_overfills_no_task(read_options, sizes, task_bytes):
     tasks = planned(sizes, read_options("a", task_bytes=task_bytes))
     assert sorted(split.url for task in tasks for split in task) == [f"f{n:03}" for n in range(len(sizes))]
     assert all(task for task in tasks)

@@ -1,7 +1,7 @@
-"""Archives made and damaged by chance: what stands before a break is kept, every line is counted, nothing crashes.
+"""Fuzzing with random damaged archives: records before the damage are kept, all lines counted, nothing crashes.
 
-Some hundred archives from the same seeds at every run; `make fuzz` takes thousands, from a seed that differs each time:
-TONALITY_FUZZ says how many, TONALITY_FUZZ_START from which seed on, and TONALITY_FUZZ_SEED takes one alone.
+Every run tests some hundred archives from the same seeds, `make fuzz` thousands from a different first seed each time.
+TONALITY_FUZZ is their number, TONALITY_FUZZ_START the first seed, and TONALITY_FUZZ_SEED the seed of a single archive.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ from unittest import mock
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
-from damaged_archives import Archive, Judgement, draw_archive, judge
-from planted_records import ANY, COLUMNS, FILTERED, KEPT, NOTICE, REJECT, Planter, Row, Wanted
+from damaged_archives import Archive, Expectations, draw_archive, expect_records
+from planted_records import ANY, COLUMNS, FILTERED, KEPT, NOTICE, REJECT, Filters, Planter, Row
 
 from tonality.ingest.containers import bzip2, compression, streams
 from tonality.ingest.planning import splits
 from tonality.ingest.planning.files import find_files
 from tonality.ingest.planning.splits import plan_tasks
 from tonality.ingest.reading import task
-from tonality.ingest.reading.task import read_staged
+from tonality.ingest.reading.task import read_splits
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.storage.schema import STAGED
@@ -41,56 +41,56 @@ START: Final = int(
 ALONE: Final = os.environ.get("TONALITY_FUZZ_SEED")
 SEEDS: Final = [int(ALONE)] if ALONE else range(START, START + CASES)
 BATCH: Final = 50
-"""Cases in a test."""
-LONGEST: Final = 60
-"""Seconds that a case may take: some tenths are what it takes."""
+"""Cases per test."""
+MAX_SECONDS: Final = 60
+"""The most seconds of a case, which usually takes some tenths of one."""
 OUTCOMES: Final = (KEPT, NOTICE, FILTERED, REJECT)
 
 
 class Case:
-    """An archive of one file, how it is read, and what must be found in it."""
+    """An archive of one file, the options for reading it, and the records that must be found."""
 
     def __init__(self, seed: int) -> None:
-        chance = Random(seed)
-        self.expected = Wanted.drawn(chance)
-        self.table = chance.random() < 0.15
-        large = chance.random() < 0.1
-        self.archive = draw_archive(Planter(chance, self.expected), chance.random() < 0.6, self.table, large)
-        self.judgement = judge(self.archive)
-        self.read_bytes = chance.choice([7, 600, 5000, streams.READ_BYTES])
+        random = Random(seed)
+        self.expected = Filters.drawn(random)
+        self.table = random.random() < 0.15
+        large = random.random() < 0.1
+        self.archive = draw_archive(Planter(random, self.expected), random.random() < 0.6, self.table, large)
+        self.expectations = expect_records(self.archive)
+        self.read_bytes = random.choice([7, 600, 5000, streams.READ_BYTES])
         if len(self.archive.content) > 10_000:
             self.read_bytes = max(self.read_bytes, 600)
-        self.task_bytes = chance.choice([300, 4096, 20_000, 2**25])
-        self.cores = chance.choice([1, 1, 4])
-        self.least_bytes = chance.choice([200, 2**20])
-        self.batch_rows = chance.choice([3, 4096])
+        self.task_bytes = random.choice([300, 4096, 20_000, 2**25])
+        self.cores = random.choice([1, 1, 4])
+        self.least_bytes = random.choice([200, 2**20])
+        self.batch_rows = random.choice([3, 4096])
 
     def __str__(self) -> str:
         return (
-            f"{self.archive.form}, {len(self.archive.content)} bytes, {'; '.join(self.archive.wrecks) or 'undamaged'}, "
+            f"{self.archive.form}, {len(self.archive.content)} bytes, {'; '.join(self.archive.corruptions) or 'undamaged'}, "
             f"read {self.read_bytes} bytes at once, tasks of {self.task_bytes} bytes, {self.cores} cores"
         )
 
     def fields(self) -> dict[str, Any]:
-        """Of the request."""
+        """The fields of ReadOptions."""
         fields = {"task_bytes": self.task_bytes, "cores": self.cores, "honour_deletes": True, **self.expected.fields()}
         return fields | ({"columns": COLUMNS, "delimiter": self.archive.delimiter} if self.table else {})
 
     @contextlib.contextmanager
     def patched(self) -> Iterator[None]:
-        """Small reads and small batches: what lies between two of them is found in small files, too."""
+        """Read in small blocks and batches, so that even small files have boundaries between them."""
         with (
             mock.patch.object(streams, "READ_BYTES", self.read_bytes),
             mock.patch.object(compression, "READ_BYTES", self.read_bytes),
             mock.patch.object(bzip2, "READ_BYTES", self.read_bytes),
-            mock.patch.object(splits, "_LEAST_BYTES", self.least_bytes),
+            mock.patch.object(splits, "_MIN_TASK_BYTES", self.least_bytes),
             mock.patch.object(task, "_BATCH_ROWS", self.batch_rows),
         ):
             yield
 
 
 class Found:
-    """What a pass over a file found, by the names of its sources, which begin with the file's own: ''."""
+    """The rows that a pass found in a file, by source; the file itself is ''."""
 
     def __init__(self, rows: Iterable[dict[str, Any]], url: str) -> None:
         self.rows: defaultdict[str, defaultdict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
@@ -101,7 +101,7 @@ class Found:
 
     @staticmethod
     def _place(kinds: dict[str, list[dict[str, Any]]]) -> None:
-        """Count offsets and lines from the start of the file, and put rows in order."""
+        """Convert offsets and lines to those of the file, and sort rows."""
         spans, breaks, bytes_before, breaks_before = {}, {}, 0, 0
         for account in sorted(kinds["account"], key=lambda row: row["split"]):
             spans[account["split"]], breaks[account["split"]] = bytes_before, breaks_before
@@ -114,16 +114,16 @@ class Found:
             kinds[kind].sort(key=lambda row: (row["split"], row["entry"], row["offset"]))
 
     def of(self, name: str, kind: str) -> list[dict[str, Any]]:
-        """Rows of a source, in their order."""
+        """The rows of a source, in order."""
         return self.rows[name][kind] if name in self.rows else []
 
     def count(self, name: str, outcome: str) -> int:
-        """What the accounts of a source say."""
+        """The count of an outcome in a source's accounts."""
         return sum(account[outcome] for account in self.of(name, "account"))
 
     @property
     def damage(self) -> dict[str, str]:
-        """What broke, by source."""
+        """The reported damage, by source."""
         return {
             name: "; ".join(row["damage"] for row in kinds["account"] if row["damage"])
             for name, kinds in self.rows.items()
@@ -139,21 +139,21 @@ def check_case(read_options, tmp_path_factory):
     def check(seed: int) -> None:
         case = Case(seed)
         file.write_bytes(case.archive.content)
-        request = read_options(file, **case.fields())
-        with case.patched(), given_up_after(LONGEST):
-            tasks = plan_tasks(find_files(request.paths), request)
-            batches = [batch for task in tasks for batch in read_staged(task, request)]
+        options = read_options(file, **case.fields())
+        with case.patched(), time_limit(MAX_SECONDS):
+            tasks = plan_tasks(find_files(options.paths), options)
+            batches = [batch for task in tasks for batch in read_splits(task, options)]
         found = Found(pa.Table.from_batches(batches, STAGED).to_pylist(), file.as_uri())
         check_counts(found)
-        check_judgement(found, case.judgement, damaged=bool(case.archive.wrecks))
-        if case.judgement.doubted and not found.damage:
+        check_expectations(found, case.expectations, damaged=bool(case.archive.corruptions))
+        if case.expectations.doubted and not found.damage:
             planted = Counter(row.what for row in case.archive.planted() if row.where == KEPT)
             got = Counter(row["tweet_id"] for kinds in found.rows.values() for row in kinds["tweet"])
-            assert planted <= got, f"no account tells of damage, but: {case.judgement.doubted}"
+            assert planted <= got, f"no account reports damage, but: {case.expectations.doubted}"
         if (
             not case.table
-            and case.archive.wrecks
-            and all("cut at" in wreck and ";" not in wreck for wreck in case.archive.wrecks)
+            and case.archive.corruptions
+            and all("cut at" in corruption and ";" not in corruption for corruption in case.archive.corruptions)
         ):
             refuse_inventions(found, case.archive)
 
@@ -161,13 +161,13 @@ def check_case(read_options, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def given_up_after(seconds: int) -> Iterator[None]:
-    """An endless loop is a failure, too."""
+def time_limit(seconds: int) -> Iterator[None]:
+    """Fail on endless loops."""
 
-    def give_up(*_) -> None:
+    def stop(*_) -> None:
         raise TimeoutError(f"not done after {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, give_up)
+    before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
     try:
         yield
@@ -177,7 +177,7 @@ def given_up_after(seconds: int) -> Iterator[None]:
 
 
 def check_counts(found: Found) -> None:
-    """Every record is counted in one place, and stands there."""
+    """Every record is counted once, and found where it is counted."""
     for name, kinds in found.rows.items():
         for account in kinds["account"]:
             assert account["lines"] == sum(account[outcome] for outcome in OUTCOMES), name
@@ -186,28 +186,28 @@ def check_counts(found: Found) -> None:
         assert found.count(name, NOTICE) >= len(kinds["delete"]), name
 
 
-def check_judgement(found: Found, judgement: Judgement, damaged: bool) -> None:
-    for name, rows in judgement.exactly.items():
+def check_expectations(found: Found, expectations: Expectations, damaged: bool) -> None:
+    for name, rows in expectations.exactly.items():
         check_exactly(found, name, rows)
         assert damaged or name not in found.damage, f"{name} is not damaged: {found.damage[name]}"
-    for name, rows in judgement.at_least.items():
+    for name, rows in expectations.at_least.items():
         check_at_least(found, name, rows)
-    for name, (rows, offset, tail) in judgement.cut.items():
+    for name, (rows, offset, tail) in expectations.cut.items():
         check_cut(found, name, rows, offset, tail)
-    for name in judgement.skipped:
+    for name in expectations.skipped:
         (account,) = found.of(name, "account")
         assert (account["lines"], account["skipped"] != "") == (0, True), name
     if not damaged:
-        named = {*judgement.exactly, *judgement.skipped}
-        strange = {name for name in found.rows if name not in named and not name.startswith((*judgement.junk, "\0"))}
+        named = {*expectations.exactly, *expectations.skipped}
+        strange = {name for name in found.rows if name not in named and not name.startswith((*expectations.junk, "\0"))}
         assert all(
             not kinds["tweet"] and not found.count(name, "lines") for name in strange for kinds in [found.rows[name]]
         )
-    assert found.damage or not judgement.refused, f"no account tells of damage, but: {judgement.refused}"
+    assert found.damage or not expectations.refused, f"no account reports damage, but: {expectations.refused}"
 
 
 def check_exactly(found: Found, name: str, rows: list[Row]) -> None:
-    """A source has these records, each where it was planted."""
+    """A source has exactly these records, each where it was planted."""
     assert found.of(name, "account"), f"{name} has no account"
     unsure = {row.line for row in rows if row.where == ANY}
     sure = {outcome: [row for row in rows if row.where == outcome] for outcome in OUTCOMES}
@@ -229,17 +229,17 @@ def check_exactly(found: Found, name: str, rows: list[Row]) -> None:
 
 
 def check_cut(found: Found, name: str, rows: list[Row], offset: int, tail: bytes) -> None:
-    """A source has these records, and a reject that is the start of the line in which it was cut off."""
+    """A truncated source has these records, and a reject with the start of the truncated line."""
     assert found.count(name, "lines") == len(rows) + bool(tail), name
     rejects = [(row["offset"], row["raw"]) for row in found.of(name, "reject") if row["reason"] == "cut-off"]
     assert rejects == ([(offset, tail[:4096])] if tail else []), name
 
 
 def check_at_least(found: Found, name: str, rows: list[Row]) -> None:
-    """A source has these records, the tweets in their order, whatever else it has."""
+    """A source has at least these records, tweets in order."""
     kept = [row.what for row in rows if row.where == KEPT]
-    there = iter(row["tweet_id"] for row in found.of(name, "tweet"))
-    lost = [number for number in kept if number not in there]
+    existing = iter(row["tweet_id"] for row in found.of(name, "tweet"))
+    lost = [number for number in kept if number not in existing]
     assert not lost, f"{name}: lost from {lost[0]} on, of {len(kept)} tweets {len(lost)} or fewer"
     rejects = Counter((row["reason"], row["raw"]) for row in found.of(name, "reject"))
     expected = Counter((row.what, row.raw[:4096]) for row in rows if row.where == REJECT)
@@ -249,7 +249,7 @@ def check_at_least(found: Found, name: str, rows: list[Row]) -> None:
 
 
 def refuse_inventions(found: Found, archive: Archive) -> None:
-    """A cut leaves less, and nothing else; but where it takes what made a reject of a line, a tweet is left."""
+    """Truncation adds no records, except tweets in lines whose defect was cut off."""
     planted = {row.what for row in archive.planted()}
     rejects = [row.raw for row in archive.planted() if row.where == REJECT]
     strange = [
@@ -261,7 +261,7 @@ def refuse_inventions(found: Found, archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("begin", range(0, len(SEEDS), BATCH), ids=lambda begin: f"from {SEEDS[begin]}")
-def test_nothing_is_lost_before_a_break_and_every_line_is_counted(check_case, begin: int) -> None:
+def test_nothing_is_lost_before_damage_and_every_line_is_counted(check_case, begin: int) -> None:
     for seed in SEEDS[begin : begin + BATCH]:
         try:
             check_case(seed)
@@ -269,7 +269,7 @@ def test_nothing_is_lost_before_a_break_and_every_line_is_counted(check_case, be
             raise AssertionError(f"TONALITY_FUZZ_SEED={seed}: {Case(seed)}") from error
 
 
-def test_a_folder_of_damaged_archives_is_cleaned_and_accounted_for(spark, tmp_path: Path) -> None:
+def test_a_folder_of_damaged_archives_is_cleaned_and_fully_counted(spark, tmp_path: Path) -> None:
     cases = fuzzed_folder(tmp_path / "archive", 100)
     expected = cases[0].expected
     settings = load(
@@ -296,18 +296,18 @@ def test_a_folder_of_damaged_archives_is_cleaned_and_accounted_for(spark, tmp_pa
     assert sum(account["tweets"] for account in rows["accounts"]) == len(rows["tweets"])
     assert sum(account["rejects"] for account in rows["accounts"]) == len(rows["rejects"])
     for number, case in enumerate(cases):
-        if not case.archive.wrecks:
+        if not case.archive.corruptions:
             check_tables(rows, (tmp_path / "archive" / f"{number}.json").as_uri(), case)
 
 
 class Fixed(Case):
-    """A case that asks for the same as all others of its folder."""
+    """A case with the same filters as all others in its folder."""
 
     def __init__(self, seed: int) -> None:
-        chance = Random(f"folder {seed}")
-        self.expected = Wanted(("ru", "uk"), date(2015, 12, 5), date(2015, 12, 20), "drop")
-        self.archive = draw_archive(Planter(chance, self.expected), damaged=chance.random() < 0.5)
-        self.judgement = judge(self.archive)
+        random = Random(f"folder {seed}")
+        self.expected = Filters(("ru", "uk"), date(2015, 12, 5), date(2015, 12, 20), "drop")
+        self.archive = draw_archive(Planter(random, self.expected), damaged=random.random() < 0.5)
+        self.expectations = expect_records(self.archive)
 
 
 def fuzzed_folder(folder: Path, size: int) -> list[Fixed]:
@@ -319,8 +319,8 @@ def fuzzed_folder(folder: Path, size: int) -> list[Fixed]:
 
 
 def check_tables(rows: dict[str, list[dict[str, Any]]], url: str, case: Case) -> None:
-    """Of a file that is not damaged, the tables hold what was planted; of a tweet that stands there twice, one row."""
-    for name, planted in case.judgement.exactly.items():
+    """For an undamaged file, the tables hold the planted records, and one row for duplicate tweets."""
+    for name, planted in case.expectations.exactly.items():
         source = url + name
         where = f"{source}: {case.archive.form}"
         sure = {outcome: [row for row in planted if row.where == outcome] for outcome in OUTCOMES}

@@ -1,10 +1,10 @@
-"""What the rows of a pass show: the moment they are read, before any of them is written."""
+"""Pseudonymisation of rows as soon as they are read, before any of them is written."""
 
 import orjson
 import pytest
 
 from tonality.ingest.planning.splits import Split
-from tonality.ingest.reading.task import read_staged
+from tonality.ingest.reading.task import read_splits
 from tonality.privacy.digests import SaltedDigests
 from tonality.privacy.keys import Keys
 from tonality.privacy.policy import Policy
@@ -28,8 +28,8 @@ def rows(read_options, tmp_path):
 
     def read(*lines, keys=KEYS, **fields):
         (tmp_path / "a.json").write_bytes(b"\n".join(lines) + b"\n")
-        request = read_options(tmp_path / "a.json", honour_deletes=True, **fields)
-        batches = read_staged([Split((tmp_path / "a.json").as_uri(), 0)], request, keys)
+        options = read_options(tmp_path / "a.json", honour_deletes=True, **fields)
+        batches = read_splits([Split((tmp_path / "a.json").as_uri(), 0)], options, keys)
         found = {}
         for row in (row for batch in batches for row in batch.to_pylist()):
             found.setdefault(row["kind"], []).append(row)
@@ -52,7 +52,7 @@ def test_a_tweet_without_an_author_stays_without_one(rows):
     assert found["tweet"][0]["author"] is None
 
 
-def test_a_dropped_author_is_gone_and_a_dropped_id_is_another_number_until_copies_are_found(rows):
+def test_a_dropped_author_is_removed_and_a_dropped_id_is_another_number_until_copies_are_found(rows):
     found = rows(status(1), status(1), DELETE, privacy=Policy(authors="drop", ids="drop"))
     numbers = {row["tweet_id"] for row in (*found["tweet"], *found["delete"])}
     assert [row["author"] for row in found["tweet"]] == [None, None]
@@ -62,13 +62,13 @@ def test_a_dropped_author_is_gone_and_a_dropped_id_is_another_number_until_copie
 
 def test_names_leave_the_text_and_the_stems_stay(rows):
     lines = [status(1, "@boris, смотрели кино https://x.com/boris/status/5")]
-    kept, dropped = (rows(*lines, privacy=Policy(mentions=what))["tweet"][0] for what in ("keep", "drop"))
+    kept, dropped = (rows(*lines, privacy=Policy(mentions=choice))["tweet"][0] for choice in ("keep", "drop"))
     assert dropped["text"] == "@, смотрели кино https://x.com/"
     assert dropped["stems"] == kept["stems"]
 
 
 @pytest.mark.parametrize("policy", [Policy(authors="hash"), Policy(ids="drop"), Policy(mentions="drop")])
-def test_rejects_say_no_more_than_why_and_where(rows, policy):
+def test_rejects_show_no_more_than_their_reason_and_place(rows, policy):
     found = rows(status(1), b'{"id":"anna","created_at":1,"text":"x"}', b"{broken by anna", privacy=policy)
     assert [(row["raw"], row["detail"]) for row in found["reject"]] == [(b"", "")] * 2
     assert [(row["reason"], row["line"]) for row in found["reject"]] == [("wrong-type", 2), ("malformed-json", 3)]
@@ -79,8 +79,8 @@ def test_a_table_without_a_header_shows_no_row_in_its_damage(read_options, tmp_p
     columns = {"text": "text", "created_at": "time"}
     damages = []
     for policy in (Policy(), Policy(mentions="drop")):
-        request = read_options(tmp_path / "a.csv", columns=columns, privacy=policy)
-        (batch,) = read_staged([Split((tmp_path / "a.csv").as_uri(), 0)], request, KEYS)
+        options = read_options(tmp_path / "a.csv", columns=columns, privacy=policy)
+        (batch,) = read_splits([Split((tmp_path / "a.csv").as_uri(), 0)], options, KEYS)
         damages.append(batch["damage"][0].as_py())
     assert damages == [
         "no column time, text; there are 1, Anna, 2015-12-10, тайна",
@@ -88,7 +88,7 @@ def test_a_table_without_a_header_shows_no_row_in_its_damage(read_options, tmp_p
     ]
 
 
-def test_marks_are_of_what_the_archive_says_whatever_the_policy(rows):
+def test_digests_are_of_the_archives_own_data_under_any_policy(rows):
     retweet = status(2, "RT @x: @boris, кино", retweeted_status={"text": "@boris, кино"})
     digests = SaltedDigests(bytes.fromhex(SALT))
     for policy in (Policy(), Policy(authors="hash", ids="drop", mentions="drop")):
@@ -101,5 +101,5 @@ def test_marks_are_of_what_the_archive_says_whatever_the_policy(rows):
         ]
 
 
-def test_where_nothing_was_forgotten_no_tweet_has_marks(rows):
+def test_without_erased_tweets_no_tweet_has_digests(rows):
     assert rows(status(1), keys=None)["tweet"][0]["digests"] is None

@@ -17,22 +17,22 @@ def status(number, text="Кошки и дома"):
 
 
 class Loaded(NamedTuple):
-    notes: DataFrame
+    manifest: DataFrame
     tweets: DataFrame
 
 
 @pytest.fixture
 def load(spark, read_options, tmp_path):
-    """What Spark reads of the archive below the test's folder: notes, and the tweets that the tasks stored."""
+    """Load the archive in the test's folder with Spark: the task manifest, and the tweets that the tasks wrote."""
     stored = tmp_path / "stored"
     stored.mkdir()
 
     def loaded():
         spark.dataSource.register(TweetSource)
-        request = read_options(tmp_path / "archive").model_dump_json()
-        source = spark.read.format("tweets").option("request", request).option("folder", str(stored))
-        notes = source.load().localCheckpoint()
-        return Loaded(notes, spark.read.schema(from_arrow_schema(KEPT)).parquet(str(stored)))
+        options = read_options(tmp_path / "archive").model_dump_json()
+        source = spark.read.format("tweets").option("options", options).option("folder", str(stored))
+        manifest = source.load().localCheckpoint()
+        return Loaded(manifest, spark.read.schema(from_arrow_schema(KEPT)).parquet(str(stored)))
 
     (tmp_path / "archive").mkdir()
     return loaded
@@ -46,8 +46,8 @@ def loaded(load, tmp_path):
     return load()
 
 
-def test_spark_reads_an_archive_as_notes_and_stored_tweets(loaded):
-    assert loaded.notes.schema == from_arrow_schema(TASK_MANIFEST)
+def test_spark_reads_an_archive_as_a_task_manifest_and_stored_tweets(loaded):
+    assert loaded.manifest.schema == from_arrow_schema(TASK_MANIFEST)
     rows = loaded.tweets.orderBy("tweet_id").collect()
     assert [(row.tweet_id, row.text, row.stems) for row in rows] == [
         (1, "Кошки и дома", "кошк и дом"),
@@ -62,31 +62,31 @@ def test_spark_sees_times_in_utc(loaded):
 
 
 def test_spark_sees_rejects_and_an_account_of_each_file(loaded):
-    (reject,) = loaded.notes.where("kind = 'reject'").collect()
+    (reject,) = loaded.manifest.where("kind = 'reject'").collect()
     assert (reject.reason, reject.line, bytes(reject.raw)) == ("malformed-json", 4, b"x")
-    accounts = loaded.notes.where("kind = 'account'").orderBy("source").collect()
+    accounts = loaded.manifest.where("kind = 'account'").orderBy("source").collect()
     assert [(row.lines, row.kept, row.notices, row.rejects) for row in accounts] == [(4, 2, 1, 1), (1, 1, 0, 0)]
 
 
-def test_a_note_names_each_file_of_tweets(loaded, tmp_path):
-    named = {row.path for row in loaded.notes.where("kind = 'group'").collect()}
+def test_the_task_manifest_names_each_file_of_tweets(loaded, tmp_path):
+    named = {row.path for row in loaded.manifest.where("kind = 'group'").collect()}
     assert named == {file.name for file in (tmp_path / "stored").iterdir() if not file.name.startswith(".")}
 
 
-def test_an_archive_of_empty_files_has_accounts_alone(load, tmp_path):
+def test_an_archive_of_empty_files_has_only_accounts(load, tmp_path):
     (tmp_path / "archive" / "a.json").write_bytes(b"")
     loaded = load()
-    assert [row.kind for row in loaded.notes.collect()] == ["account"]
+    assert [row.kind for row in loaded.manifest.collect()] == ["account"]
     assert loaded.tweets.count() == 0
 
 
-def test_a_request_survives_the_way_to_the_workers(read_options):
-    request = read_options(
+def test_options_survive_the_way_to_the_workers(read_options):
+    options = read_options(
         "a", "b", columns={"created_at": "when", "text": "text"}, languages=("ru",), since="2015-12-10"
     )
-    assert ReadOptions.model_validate_json(request.model_dump_json()) == request
+    assert ReadOptions.model_validate_json(options.model_dump_json()) == options
 
 
-def test_a_request_with_an_unknown_field_is_refused(read_options):
+def test_options_with_an_unknown_field_are_refused(read_options):
     with pytest.raises(ValidationError, match="language"):
         read_options("a", language="ru")

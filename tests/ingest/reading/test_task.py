@@ -24,7 +24,7 @@ def archive(*records):
     return b"".join(record + b"\n" for record in records)
 
 
-def test_a_kept_tweet_is_a_row_with_its_stems_and_where_it_stood(read_paths, tmp_path):
+def test_a_kept_tweet_is_a_row_with_its_stems_and_its_place(read_paths, tmp_path):
     file = tmp_path / "a.json"
     file.write_bytes(archive(b"", status(7, user={"screen_name": "vasya"}, entities={"hashtags": [{"text": "Да"}]})))
     (tweet,) = read_paths(file).tweets
@@ -67,7 +67,7 @@ def test_every_file_has_an_account_even_an_empty_one(read_paths, tmp_path):
 
 
 @pytest.mark.parametrize(("size", "kept"), [(2000, 1), (2001, 0)])
-def test_a_record_may_be_as_long_as_the_most_and_no_longer(read, size, kept):
+def test_a_record_may_have_the_largest_size_and_no_more(read, size, kept):
     short = len(status(1, text=""))
     got = read(archive(status(1, text="x" * (size - short)), status(2)), max_record=2000)
     assert got.counts["kept"] == kept + 1
@@ -82,7 +82,7 @@ def test_a_record_longer_than_many_reads_is_rejected_and_the_next_one_kept(read)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
-def test_a_file_is_known_by_its_content_and_not_by_its_name(read_paths, tmp_path, pack):
+def test_a_format_is_detected_by_content_and_not_by_name(read_paths, tmp_path, pack):
     for name in ("a.json", "a.gz", "a.bz2"):
         (tmp_path / name).write_bytes(pack(archive(status(1), status(2))))
         assert read_paths(tmp_path / name).ids == [1, 2]
@@ -95,7 +95,7 @@ def test_windows_line_breaks_and_a_last_line_without_any_lose_nothing(read):
     assert got.tweets[1]["offset"] == len(status(1)) + 4
 
 
-def test_a_file_cut_off_keeps_its_whole_records_and_rejects_the_cut_one(read):
+def test_a_truncated_file_keeps_its_whole_records_and_rejects_the_cut_one(read):
     cut = gzip.compress(archive(status(1), status(2)) + status(3)[:20]) + gzip.compress(b"x" * 1000)[:9]
     got = read(cut)
     assert (got.ids, got.reasons) == ([1, 2], ["cut-off"])
@@ -139,7 +139,7 @@ def test_days_begin_and_end_at_midnight_utc(read, window, ids):
     assert (got.ids, got.counts["filtered"]) == (ids, 6 - len(ids))
 
 
-def test_retweets_are_kept_or_dropped_by_the_switch(read):
+def test_retweets_are_kept_or_dropped_as_set(read):
     content = archive(status(1), status(2, retweeted_status={"text": "да"}))
     assert read(content).ids == [1, 2]
     got = read(content, retweets="drop")
@@ -156,7 +156,7 @@ def test_rows_come_in_batches_that_lose_none(read, monkeypatch):
 def test_a_batch_of_long_texts_ends_early(read_options, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "_BATCH_CHARACTERS", 100)
     (tmp_path / "a").write_bytes(archive(*(status(n, text="кот " * 20) for n in range(1, 6))))
-    batches = task.read_staged([Split((tmp_path / "a").as_uri(), 0)], read_options())
+    batches = task.read_splits([Split((tmp_path / "a").as_uri(), 0)], read_options())
     assert [batch.num_rows for batch in batches] == [2, 2, 1, 1]  # five tweets, then the account
 
 
@@ -201,9 +201,9 @@ def test_every_record_is_counted_where_it_was_planted(read, planted, pack, ends_
     ]
 
 
-def test_a_source_is_named_without_what_is_secret_in_its_url(read_options):
+def test_a_source_is_named_without_the_secrets_in_its_url(read_options):
     url = "https://anna:geheim@host/a.json?part=1&token=geheim"
     file = io.BytesIO(b'{"id":1}\n')
-    rows = [row for batch in task.read_opened(Split(url, 9), file, read_options()) for row in batch.to_pylist()]
+    rows = [row for batch in task.read_split(Split(url, 9), file, read_options()) for row in batch.to_pylist()]
     assert {row["source"] for row in rows} == {"https://***@host/a.json?part=1&token=***"}
     assert {row["kind"] for row in rows} == {"account", "reject"}

@@ -22,7 +22,7 @@ class Sample:
     summary: SampleSummary
 
     def lines(self) -> dict[str, list[bytes]]:
-        """Every file's lines, read without any code of ours."""
+        """The lines of every file, read with the standard library only."""
         return {file.name: _unpack(file).removesuffix(b"\n").split(b"\n") for file in sorted(self.archive.iterdir())}
 
     def bytes(self) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tonality.ingest.synthetic.archive_lines import Planted, Stream
+from tonality.ingest.synthetic.archive_lines import ArchiveGenerator, PlantedCounts
 from tonality.ingest.synthetic.timeline import DAYS
 
 _TIME = "%a %b %d %H:%M:%S %z %Y"
@@ -25,7 +25,7 @@ _FIELDS = {
 
 
 def kind(line: bytes) -> str:
-    """notice, broken or status: told as a stranger would tell it."""
+    """Classify a line as notice, broken or status, independently of Tonality."""
     if not line.strip():
         return "notice"
     try:
@@ -57,12 +57,12 @@ def tweets(files) -> list[dict[str, Any]]:
     return [status for lines in files.values() for status in statuses(lines)]
 
 
-def test_the_archive_has_a_file_a_day_and_the_asked_number_of_lines(files):
+def test_the_archive_has_a_file_a_day_and_the_requested_number_of_lines(files):
     assert list(files) == [f"2015-12-{day}.json.{'gz' if day % 2 == 0 else 'bz2'}" for day in range(10, 26)]
     assert sum(map(len, files.values())) == 3_000
 
 
-def test_every_planted_count_is_found_again(sample, files):
+def test_every_planted_count_is_found(sample, files):
     truth = json.loads((sample.archive.parent / "truth.json").read_text())
     found = {}
     for name, lines in files.items():
@@ -193,17 +193,17 @@ def test_every_way_of_being_broken_occurs(files):
 
 
 def test_the_planted_shares_show_in_the_emoticons():
-    """Emoticons are honest 17 times in 20; that undone, their shares are the planted ones."""
-    stream = Stream(seed=3, tweets=10_000)
+    """Emoticons have the tweet's tone 17 times in 20; corrected for that, their shares are the planted ones."""
+    generator = ArchiveGenerator(seed=3, tweets=10_000)
     seen = {0: Counter(), 1: Counter()}
     for number in range(len(DAYS)):
-        for tweet in statuses(list(stream.lines(number, Planted()))):
+        for tweet in statuses(list(generator.lines(number, PlantedCounts()))):
             text = tweet.get("full_text") or tweet["text"]
             if tweet["lang"] == "ru":
                 seen[number // 8]["positive"] += any(sign in text for sign in (":)", "))", ":D", "=)", "😂"))
                 seen[number // 8]["negative"] += any(sign in text for sign in (":(", "((", "=(", "😭", "😡"))
     for half, emoticons in seen.items():
-        planted = sum((stream.tones[day] for day in DAYS[half * 8 : half * 8 + 8]), Counter())
+        planted = sum((generator.tones[day] for day in DAYS[half * 8 : half * 8 + 8]), Counter())
         opinions, neutral = planted["positive"] + planted["negative"], planted["neutral"]
         honest = 0.85 * planted["positive"] + 0.15 * planted["negative"]
         expected = (0.45 * honest + 0.06 * neutral) / (0.45 * opinions + 0.12 * neutral)

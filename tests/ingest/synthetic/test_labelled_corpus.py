@@ -44,7 +44,7 @@ def test_some_texts_hold_line_breaks_and_stray_quotes(sample):
 
 
 @pytest.mark.parametrize(("wrong_labels", "wrong"), [(0.0, 0), (0.18, 72), (0.49, 196)])
-def test_the_asked_share_of_labels_is_wrong(wrong_labels, wrong):
+def test_the_requested_share_of_labels_is_wrong(wrong_labels, wrong):
     tweets = list(labelled_tweets(5, "negative", 400, wrong_labels))
     assert {tweet.label for tweet in tweets} == {"negative"}
     assert sum(tweet.tone != tweet.label for tweet in tweets) == wrong

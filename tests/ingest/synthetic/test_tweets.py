@@ -8,9 +8,9 @@ import pytest
 from tonality.ingest.synthetic.grammar import sentences
 from tonality.ingest.synthetic.inflection import CASES, Adjective, Noun, Phrase, Verb
 from tonality.ingest.synthetic.lexicon import lexicon
-from tonality.ingest.synthetic.random_streams import Ranked, pick, stream
+from tonality.ingest.synthetic.random_streams import ZipfSampler, pick, random_stream
 from tonality.ingest.synthetic.timeline import DAYS, lines_by_day, midnight, positive_share, time_of_day, twitter_time
-from tonality.ingest.synthetic.typos import roughen
+from tonality.ingest.synthetic.typos import add_typos
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_nouns_decline(entry, forms):
 def test_adjectives_agree_with_their_noun(adjective, agreeing):
     nouns = [Noun.parse(entry) for entry in ("фильм", "сага", "кино:n0", "актёры/актёров:pa")]
     nominative = CASES.index("nom")
-    said = [f"{Adjective.parse(adjective).form(nominative, noun, False)} {noun.forms[nominative]}" for noun in nouns]
-    assert ", ".join(said) == agreeing
+    phrases = [f"{Adjective.parse(adjective).form(nominative, noun, False)} {noun.forms[nominative]}" for noun in nouns]
+    assert ", ".join(phrases) == agreeing
 
 
 def test_an_adjective_of_somebody_alive_has_the_genitive_for_the_accusative():
@@ -69,7 +69,7 @@ def test_past_tenses_agree_with_their_subject():
     ]
 
 
-def test_a_phrase_knows_who_speaks():
+def test_a_phrase_depends_on_the_authors_gender():
     phrase = Phrase.parse("доволен|довольна")
     assert (phrase.form(0, Noun.parse("фильм"), False), phrase.form(0, Noun.parse("фильм"), True)) == (
         "доволен",
@@ -78,16 +78,16 @@ def test_a_phrase_knows_who_speaks():
 
 
 def test_every_slot_of_every_sentence_can_be_filled():
-    random = stream(1, "slots")
-    said = [
+    random = random_stream(1, "slots")
+    texts = [
         " ".join(sentences(random, tone, "film")) for tone in ("positive", "neutral", "negative") for _ in range(3_000)
     ]
-    assert not any(sign in text for text in said for sign in "{}|")
+    assert not any(sign in text for text in texts for sign in "{}|")
 
 
 def test_the_words_of_one_tone_occur_in_the_other_too_but_less():
     def share(tone: str) -> float:
-        random = stream(1, "overlap")
+        random = random_stream(1, "overlap")
         texts = [" ".join(sentences(random, tone, "film")) for _ in range(4_000)]
         return sum("скучн" in text or "плох" in text or "отстой" in text for text in texts) / len(texts)
 
@@ -96,14 +96,14 @@ def test_the_words_of_one_tone_occur_in_the_other_too_but_less():
     assert share("neutral") < share("negative") / 5
 
 
-def test_denied_words_are_of_the_other_tone():
-    random = stream(1, "denied")
+def test_negated_words_are_of_the_other_tone():
+    random = random_stream(1, "denied")
     denied = re.compile("не (разочаров|расстро|утом|взбес|усып)")
-    said = {
+    texts = {
         tone: [" ".join(sentences(random, tone, "film")) for _ in range(4_000)] for tone in ("positive", "negative")
     }
-    assert any(map(denied.search, said["positive"]))
-    assert not any(map(denied.search, said["negative"]))
+    assert any(map(denied.search, texts["positive"]))
+    assert not any(map(denied.search, texts["negative"]))
 
 
 def test_the_lexicon_has_thousands_of_forms_and_no_word_twice_in_one_of_its_opinions():
@@ -118,26 +118,26 @@ def test_the_lexicon_has_thousands_of_forms_and_no_word_twice_in_one_of_its_opin
         assert len(set(both)) == len(both)
 
 
-def test_roughening_keeps_nearly_all_words():
-    random = stream(1, "rough")
-    texts = [roughen(random, ["сегодня показали интересный фильм", "музыка отличная"]).lower() for _ in range(2_000)]
+def test_typos_leave_nearly_all_words_intact():
+    random = random_stream(1, "rough")
+    texts = [add_typos(random, ["сегодня показали интересный фильм", "музыка отличная"]).lower() for _ in range(2_000)]
     intact = sum("интересный" in text for text in texts) / len(texts)
     assert 0.95 < intact < 0.99
     assert len({text for text in texts if "\n" in text}) > 10
 
 
-def test_ranked_items_fall_in_frequency_and_all_occur():
+def test_sampled_items_fall_in_frequency_and_all_occur():
     random = Random(1)
-    ranked = Ranked("абвгд")
-    drawn = Counter(ranked.draw(random) for _ in range(5_000))
+    sampler = ZipfSampler("абвгд")
+    drawn = Counter(sampler.draw(random) for _ in range(5_000))
     assert [item for item, _ in drawn.most_common()] == list("абвгд")
 
 
-def test_streams_of_other_names_are_other_numbers():
-    numbers = {stream(*names).random() for names in [(1, "a"), (1, "b"), (2, "a"), (1, "a", 1)]}
+def test_random_streams_with_different_names_differ():
+    numbers = {random_stream(*names).random() for names in [(1, "a"), (1, "b"), (2, "a"), (1, "a", 1)]}
     assert len(numbers) == 4
-    assert stream(1, "a").random() == stream(1, "a").random()
-    assert pick(stream(1, "a"), "x") == "x"
+    assert random_stream(1, "a").random() == random_stream(1, "a").random()
+    assert pick(random_stream(1, "a"), "x") == "x"
 
 
 @pytest.mark.parametrize("lines", [0, 7, 1_000, 99_999])

@@ -13,7 +13,7 @@ from tonality.runtime.diagnostics.errors import SettingsError
 
 _DIGEST = """
 import sys, hashlib, pathlib
-from tonality.sample import write_sample
+from tonality.ingest.synthetic import write_sample
 root = pathlib.Path(sys.argv[1])
 write_sample(str(root / "archive"), str(root / "corpus"), 1, 3_000, 600, 0.18)
 for file in sorted(root.rglob("*")):
@@ -59,7 +59,7 @@ def test_a_folder_with_foreign_files_is_refused_untouched(write, tmp_path, folde
     assert before.bytes() == kept
 
 
-def test_a_file_in_the_place_of_a_folder_is_refused(write, tmp_path):
+def test_a_file_instead_of_a_folder_is_refused(write, tmp_path):
     (tmp_path / "corpus").write_text("mine")
     with pytest.raises(SettingsError, match="expected a folder"):
         write(tmp_path, seed=1)

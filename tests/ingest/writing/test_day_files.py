@@ -8,7 +8,7 @@ import pytest
 
 from tonality.ingest.writing import day_files, tweet_files
 from tonality.ingest.writing.day_files import DayFileJob, StoredRowGroup, plan_day_files, write_day_files
-from tonality.ingest.writing.tweet_files import stored
+from tonality.ingest.writing.tweet_files import write_tweets
 from tonality.runtime.storage.schema import STAGED
 
 START = datetime(2015, 12, 1, tzinfo=UTC)
@@ -16,7 +16,7 @@ DAY = 86_400_000_000
 
 
 class Folder:
-    """A pass's folder of stored tweets, beside what is left out of it and the files of days."""
+    """The folders of a pass: stored tweets, the table of dropped ones, and the files of days."""
 
     def __init__(self, place):
         self.job = DayFileJob(
@@ -29,26 +29,22 @@ class Folder:
         self.groups: list[StoredRowGroup] = []
         for name in ("stored", "dropped", "days"):
             (place / name).mkdir()
-        self.leave_out()
+        self.drop()
 
     def store(self, *moments, ids=()):
-        """Store, as one task does, tweets written so many seconds after the start; their ids are those seconds, unless
-        others are given.
-        """
+        """Store tweets as a task does, at these seconds after the start; the seconds are also the ids, unless given."""
         tweets = [
             {"kind": "tweet", "tweet_id": number, "created_at": START + timedelta(seconds=moment)}
             for moment, number in zip(moments, ids or moments, strict=True)
         ]
         batch = pa.RecordBatch.from_pylist(tweets, schema=STAGED)
-        for notes in stored([batch], self.job.stored):
-            for note in notes.to_pylist():
-                days, counts = tuple(note["days"]), tuple(note["counts"])
-                self.groups.append(
-                    StoredRowGroup(note["path"], note["group"], note["first"], days, counts, note["bytes"])
-                )
+        for manifest in write_tweets([batch], self.job.stored):
+            for row in manifest.to_pylist():
+                days, counts = tuple(row["days"]), tuple(row["counts"])
+                self.groups.append(StoredRowGroup(row["path"], row["group"], row["first"], days, counts, row["bytes"]))
 
-    def leave_out(self, *places):
-        """Leave out rows, each a file's name and a number."""
+    def drop(self, *places):
+        """Drop rows, each given as a file's name and a number."""
         table = pa.Table.from_pylist(
             [{"path": path, "row": row} for path, row in places],
             schema=pa.schema([("path", pa.string()), ("row", pa.int64())]),
@@ -56,11 +52,11 @@ class Folder:
         pq.write_table(table, self.place / "dropped" / "part.parquet")
 
     def rows_of(self, path):
-        """The ids in a stored file, in their order."""
+        """The ids in a stored file, in order."""
         return pq.read_table(self.place / "stored" / path)["tweet_id"].to_pylist()
 
     def write(self, cores=1):
-        """The ids in each file that is written, by days."""
+        """Write all files; return the ids in each, by day."""
         days = {}
         for task in plan_day_files(self.groups, cores):
             for file in write_day_files(self.job, task):
@@ -82,20 +78,20 @@ def seconds(day, second=0):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_tweet_that_is_not_left_out_stands_once_in_its_day(folder, monkeypatch, seed):
+def test_every_tweet_that_is_not_dropped_is_in_its_day_once(folder, monkeypatch, seed):
     random = Random(seed)
-    monkeypatch.setattr(tweet_files, "_LEAST_ROWS", random.choice([1, 5, 40]))
+    monkeypatch.setattr(tweet_files, "_MIN_DAY_ROWS", random.choice([1, 5, 40]))
     monkeypatch.setattr(tweet_files, "_GROUP_ROWS", random.choice([3, 10, 100]))
-    monkeypatch.setattr(tweet_files, "_WAITING_ROWS", random.choice([50, 2**17]))
-    monkeypatch.setattr(day_files, "_LEAST_BYTES", random.choice([1, 2**12, 2**20]))
+    monkeypatch.setattr(tweet_files, "_BUFFER_ROWS", random.choice([50, 2**17]))
+    monkeypatch.setattr(day_files, "_MIN_TASK_BYTES", random.choice([1, 2**12, 2**20]))
     monkeypatch.setattr(day_files, "_FILE_BYTES", random.choice([2**13, 2**20]))
     for _ in range(random.randint(1, 5)):
         folder.store(*(random.randrange(86_400 * random.choice([1, 9])) for _ in range(random.randint(1, 200))))
     files = {path: folder.rows_of(path) for path in sorted({group.path for group in folder.groups})}
-    out = [(path, row) for path, ids in files.items() for row in range(len(ids)) if random.random() < 0.1]
-    folder.leave_out(*out, ("another.parquet", 0))
+    dropped = [(path, row) for path, ids in files.items() for row in range(len(ids)) if random.random() < 0.1]
+    folder.drop(*dropped, ("another.parquet", 0))
     expected = Counter(number for ids in files.values() for number in ids) - Counter(
-        files[path][row] for path, row in out
+        files[path][row] for path, row in dropped
     )
     found = folder.write(cores=random.randint(1, 4))
     assert Counter(number for files in found.values() for ids in files for number in ids) == expected
@@ -114,7 +110,7 @@ def test_tweets_of_one_second_are_sorted_by_their_ids(folder):
     assert folder.write() == {"2015-12-01": [[40, 10, 20, 30]]}
 
 
-def test_a_row_group_waits_for_rows_enough(folder, monkeypatch):
+def test_a_row_group_is_written_once_it_has_enough_rows(folder, monkeypatch):
     monkeypatch.setattr(day_files, "_GROUP_ROWS", 4)
     monkeypatch.setattr(tweet_files, "_GROUP_ROWS", 2)
     folder.store(*range(10))
@@ -124,9 +120,9 @@ def test_a_row_group_waits_for_rows_enough(folder, monkeypatch):
     assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [4, 4, 2]
 
 
-def test_a_day_whose_tweets_are_all_left_out_has_no_file(folder):
+def test_a_day_whose_tweets_are_all_dropped_has_no_file(folder):
     folder.store(seconds(1), seconds(2), seconds(3))
-    folder.leave_out((folder.groups[0].path, 1))
+    folder.drop((folder.groups[0].path, 1))
     assert folder.write() == {"2015-12-01": [[seconds(1)]], "2015-12-03": [[seconds(3)]]}
 
 
@@ -147,7 +143,7 @@ def mib(size):
     return size * 2**20
 
 
-def test_large_days_are_cut_and_no_group_is_lost():
+def test_large_days_are_split_and_no_group_is_lost():
     groups = [group(1, mib(48), number=n) for n in range(16)]
     tasks = plan_day_files(groups, cores=2)
     assert [[file.day for file in task] for task in tasks] == [[1]] * 4
@@ -167,34 +163,34 @@ def test_a_group_counts_in_each_of_its_days():
     assert first.groups == second.groups
 
 
-def test_a_day_weighs_what_it_has_of_a_group():
+def test_a_day_weighs_its_share_of_a_group():
     hot = [StoredRowGroup("a", number, 0, (0, 299), (1, 9_999), mib(48)) for number in range(16)]
     tasks = plan_day_files(hot, cores=1)
     assert [[file.day for file in task] for task in tasks] == [[0], [299], [299], [299], [299]]
 
 
-def test_what_no_other_file_of_the_task_needs_is_let_go(folder):
+def test_row_groups_that_no_other_file_of_the_task_needs_are_released(folder):
     folder.store(*(seconds(day) for day in range(1, 9)))
     ((*most, last),) = plan_day_files(folder.groups, cores=1)
     tweets = day_files._StoredTweets([*most, last], folder.job)
     with tweets:
         for file in most:
             tweets.rows(*file.groups, file.day)
-            assert len(tweets._kept) == 1
+            assert len(tweets._cache) == 1
         tweets.rows(*last.groups, last.day)
-        assert tweets._kept == {}
+        assert tweets._cache == {}
 
 
-def test_a_task_keeps_rows_of_its_own_days_alone(folder):
+def test_a_task_holds_only_rows_of_its_own_days(folder):
     folder.store(*(seconds(day) for day in range(1, 9)))
     (task,) = plan_day_files(folder.groups, cores=1)
     tweets = day_files._StoredTweets(task[2:4], folder.job)
     with tweets:
         tweets.rows(*task[2].groups, task[2].day)
-        assert [len(rows) for rows in tweets._kept.values()] == [2]
+        assert [len(rows) for rows in tweets._cache.values()] == [2]
 
 
-def test_a_row_group_weighs_no_more_than_it_may(folder, monkeypatch):
+def test_a_row_group_is_limited_in_bytes(folder, monkeypatch):
     monkeypatch.setattr(day_files, "_GROUP_BYTES", 1)
     monkeypatch.setattr(tweet_files, "_GROUP_ROWS", 2)
     folder.store(*range(6))

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tonality.model.dataset.distant_labels import label_by_emoticon
-from tonality.model.dataset.encode import encoded, with_stems
+from tonality.model.dataset.encode import encode, with_stems
 from tonality.model.dataset.split import TRAIN, VALID, shuffled, with_split
 from tonality.model.dataset.vocabulary import count_stems
 from tonality.runtime.settings.load import text_rules
@@ -131,7 +131,7 @@ def test_padding_and_the_unknown_stem_count_towards_the_size(spark):
 
 def dataset(spark, unknown, *rows, max_length=3):
     frame = spark.createDataFrame(rows, "stems string, label float").coalesce(1)
-    made = encoded(frame, ["кот", "дом"], unknown, max_length)
+    made = encode(frame, ["кот", "дом"], unknown, max_length)
     assert made.columns == DATASET.names
     return [tuple(row) for row in made.collect()]
 

@@ -24,7 +24,7 @@ NOTE = DatasetMetadata(
 
 def write(root, text):
     (root / "dataset").mkdir()
-    (root / "dataset" / "dataset.json").write_text(text)
+    (root / "dataset" / "_dataset.json").write_text(text)
 
 
 def test_what_was_noted_is_read_back(tmp_path):
@@ -42,9 +42,18 @@ def test_a_note_of_a_version_that_wrote_no_content_is_read(tmp_path):
     assert {side.content for side in read_metadata(str(tmp_path)).rows.values()} == {""}
 
 
+def test_metadata_under_the_name_of_earlier_versions_is_read_unless_there_is_newer(tmp_path):
+    write(tmp_path, json.dumps(NOTE.model_dump(mode="json")))
+    (tmp_path / "dataset" / "_dataset.json").rename(tmp_path / "dataset" / "dataset.json")
+    assert read_metadata(str(tmp_path)) == NOTE
+    newer = NOTE.model_copy(update={"seed": 2})
+    (tmp_path / "dataset" / "_dataset.json").write_text(newer.model_dump_json())
+    assert read_metadata(str(tmp_path)) == newer
+
+
 def test_a_dataset_that_was_never_made_says_what_to_run(tmp_path):
     with pytest.raises(
-        InputError, match=rf"^no dataset: {tmp_path}/dataset/dataset.json is not there. Run `prepare` first"
+        InputError, match=rf"^no dataset: {tmp_path}/dataset/_dataset.json is not there. Run `prepare` first"
     ):
         read_metadata(str(tmp_path))
 
@@ -55,5 +64,5 @@ def test_a_dataset_that_was_never_made_says_what_to_run(tmp_path):
 )
 def test_a_note_that_is_not_whole_is_named_with_what_is_wrong(tmp_path, text, where):
     write(tmp_path, text)
-    with pytest.raises(InputError, match=rf"dataset.json is broken \({where}.*\). Run `prepare` again"):
+    with pytest.raises(InputError, match=rf"_dataset.json is broken \({where}.*\). Run `prepare` again"):
         read_metadata(str(tmp_path))

@@ -4,7 +4,7 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 
-from tonality.model.evaluation.baselines import choose_strength, logistic_regression, naive_bayes
+from tonality.model.evaluation.baselines import choose_inverse_penalty, logistic_regression, naive_bayes
 from tonality.model.evaluation.features import Terms, with_features
 
 SCHEMA = "stems string, label float"
@@ -13,7 +13,7 @@ VALID = [("день хорош", 1.0), ("плох день", 0.0), ("хорош 
 
 
 def noisy(rows, seed):
-    """Texts of eight words out of forty; the first twenty lean to one side, by little each."""
+    """Texts of eight words out of forty; each of the first twenty is slightly positive, the others slightly negative."""
     random = np.random.default_rng(seed)
     words = random.integers(0, 40, (rows, 8))
     lean = (words < 20).sum(axis=1) - 4 + random.normal(0, 2, rows)
@@ -22,9 +22,9 @@ def noisy(rows, seed):
 
 @pytest.fixture(scope="module")
 def featured(spark):
-    """Both sides of a noisy corpus with their features, on stems and bigrams."""
+    """Both splits of a noisy corpus with features of stems and bigrams."""
     sides = (spark.createDataFrame(noisy(rows, seed), SCHEMA).coalesce(1) for rows, seed in ((3000, 1), (1500, 2)))
-    return [side.persist() for side in with_features(*sides, Terms(1000, pairs=True))]
+    return [side.persist() for side in with_features(*sides, Terms(1000, bigrams=True))]
 
 
 def probabilities(frame):
@@ -49,21 +49,21 @@ def plain(spark):
     return with_features(*sides, Terms(10))
 
 
-@pytest.mark.parametrize("model", [naive_bayes, lambda *sides: logistic_regression(*sides, strength=1.0)])
-def test_every_held_out_row_is_measured_once_those_without_a_known_stem_too(plain, model):
-    """The network is measured on all of them."""
+@pytest.mark.parametrize("model", [naive_bayes, lambda *sides: logistic_regression(*sides, inverse_penalty=1.0)])
+def test_every_held_out_row_is_evaluated_once_even_without_a_known_stem(plain, model):
+    """The network is evaluated on all of them."""
     found = model(*plain).collect()
     assert [row.label for row in found] == [label for _, label in VALID]
     assert [row.probability >= 0.5 for row in found[:-1]] == [True, False, True, False]
     assert found[-1].probability == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.mark.parametrize("strength", [0.1, 1.0, 10.0])
-def test_logistic_regression_is_what_scikit_learn_finds_on_the_same_features(featured, strength):
+@pytest.mark.parametrize("inverse_penalty", [0.1, 1.0, 10.0])
+def test_logistic_regression_is_what_scikit_learn_finds_on_the_same_features(featured, inverse_penalty):
     train, valid = featured
-    theirs = LogisticRegression(C=strength, max_iter=1000, tol=1e-6).fit(matrix(train, "tfidf"), labels(train))
+    theirs = LogisticRegression(C=inverse_penalty, max_iter=1000, tol=1e-6).fit(matrix(train, "tfidf"), labels(train))
     expected = theirs.predict_proba(matrix(valid, "tfidf"))[:, 1]
-    assert probabilities(logistic_regression(train, valid, strength)) == pytest.approx(expected, abs=0.01)
+    assert probabilities(logistic_regression(train, valid, inverse_penalty)) == pytest.approx(expected, abs=0.01)
 
 
 def test_naive_bayes_is_what_scikit_learn_finds_on_the_same_counts(featured):
@@ -77,12 +77,12 @@ def test_the_chosen_penalty_is_as_good_as_any_tried_on_the_held_out_rows(feature
     train, valid = featured
     truth = labels(valid)
 
-    def loss(strength):
-        found = probabilities(logistic_regression(train, valid, strength))
+    def loss(inverse_penalty):
+        found = probabilities(logistic_regression(train, valid, inverse_penalty))
         return -np.log(np.where(truth == 1, found, 1 - found)).mean()
 
-    chosen = choose_strength(train)
-    # weak words and many bigrams: the penalty has to be stronger than where the search begins
+    chosen = choose_inverse_penalty(train)
+    # with weak words and many bigrams the penalty has to be stronger than at the start of the search
     assert chosen < 2
     assert loss(chosen) < min(loss(2.0), loss(32.0), loss(1 / 64))
 
@@ -90,10 +90,10 @@ def test_the_chosen_penalty_is_as_good_as_any_tried_on_the_held_out_rows(feature
 @pytest.mark.parametrize("rows", [2, 3, 6])
 def test_a_few_rows_are_enough_for_every_model(spark, rows):
     corpus = spark.createDataFrame([(f"слово{n} дело{n}", float(n % 2)) for n in range(rows)], SCHEMA).coalesce(1)
-    train, valid = with_features(corpus, corpus, Terms(100, pairs=True))
-    assert len(probabilities(logistic_regression(train, valid, choose_strength(train)))) == rows
+    train, valid = with_features(corpus, corpus, Terms(100, bigrams=True))
+    assert len(probabilities(logistic_regression(train, valid, choose_inverse_penalty(train)))) == rows
 
 
-def test_a_side_too_small_to_be_parted_has_the_first_strength(spark):
+def test_a_split_too_small_to_divide_has_the_initial_inverse_penalty(spark):
     corpus = spark.createDataFrame([("хорош", 1.0), ("плох", 0.0)], SCHEMA).coalesce(1)
-    assert choose_strength(with_features(corpus, corpus, Terms(100))[0]) == 2
+    assert choose_inverse_penalty(with_features(corpus, corpus, Terms(100))[0]) == 2

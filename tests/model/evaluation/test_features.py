@@ -28,20 +28,20 @@ def test_only_the_most_frequent_stems_are_kept(spark):
     assert counts(row) == [1, 1]
 
 
-def test_pairs_of_neighbours_are_terms_too_in_their_order(spark):
-    _, (row, turned) = features(spark, ["a b c", "a b c"], ["a b c", "c b a"], Terms(10, pairs=True))
+def test_bigrams_are_terms_too_and_their_order_matters(spark):
+    _, (row, turned) = features(spark, ["a b c", "a b c"], ["a b c", "c b a"], Terms(10, bigrams=True))
     assert row.counts.size == 5
     assert counts(row) == [1] * 5
     assert counts(turned) == [1] * 3
 
 
-def test_where_pairs_count_a_term_of_one_tweet_alone_is_none(spark):
-    _, (row,) = features(spark, ["a b", "a b", "a x"], ["a b x"], Terms(10, pairs=True))
+def test_with_bigrams_a_term_of_only_one_tweet_is_dropped(spark):
+    _, (row,) = features(spark, ["a b", "a b", "a x"], ["a b x"], Terms(10, bigrams=True))
     assert row.counts.size == 3
 
 
-def test_a_tweet_of_one_stem_has_no_pair(spark):
-    (row, _), _ = features(spark, ["a", "a"], ["a"], Terms(10, pairs=True))
+def test_a_tweet_of_one_stem_has_no_bigram(spark):
+    (row, _), _ = features(spark, ["a", "a"], ["a"], Terms(10, bigrams=True))
     assert counts(row) == [1]
 
 

@@ -18,7 +18,7 @@ def models():
     }
 
 
-def test_the_table_has_a_line_a_model_in_columns(models):
+def test_the_table_has_one_line_per_model_in_columns(models):
     header, *lines = as_text(models).splitlines()
     assert header == "model                 accuracy  95 % interval  macro F1    AUC  log loss"
     assert lines == [
@@ -27,14 +27,14 @@ def test_the_table_has_a_line_a_model_in_columns(models):
     ]
 
 
-def test_the_markdown_says_on_what_it_was_measured_and_what_was_chosen(models):
+def test_the_markdown_describes_the_rows_and_the_chosen_hyperparameters(models):
     text = as_markdown(models, rows=4, positive=2)
     assert "On 4 held-out labelled tweets, 50.0% of them positive" in text
     assert "| network | 100.0% | 51.0–100.0% | 1.000 | 1.000 | 0.236 |" in text
-    assert "- a longer name, stems: C 4, chosen on a part of the training side" in text
+    assert "- a longer name, stems: C 4, chosen on part of the training split" in text
 
 
-def test_the_picture_has_the_promised_size_and_a_colour_for_each_model(models):
+def test_the_plot_has_the_requested_size_and_a_colour_for_each_model(models):
     pixels = imread(io.BytesIO(draw_png(models, "Two models", width=900, height=700)))[:, :, :3]
     assert pixels.shape == (700, 900, 3)
     for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):

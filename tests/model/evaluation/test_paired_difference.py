@@ -15,26 +15,26 @@ def noisy(labels, sharpness, seed):
     return (1 / (1 + np.exp(-(sharpness * (2 * labels - 1) + draws)))).astype(np.float32)
 
 
-def test_the_mean_difference_is_the_difference_of_the_measures(labels):
+def test_the_mean_difference_is_the_difference_of_the_metrics(labels):
     one, other = noisy(labels, 1.0, 2), noisy(labels, 0.5, 3)
     found = differences(one, other, labels)
     assert found["log_loss"].mean == pytest.approx(log_loss(one, labels) - log_loss(other, labels))
     assert found["accuracy"].mean == pytest.approx(accuracy(one, labels) - accuracy(other, labels))
 
 
-def test_a_network_that_is_plainly_better_is_surely_better(labels):
+def test_a_much_better_network_is_significantly_better(labels):
     found = differences(noisy(labels, 1.0, 2), noisy(labels, 0.2, 2), labels)
     assert found["log_loss"].low < found["log_loss"].high < 0 < found["accuracy"].low < found["accuracy"].high
 
 
-def test_two_networks_that_say_the_same_do_not_differ_at_all(labels):
+def test_two_networks_with_equal_probabilities_do_not_differ(labels):
     same = noisy(labels, 1.0, 2)
     for difference in differences(same, same, labels).values():
         assert (difference.mean, difference.low, difference.high) == (0, 0, 0)
 
 
 def test_the_interval_holds_the_true_difference_nineteen_times_in_twenty():
-    """Of accuracies 0.8 and 0.75, rows drawn independently."""
+    """For accuracies of 0.8 and 0.75, with rows drawn independently."""
     random = np.random.default_rng(5)
     held = 0
     for _ in range(400):
@@ -45,11 +45,11 @@ def test_the_interval_holds_the_true_difference_nineteen_times_in_twenty():
 
 
 def test_the_interval_is_as_wide_as_the_spread_of_a_sample_makes_it():
-    """Of two rows, of which one network reads one more: differences 1 and 0, whose sample deviation is sqrt(1/2)."""
+    """For two rows with differences 1 and 0, whose sample standard deviation is sqrt(1/2)."""
     difference = differences(np.array([0.9, 0.9]), np.array([0.4, 0.9]), np.ones(2, np.float32))["accuracy"]
     assert (difference.low, difference.high) == pytest.approx((0.5 - 0.979982, 0.5 + 0.979982))
 
 
-def test_one_row_tells_nothing_for_sure():
+def test_the_interval_of_one_row_is_infinite():
     difference = differences(np.array([0.9]), np.array([0.4]), np.array([1.0]))["accuracy"]
     assert (difference.mean, difference.low, difference.high) == (1, -np.inf, np.inf)

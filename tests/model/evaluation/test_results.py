@@ -11,7 +11,7 @@ PROBABILITIES = np.array([0.9, 0.8, 0.3, 0.6, 0.2, 0.2], np.float32)
 LABELS = np.array([1, 1, 1, 0, 0, 0], np.float32)
 
 
-def test_the_confusion_says_what_was_called_what():
+def test_the_confusion_matrix_counts_rows_by_label_and_prediction():
     assert evaluate_predictions(PROBABILITIES, LABELS).confusion == Confusion(2, 1, 1, 2)
 
 
@@ -43,7 +43,7 @@ def test_a_long_curve_is_thinned_from_corner_to_corner():
     assert area == pytest.approx(roc_auc_score(labels, probabilities), abs=1e-3)
 
 
-def test_reliability_compares_what_was_promised_with_what_was_found():
+def test_reliability_compares_mean_probabilities_with_shares():
     found = evaluate_predictions(PROBABILITIES, LABELS).reliability
     assert found.rows == (2, 1, 1, 1, 1)
     assert found.mean_probability == pytest.approx((0.2, 0.3, 0.6, 0.8, 0.9))
@@ -57,7 +57,7 @@ def test_a_probability_of_1_belongs_to_the_last_tenth():
     assert evaluate_predictions(np.array([1.0, 0.95]), np.array([1, 0])).reliability.rows == (2,)
 
 
-def test_what_is_undefined_is_null_in_the_document():
+def test_an_undefined_metric_is_null_in_json():
     one_class = evaluate_predictions(np.array([0.9]), np.array([1]))
     content = json.loads(to_json(one_class.content()))
     assert content["auc"] is None

@@ -12,11 +12,11 @@ WORDS = [f"w{n}" for n in range(50)]
 
 def make_artifact() -> Artifact:
     torch.manual_seed(1)
-    shape = LSTMConfig(vocabulary=len(WORDS) + 2, embedding=8, hidden=6)
-    weights = {name: 3 * weight for name, weight in build(shape).state_dict().items()}
+    config = LSTMConfig(vocabulary=len(WORDS) + 2, embedding=8, hidden=6)
+    weights = {name: 3 * weight for name, weight in build(config).state_dict().items()}
     ids = range(2, len(WORDS) + 2)
     return Artifact(
-        network_config=shape,
+        network_config=config,
         weights=weights,
         vocabulary=pa.table({"id": ids, "stem": WORDS, "count": [1] * len(WORDS)}).cast(schema.VOCABULARY),
         rules={},

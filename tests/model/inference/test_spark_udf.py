@@ -5,8 +5,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
-from tonality.model.inference.spark_udf import in_batches, scoring_udf
-from tonality.model.inference.tone_spark import tone
+from tonality.model.inference.spark_udf import choose_device, gpu_of_task, rebatch, scoring_udf
+from tonality.runtime.diagnostics.errors import SettingsError, UserError
 
 ROWS = [(n, f"w{n % 50} w{n * 7 % 50} w{n * 3 % 11}"[: 3 + n % 9].strip()) for n in range(500)] + [
     (500, ""),
@@ -26,7 +26,7 @@ def test_spark_gives_every_tweet_the_probability_that_the_scorer_gives(spark, ar
     assert expected[-2:] == [None, None]
 
 
-def test_a_partition_of_nulls_alone_is_scored_too(spark, artifact):
+def test_a_partition_of_only_nulls_is_scored_too(spark, artifact):
     frame = spark.createDataFrame([(None,), (None,)], "stems string").coalesce(1)
     assert [
         row.p
@@ -35,43 +35,54 @@ def test_a_partition_of_nulls_alone_is_scored_too(spark, artifact):
 
 
 @pytest.mark.parametrize("sizes", [[1] * 10, [10], [3, 7], [0, 4, 0, 6], [2, 1, 4, 3]])
-def test_a_worker_scores_as_many_tweets_at_once_as_are_asked_for_however_few_spark_hands_over(sizes):
+def test_batches_have_the_requested_size_whatever_the_size_of_sparks(sizes):
     ends = np.cumsum(sizes)
     values = pa.array([f"w{n}" for n in range(10)])
     arrays = [values[end - size : end] for size, end in zip(sizes, ends, strict=True)]
-    batches = list(in_batches(iter(arrays), 4))
+    batches = list(rebatch(iter(arrays), 4))
     assert [len(batch) for batch in batches] == [4, 4, 2]
     assert pa.concat_arrays(batches) == values
 
 
 def test_long_texts_are_scored_in_smaller_batches():
     megabyte = pa.array(["ж" * 2**19] * 30)
-    batches = list(in_batches(iter([megabyte] * 5), 100_000))
+    batches = list(rebatch(iter([megabyte] * 5), 100_000))
     assert [len(batch) for batch in batches] == [60, 60, 30]
 
 
 def test_a_task_without_tweets_has_no_batch():
-    assert list(in_batches(iter([]), 4)) == list(in_batches(iter([pa.array([], pa.string())]), 4)) == []
+    assert list(rebatch(iter([]), 4)) == list(rebatch(iter([pa.array([], pa.string())]), 4)) == []
 
 
-@pytest.fixture(scope="module")
-def toned(spark):
-    """Probabilities stand in tables as float32, thresholds in settings as float64."""
-    values = [None, 0.0, 0.45, 0.4500001, 0.6499999, 0.65, 1.0]
-    frame = spark.createDataFrame([(n, value) for n, value in enumerate(values)], "n int, p float")
-    called = frame.select("n", tone(F.col("p"), positive=0.65, negative=0.45).alias("tone")).collect()
-    return {values[row.n]: row.tone for row in called}
+def test_a_gpu_is_used_if_spark_assigns_one_to_tasks():
+    assert choose_device("auto", 0) == "cpu"
+    assert choose_device("auto", 0.25) == "cuda"
+    assert choose_device("cuda", 1) == "cuda"
+    assert choose_device("cpu", 1) == "cpu"
+    with pytest.raises(SettingsError, match=r"score\.device is cuda, but Spark assigns no GPU to tasks"):
+        choose_device("cuda", 0)
 
 
-def test_a_probability_at_a_threshold_is_beyond_it(toned):
-    assert (toned[0.65], toned[0.45]) == ("positive", "negative")
-    assert (toned[1.0], toned[0.0]) == ("positive", "negative")
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
 
 
-def test_a_probability_between_the_thresholds_is_neutral(toned):
-    assert np.float32(0.4500001) > np.float32(0.45)
-    assert (toned[0.4500001], toned[0.6499999]) == ("neutral", "neutral")
+def test_a_task_uses_the_gpu_at_its_address(two_gpus):
+    assert gpu_of_task({"gpu": ["1"]}) == "cuda:1"
+    assert gpu_of_task({"fpga": ["7"], "gpu": ["0", "1"]}) == "cuda:0"
 
 
-def test_no_probability_has_the_tone_none(toned):
-    assert toned[None] == "none"
+def test_a_gpu_that_torch_does_not_find_is_an_error(two_gpus):
+    with pytest.raises(
+        UserError, match=r"Spark assigned GPU 2 to this task, but torch .* finds 2 GPUs on this machine"
+    ):
+        gpu_of_task({"gpu": ["2"]})
+    with pytest.raises(UserError, match=r"Spark assigned GPU mig-1 to this task"):
+        gpu_of_task({"gpu": ["mig-1"]})
+
+
+def test_a_task_without_a_gpu_is_an_error(two_gpus):
+    with pytest.raises(UserError, match=r"no GPU was assigned to this task"):
+        gpu_of_task({})

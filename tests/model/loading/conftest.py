@@ -1,4 +1,4 @@
-"""The dataset of most tests, and what is read of it."""
+"""The dataset of most tests, and the columns read from it."""
 
 from pathlib import Path
 
@@ -21,13 +21,13 @@ def dataset(tmp_path: Path, rows: pa.Table) -> Path:
 
 @pytest.fixture
 def columns_read(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The columns of every row group read, a list that grows."""
+    """The columns of every row group read so far."""
     reads: list[list[str]] = []
     original = pq.ParquetFile.read_row_group
 
-    def noting(self: pq.ParquetFile, i: int, columns: list[str], **options: object) -> pa.Table:
+    def recording(self: pq.ParquetFile, i: int, columns: list[str], **options: object) -> pa.Table:
         reads.append(columns)
         return original(self, i, columns=columns, **options)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noting)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", recording)
     return reads

@@ -1,4 +1,4 @@
-"""Small datasets as `prepare` writes them: several files, several row groups each."""
+"""Small datasets as `prepare` writes them: several files with several row groups each."""
 
 import itertools
 from pathlib import Path
@@ -16,7 +16,7 @@ VOCABULARY = 1_200
 
 
 def make_rows(count: int, seed: int = 1) -> pa.Table:
-    """Rows that can be told apart: the first stem's id is the row's number and more."""
+    """Distinguishable rows: the id of the first stem is the index of the row, plus 2."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, MAX_LENGTH - 3, count)
     tokens = [[row + 2, *rng.integers(2, 99, length - 1)] for row, length in enumerate(lengths)]

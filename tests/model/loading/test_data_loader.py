@@ -17,7 +17,7 @@ from tonality.model.loading.row_groups import RowGroups
 from tonality.runtime.diagnostics.errors import InputError
 
 IN_MEMORY = 2**30
-WAYS = pytest.mark.parametrize("memory", [0, IN_MEMORY], ids=["streamed", "in memory"])
+MODES = pytest.mark.parametrize("memory", [0, IN_MEMORY], ids=["streamed", "in memory"])
 
 
 def loader_of(location, *, batch_size=64, window=200, shard=0, shards=1, readers=1, **options):
@@ -48,13 +48,13 @@ def expected(dataset):
     return sorted(as_pyarrow_reads(pq.read_table(dataset)))
 
 
-@WAYS
+@MODES
 @pytest.mark.parametrize("window", [0, 1, 200, 5_000])
 def test_an_epoch_has_the_rows_that_pyarrow_reads_each_once(dataset, expected, memory, window):
     assert sorted(read(loader_of(dataset, window=window, memory=memory))) == expected
 
 
-@WAYS
+@MODES
 @pytest.mark.parametrize("window", [0, 200])
 def test_all_batches_are_full_but_one_and_hold_as_many_rows_as_announced(dataset, memory, window):
     loader = loader_of(dataset, window=window, memory=memory)
@@ -63,7 +63,7 @@ def test_all_batches_are_full_but_one_and_hold_as_many_rows_as_announced(dataset
     assert loader.rows == sum(sizes) == 1_000
 
 
-@WAYS
+@MODES
 def test_every_epoch_has_the_same_rows_in_another_order(dataset, expected, memory):
     loader = loader_of(dataset, seed=5, memory=memory)
     epochs = [read(loader, number) for number in range(4)]
@@ -71,7 +71,7 @@ def test_every_epoch_has_the_same_rows_in_another_order(dataset, expected, memor
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
-@WAYS
+@MODES
 @pytest.mark.parametrize("seed", [0, 2016, -1])
 @pytest.mark.parametrize("readers", [1, 3])
 def test_the_same_seed_gives_the_same_order_twice(dataset, seed, memory, readers):
@@ -80,21 +80,21 @@ def test_the_same_seed_gives_the_same_order_twice(dataset, seed, memory, readers
     assert read(once, 3) == read(again, 3)
 
 
-@WAYS
+@MODES
 def test_another_seed_gives_another_order(dataset, memory):
     one, other = (loader_of(dataset, seed=seed, memory=memory) for seed in (1, 2))
     assert read(one, 2) != read(other, 2)
     assert read(one, 2) != read(other, 1), "seed and epoch must not simply add up"
 
 
-@WAYS
+@MODES
 def test_without_a_window_nothing_is_shuffled(dataset, memory):
     loader = loader_of(dataset, window=0, memory=memory, batch_size=2_000)
     in_order = as_pyarrow_reads(pq.read_table(dataset))
     assert read(loader, 1) == read(loader, 2) == sorted(in_order, key=lambda row: row[1])
 
 
-@WAYS
+@MODES
 def test_the_order_neither_follows_the_global_generators_nor_moves_them(dataset, memory):
     loader = loader_of(dataset, memory=memory)
     orders, draws = [], []
@@ -110,7 +110,7 @@ def test_the_order_neither_follows_the_global_generators_nor_moves_them(dataset,
     assert draws[0] != draws[1]
 
 
-@WAYS
+@MODES
 @pytest.mark.parametrize("window", [0, 200])
 def test_shards_share_all_rows_and_none_twice(dataset, expected, memory, window):
     loaders = [loader_of(dataset, window=window, memory=memory, shard=shard, shards=4) for shard in range(4)]
@@ -119,9 +119,9 @@ def test_shards_share_all_rows_and_none_twice(dataset, expected, memory, window)
     assert sorted(itertools.chain.from_iterable(shards)) == expected
 
 
-@WAYS
+@MODES
 @pytest.mark.parametrize("skip", [0, 1, 7, 15, 16, 100])
-def test_a_skip_gives_just_the_rest_of_the_epoch(dataset, memory, skip):
+def test_a_skip_gives_exactly_the_rest_of_the_epoch(dataset, memory, skip):
     loader = loader_of(dataset, memory=memory)
     assert batches_of(loader, 2, skip) == batches_of(loader, 2)[skip:]
 
@@ -136,7 +136,7 @@ def test_in_memory_the_files_are_read_once_for_many_epochs(dataset, columns_read
     assert GROUPS <= after_one <= GROUPS + 6, "each once, and a few more to estimate the bytes"
 
 
-def test_in_memory_neighbours_of_a_file_are_torn_apart_whatever_the_window(dataset):
+def test_in_memory_neighbours_in_a_file_are_separated_whatever_the_window(dataset):
     # batches hold one length each, in which a row and the next of its length are neighbours
     numbers = [row[0][0] for row in read(loader_of(dataset, window=1, memory=IN_MEMORY))]
     lengths = dict(row[:2] for row in as_pyarrow_reads(pq.read_table(dataset)))
@@ -169,11 +169,11 @@ def test_streamed_the_row_groups_come_in_another_order_each_epoch(dataset):
 def test_streamed_no_more_is_read_ahead_than_the_window_and_a_few_row_groups(dataset, columns_read):
     with loader_of(dataset, batch_size=16, window=100, ahead=1).epoch(1) as batches:
         next(batches)
-        time.sleep(0.3)  # time for more, were more allowed
+        time.sleep(0.3)  # enough time to read more
         assert len(columns_read) <= 3 + 3 + 5, "two windows of three row groups, and petastorm's own"
 
 
-@WAYS
+@MODES
 def test_no_thread_is_left_after_an_interrupted_loop(dataset, memory):
     before = set(threading.enumerate())
     with (
@@ -183,18 +183,18 @@ def test_no_thread_is_left_after_an_interrupted_loop(dataset, memory):
         next(batches)
         assert set(threading.enumerate()) - before
         raise KeyboardInterrupt
-    assert caught.value, "kept, and with it the frames that it passed"
+    assert caught.value, "kept alive, together with its frames"
     assert not set(threading.enumerate()) - before
 
 
-def test_no_thread_is_left_when_the_interrupt_comes_while_the_batches_made_ready_wait(dataset):
+def test_no_thread_is_left_when_the_interrupt_comes_while_prefetched_batches_wait(dataset):
     before = set(threading.enumerate())
     with (
         pytest.raises(KeyboardInterrupt) as caught,
         loader_of(dataset, batch_size=8, window=50, ahead=1).epoch(1) as batches,
     ):
         next(batches)
-        time.sleep(0.3)  # the one made ready lies there, the next one waits, and petastorm's results wait too
+        time.sleep(0.3)  # one batch is ready, the next one waits, and petastorm's results wait too
         raise KeyboardInterrupt
     assert caught.value
     assert not set(threading.enumerate()) - before
@@ -210,36 +210,36 @@ def test_no_thread_is_left_where_the_reading_fails(dataset):
     assert not set(threading.enumerate()) - before
 
 
-@WAYS
+@MODES
 def test_a_dataset_that_changes_before_it_is_read_is_refused_in_the_loop(dataset, memory):
     loader = loader_of(dataset, memory=memory)
     (dataset / "part-00001.snappy.parquet").unlink()
-    with pytest.raises(InputError, match="667 rows came, 1000 were there at the start: something else writes"):
+    with pytest.raises(InputError, match="667 rows read, 1000 expected: another process is writing"):
         read(loader)
 
 
 @pytest.fixture
 def petastorm_objects(monkeypatch):
-    """Weak references to each reader, pool, worker, thread and ventilator that petastorm makes from now on."""
+    """Weak references to every reader, pool, worker, thread and ventilator that petastorm creates from now on."""
     petastorm_compat.adapt()
     from petastorm.arrow_reader_worker import ArrowReaderWorker
     from petastorm.reader import Reader
     from petastorm.workers_pool.thread_pool import ThreadPool, WorkerThread
     from petastorm.workers_pool.ventilator import ConcurrentVentilator
 
-    made = []
+    created = []
     for kind in (Reader, ThreadPool, WorkerThread, ArrowReaderWorker, ConcurrentVentilator):
 
-        def noting(self, *arguments, original=kind.__init__, **options):
-            made.append(weakref.ref(self))
+        def recording(self, *arguments, original=kind.__init__, **options):
+            created.append(weakref.ref(self))
             original(self, *arguments, **options)
 
-        monkeypatch.setattr(kind, "__init__", noting)
-    return made
+        monkeypatch.setattr(kind, "__init__", recording)
+    return created
 
 
 @pytest.mark.parametrize("interrupted", [False, True], ids=["to the end", "interrupted"])
-def test_of_a_streamed_epoch_nothing_of_petastorm_stays_even_without_a_collection(
+def test_after_a_streamed_epoch_no_petastorm_object_remains_even_without_garbage_collection(
     dataset, petastorm_objects, interrupted
 ):
     loader, before = loader_of(dataset, readers=2), set(threading.enumerate())
@@ -249,32 +249,34 @@ def test_of_a_streamed_epoch_nothing_of_petastorm_stays_even_without_a_collectio
         for number in range(5):
             with loader.epoch(number) as batches:
                 next(batches) if interrupted else list(batches)
-            assert [made() for made in petastorm_objects if made()] == []
+            assert [reference() for reference in petastorm_objects if reference()] == []
     finally:
         gc.enable()
-    assert len(petastorm_objects) == 5 * 2 * 5, "five epochs, two readers, five kinds: or this test would show nothing"
+    assert len(petastorm_objects) == 5 * 2 * 5, (
+        "five epochs, two readers, five kinds: otherwise this test would prove nothing"
+    )
     assert not set(threading.enumerate()) - before
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other allocators are not told")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other allocators are not called")
 def test_after_an_epoch_freed_memory_goes_back_to_the_system(dataset, monkeypatch):
     from tonality.model.loading import malloc_trim
 
-    told = []
+    calls = []
     assert malloc_trim._malloc_trim() is not None
-    monkeypatch.setattr(malloc_trim, "_malloc_trim", lambda: told.append)
+    monkeypatch.setattr(malloc_trim, "_malloc_trim", lambda: calls.append)
     loader = loader_of(dataset)
     read(loader)
     with pytest.raises(KeyError), loader.epoch(2):
         raise KeyError
-    assert told == [0, 0]
+    assert calls == [0, 0]
 
 
-def test_what_fits_with_its_padding_is_read_once_and_not_looked_into_before(dataset, monkeypatch):
-    monkeypatch.setattr(RowGroups, "estimate_bytes", lambda self: pytest.fail("was read for it"))
+def test_a_dataset_that_fits_with_padding_is_read_once_without_an_estimate(dataset, monkeypatch):
+    monkeypatch.setattr(RowGroups, "estimate_bytes", lambda self: pytest.fail("a row group was read"))
     groups = RowGroups(str(dataset), VOCABULARY)
     padded = pq.read_table(dataset)["tokens"].combine_chunks().flatten()
-    assert groups.most_bytes == 4 * len(padded) + 8 * groups.rows
-    loader = Loader(groups, batch_size=64, memory=groups.most_bytes)
+    assert groups.padded_bytes == 4 * len(padded) + 8 * groups.rows
+    loader = Loader(groups, batch_size=64, memory=groups.padded_bytes)
     with loader.epoch(1) as batches:
         assert sum(batch.rows for batch in batches) == groups.rows

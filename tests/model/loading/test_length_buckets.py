@@ -5,12 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tonality.model.loading.length_buckets import count_batches, in_batches
+from tonality.model.loading.length_buckets import batch_by_length, count_batches
 from tonality.model.loading.ragged_rows import Rows
 
 
 def rows_of(*lengths, first=1):
-    """Rows that can be told apart: the stems of row 7 are 700, 701 and so on."""
+    """Distinguishable rows: the stems of row 7 are 700, 701 and so on."""
     stems = [100 * row + place for row, length in enumerate(lengths, first) for place in range(length)]
     return Rows(
         np.array(stems, np.int32), np.array(lengths, np.int32), np.arange(first, first + len(lengths), dtype=np.float32)
@@ -22,11 +22,11 @@ def many_rows(count, longest=6, first=1, seed=1):
 
 
 def draw(groups, batch_size, window=10_000, seed=1):
-    return list(in_batches(groups, batch_size, window, None if seed is None else np.random.default_rng(seed)))
+    return list(batch_by_length(groups, batch_size, window, None if seed is None else np.random.default_rng(seed)))
 
 
 def tweets(batch):
-    """The stems of each tweet, with the label behind."""
+    """The stems of each tweet, followed by the label."""
     return [
         (*batch.stems[places].tolist(), label)
         for segment in batch.segments
@@ -101,8 +101,8 @@ def test_no_rows_make_no_batch():
     assert count_batches(0, 8) == 0
 
 
-def test_what_fills_no_batch_waits_for_the_next_window():
-    # two windows of one group each: of the first, 2 rows of 3 stems are left, which the second has 2 more of
+def test_rows_that_fill_no_batch_are_carried_over_to_the_next_window():
+    # two windows of one group each: 2 rows of the first remain, and the second has 2 more of that length
     batches = draw([rows_of(3, 3, 3, 3, 3, 3), rows_of(3, 3, first=7)], 4, window=1, seed=None)
     assert [numbers(batch) for batch in batches] == [[1, 2, 3, 4], [5, 6, 7, 8]]
 
@@ -116,19 +116,19 @@ def test_at_the_end_neighbouring_lengths_share_a_batch():
 def test_before_the_last_window_no_batch_mixes_lengths():
     groups = [many_rows(100, first=1 + 100 * number, seed=number) for number in range(4)]
     mixed = [len(batch.segments) > 1 for batch in draw(groups, 8, window=100)]
-    assert 0 < sum(mixed) <= 6, "what is left of 6 lengths, at most 7 rows each"
+    assert 0 < sum(mixed) <= 6, "the remaining rows of 6 lengths, at most 7 rows each"
     assert mixed.index(True) >= 3 * 100 // 8 - 6, "three windows of full batches come first"
 
 
 def test_batches_of_several_lengths_come_among_the_others_and_not_at_the_end():
-    """Weights would lean towards what is learned last: the rare long tweets."""
+    """The weights would be biased towards the last tweets learned: the rare long ones."""
     mixed = [len(batch.segments) > 1 for batch in draw([many_rows(2_000)], 64)]
     assert sum(mixed) >= 2
     assert any(mixed[: len(mixed) // 2])
 
 
 def test_the_batches_of_a_window_come_in_random_order():
-    rows = rows_of(*[1, 2, 3, 4, 5] * 80)  # ten batches of each length, and nothing is left
+    rows = rows_of(*[1, 2, 3, 4, 5] * 80)  # ten full batches of each length
     orders = [[lengths_of(batch) for batch in draw([rows], 8, seed=seed)] for seed in range(3)]
     assert all(order != sorted(order) for order in orders)
     assert orders[0] != orders[1] != orders[2]
@@ -136,12 +136,12 @@ def test_the_batches_of_a_window_come_in_random_order():
     assert in_order == sorted(in_order)
 
 
-def test_rows_that_are_neighbours_are_torn_apart():
+def test_neighbouring_rows_are_separated():
     found = [number for batch in draw([rows_of(*[3] * 500)], 10) for number in numbers(batch)]
     assert sum(after == before + 1 for before, after in itertools.pairwise(found)) < 25
 
 
-def test_without_a_generator_rows_come_by_their_lengths_and_else_as_they_lie():
+def test_without_a_generator_rows_are_ordered_by_length_and_then_by_position():
     found = draw([rows_of(2, 1, 2, 1, 1, 2)], 3, seed=None)
     assert [numbers(batch) for batch in found] == [[2, 4, 5], [1, 3, 6]]
 
@@ -154,7 +154,7 @@ def test_the_same_generator_gives_the_same_batches_twice_and_another_others():
     assert once != other
 
 
-def test_no_more_rows_wait_than_a_window_and_a_group_by_which_its_end_is_known():
+def test_no_more_rows_are_buffered_than_a_window_and_the_group_that_shows_its_end():
     drawn = []
 
     def groups():
@@ -162,19 +162,19 @@ def test_no_more_rows_wait_than_a_window_and_a_group_by_which_its_end_is_known()
             drawn.append(number)
             yield rows_of(*[3] * 10, first=1 + 10 * number)
 
-    next(in_batches(groups(), 4, 20, np.random.default_rng(1)))
+    next(batch_by_length(groups(), 4, 20, np.random.default_rng(1)))
     assert drawn == [0, 1, 2]
 
 
-def test_a_window_is_let_go_before_the_next_one_is_read():
+def test_a_window_is_freed_before_the_next_one_is_read():
     read = []
 
     def groups():
         for number in range(6):
-            assert not any(seen() for seen in read[:-2]), "but for the last group, by which a window's end is known"
+            assert not any(seen() for seen in read[:-2]), "except the last group, which shows the end of a window"
             rows = many_rows(50, first=50 * number, seed=number)
             read.append(weakref.ref(rows))
             yield rows
             del rows
 
-    assert sum(batch.rows for batch in in_batches(groups(), 8, 50, np.random.default_rng(1))) == 300
+    assert sum(batch.rows for batch in batch_by_length(groups(), 8, 50, np.random.default_rng(1))) == 300

@@ -1,6 +1,6 @@
-"""Reading and training from S3, as a user has it: the endpoint and the credentials stand in the environment.
+"""Reading and training from S3 as a user would, with the endpoint and credentials in the environment.
 
-The store is moto's, on this machine's loopback.
+The store is a moto server on localhost.
 """
 
 import io
@@ -43,7 +43,7 @@ def endpoint():
 
 @pytest.fixture
 def bucket(endpoint, monkeypatch, tmp_path):
-    """The name of a new bucket; what is known of another one is forgotten before and after."""
+    """The name of a new bucket; fsspec's caches are cleared before and after."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
@@ -61,7 +61,7 @@ def bucket(endpoint, monkeypatch, tmp_path):
 
 
 def batches_of(location, memory, **options):
-    """Each batch of an epoch as its stems, and the places and labels of its segments."""
+    """The batches of an epoch: the stems, and the indices and labels of the segments."""
     with Loader(RowGroups(location, VOCABULARY, **options), batch_size=64, window=200, memory=memory).epoch(1) as found:
         return [
             (batch.stems.tolist(), [(part.places.tolist(), part.labels.tolist()) for part in batch.segments])
@@ -94,7 +94,7 @@ def test_a_missing_folder_or_bucket_is_refused_by_its_url(bucket):
             RowGroups(nowhere, VOCABULARY)
 
 
-def prepared(folder):
+def write_root(folder):
     """A root as `prepare` leaves it, of 400 and 100 rows."""
     stems = [f"стем{number}" for number in range(VOCABULARY - schema.FIRST_STEM_ID)]
     ids = np.arange(schema.FIRST_STEM_ID, VOCABULARY)
@@ -104,7 +104,7 @@ def prepared(folder):
     counts = {"train": 400, "valid": 100}
     for side, count in counts.items():
         write_files(folder / "dataset" / f"split={side}", make_rows(count), files=1)
-    note = DatasetMetadata(
+    metadata = DatasetMetadata(
         vocabulary=vocabulary_fingerprint(stems),
         stems=len(stems),
         rows={side: {"rows": count, "positive": count // 2} for side, count in counts.items()},
@@ -116,14 +116,14 @@ def prepared(folder):
         rules_fingerprint="0" * 12,
         rules={"name": "ru"},
     )
-    (folder / "dataset" / "dataset.json").write_text(note.model_dump_json())
+    (folder / "dataset" / "_dataset.json").write_text(metadata.model_dump_json())
     return folder
 
 
 @pytest.fixture
 def root(bucket, tmp_path):
-    """What `prepare` leaves, in the bucket."""
-    fsspec.filesystem("s3").put(str(prepared(tmp_path / "prepared")) + "/", f"{bucket}/out/", recursive=True)
+    """The output of `prepare`, in the bucket."""
+    fsspec.filesystem("s3").put(str(write_root(tmp_path / "local")) + "/", f"{bucket}/out/", recursive=True)
     return f"{bucket}/out"
 
 
@@ -140,7 +140,7 @@ SMALL = [
 
 @S3
 def test_train_reads_its_dataset_and_leaves_its_model_in_the_bucket(root, scheme, tmp_path):
-    locally = str(tmp_path / "prepared")
+    locally = str(tmp_path / "local")
     for place in (f"{scheme}://{root}", locally):
         settings = load(overrides=[f"paths.root={place}", *SMALL])
         with Run("train", settings) as record:
@@ -151,7 +151,7 @@ def test_train_reads_its_dataset_and_leaves_its_model_in_the_bucket(root, scheme
     assert left == {"dataset", "vocabulary", "models", "runs"}, "and no checkpoint"
 
 
-def test_a_checkpoint_in_the_bucket_is_gone_on_from(root, monkeypatch):
+def test_training_resumes_from_a_checkpoint_in_the_bucket(root, monkeypatch):
     settings = load(overrides=[f"paths.root=s3://{root}", *SMALL])
 
     def fail(*_):
@@ -161,11 +161,11 @@ def test_a_checkpoint_in_the_bucket_is_gone_on_from(root, monkeypatch):
         patch.setattr(ModelRegistry, "add", fail)
         train.run(settings, record)
     assert fsspec.filesystem("s3").ls(f"{root}/checkpoint", detail=False) == [f"{root}/checkpoint/train.safetensors"]
-    told = io.StringIO()
-    monkeypatch.setattr(train, "Progress", lambda: Progress(told))
+    stderr = io.StringIO()
+    monkeypatch.setattr(train, "Progress", lambda: Progress(stderr))
     with Run("train", settings) as record:
         train.run(settings, record)
-    assert f"going on from s3://{root}/checkpoint/train.safetensors" in told.getvalue()
+    assert f"resuming from s3://{root}/checkpoint/train.safetensors" in stderr.getvalue()
 
 
 @S3

@@ -16,7 +16,7 @@ from tonality.model.loading.row_groups import RowGroups
 from tonality.runtime.diagnostics.errors import UserError
 
 
-def test_another_release_of_petastorm_is_refused_with_found_wanted_and_remedy(monkeypatch):
+def test_another_version_of_petastorm_is_refused_with_found_expected_and_remedy(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.12.1")
     with pytest.raises(
         UserError, match=r"petastorm 0\.12\.1 is installed, petastorm 0\.13\.1 is expected: run `make setup`"
@@ -24,7 +24,7 @@ def test_another_release_of_petastorm_is_refused_with_found_wanted_and_remedy(mo
         petastorm_compat.adapt.__wrapped__()
 
 
-def test_without_petastorm_the_message_says_how_to_get_it(monkeypatch):
+def test_without_petastorm_the_message_explains_the_installation(monkeypatch):
     def not_found(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
@@ -41,8 +41,8 @@ sys.modules["distutils"] = None  # as on Python 3.12
 import numpy, pyarrow, pyarrow.parquet as pq
 before = [(module, dict(vars(module))) for module in (pyarrow, pq, numpy)]
 
-from tonality.reader.loader import Loader
-from tonality.reader.row_groups import RowGroups
+from tonality.model.loading.data_loader import Loader
+from tonality.model.loading.row_groups import RowGroups
 with Loader(RowGroups({str(dataset)!r}, {VOCABULARY}), batch_size=64, window=100).epoch(1) as batches:
     assert sum(batch.rows for batch in batches) == 1_000
 
@@ -57,7 +57,7 @@ assert not [name for name in sys.modules if name.startswith("pyspark.")]
 
 
 class Hostile:
-    """Pickled, it says: open this file for writing."""
+    """Unpickling it creates the marker file."""
 
     def __init__(self, marker: Path):
         self.marker = marker
@@ -74,7 +74,7 @@ def test_a_hostile_common_metadata_is_never_unpickled(dataset, tmp_path):
     marker = tmp_path / "marker"
     payload = pickle.dumps(Hostile(marker))
     depickle_legacy_package_name_compatible(payload)
-    assert marker.exists(), "petastorm's own unpickling lets this one through, or this test would show nothing"
+    assert marker.exists(), "petastorm's own unpickling runs it, otherwise this test would prove nothing"
     marker.unlink()
 
     schema = pq.read_schema(dataset / "part-00000.snappy.parquet")
@@ -84,7 +84,7 @@ def test_a_hostile_common_metadata_is_never_unpickled(dataset, tmp_path):
     assert not marker.exists()
 
 
-def test_what_an_interrupted_writer_left_is_no_part_of_the_dataset(tmp_path):
+def test_files_of_an_interrupted_writer_are_not_part_of_the_dataset(tmp_path):
     root = tmp_path / "_survey" / "dataset"
     for name in ("b.parquet", "day=1/a.parquet", "_temporary/0/c.parquet", ".d.parquet", "_metadata", "e.parquet.crc"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -11,13 +11,13 @@ from tonality.model.loading.prefetch import prefetched
 def wait_until(condition):
     end = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.005)
 
 
 @pytest.fixture
 def threads():
-    """The threads that a test has started, as far as they are still there."""
+    """The threads that a test has started and that are still running."""
     before = set(threading.enumerate())
     return lambda: set(threading.enumerate()) - before
 
@@ -34,27 +34,27 @@ def test_no_items_are_no_items(threads):
     assert not threads()
 
 
-def test_they_are_made_in_another_thread_no_more_than_wanted_ahead_and_in_bursts(threads):
-    made = []
+def test_items_are_computed_in_another_thread_in_bursts_and_no_more_than_ahead_allows(threads):
+    threads_used = []
 
     def items():
         for number in itertools.count():
-            made.append(threading.current_thread())
+            threads_used.append(threading.current_thread())
             yield number
 
     with prefetched(items(), 3) as ready:
-        wait_until(lambda: len(made) == 4)  # three lie ready, one waits for its place
-        time.sleep(0.25)  # time for more, were more allowed
-        assert len(made) == 4
-        assert set(made) == threads()
+        wait_until(lambda: len(threads_used) == 4)  # three are ready, one waits for its place
+        time.sleep(0.25)  # enough time to compute more
+        assert len(threads_used) == 4
+        assert set(threads_used) == threads()
         assert next(ready) == 0
-        time.sleep(0.25)  # time for more: but half of them are still there
-        assert len(made) == 4
+        time.sleep(0.25)  # half of the buffer is still full, so nothing is computed
+        assert len(threads_used) == 4
         assert next(ready) == 1
-        wait_until(lambda: len(made) == 6)  # all that lay ready are there again
+        wait_until(lambda: len(threads_used) == 6)  # the buffer is full again
 
 
-def test_what_their_making_raises_comes_after_the_items_before_it(threads):
+def test_an_exception_is_raised_after_the_items_before_it(threads):
     def items():
         yield 1
         raise KeyError("broken")
@@ -66,7 +66,7 @@ def test_what_their_making_raises_comes_after_the_items_before_it(threads):
     assert not threads()
 
 
-def test_what_their_making_raises_is_not_raised_when_nobody_asks_for_it(threads):
+def test_an_exception_is_not_raised_if_the_next_item_is_never_requested(threads):
     def items():
         yield 1
         raise KeyError("broken")
@@ -84,24 +84,24 @@ def test_no_thread_is_left_when_the_loop_is_left(threads):
 
 
 def test_no_thread_is_left_after_an_exception_while_it_waits_for_a_place(threads):
-    made = []
-    with pytest.raises(KeyboardInterrupt), prefetched((made.append(i) or i for i in range(100)), 2):
-        wait_until(lambda: len(made) == 3)  # the third waits: the thread is blocked
+    computed = []
+    with pytest.raises(KeyboardInterrupt), prefetched((computed.append(i) or i for i in range(100)), 2):
+        wait_until(lambda: len(computed) == 3)  # the third waits: the thread is blocked
         assert threads()
         raise KeyboardInterrupt
     assert not threads()
 
 
-def test_no_thread_is_left_after_an_exception_while_it_makes_an_item(threads):
-    begun = threading.Event()
+def test_no_thread_is_left_after_an_exception_while_it_computes_an_item(threads):
+    started = threading.Event()
 
     def items():
-        begun.set()
+        started.set()
         time.sleep(0.2)
         yield 1
 
     with pytest.raises(KeyboardInterrupt), prefetched(items(), 2):
-        assert begun.wait(10)
+        assert started.wait(10)
         raise KeyboardInterrupt
     assert not threads()
 

@@ -93,10 +93,10 @@ def test_a_shard_keeps_its_rows_whatever_the_seed(dataset):
 
 def test_rows_are_counted_by_shard_and_over_all(dataset):
     parts = [of(dataset, shard=shard, shards=4) for shard in range(4)]
-    assert {part.all_rows for part in parts} == {1_000}
-    assert {part.most_rows for part in parts} == {max(part.rows for part in parts)}
+    assert {part.total_rows for part in parts} == {1_000}
+    assert {part.max_shard_rows for part in parts} == {max(part.rows for part in parts)}
     assert sum(part.rows for part in parts) == 1_000
-    assert of(dataset).rows == of(dataset).most_rows == 1_000
+    assert of(dataset).rows == of(dataset).max_shard_rows == 1_000
 
 
 def test_more_shards_than_row_groups_are_refused_with_both_numbers(dataset):
@@ -143,11 +143,11 @@ def test_a_dataset_without_a_column_is_refused(dataset, rows):
 
 def test_a_file_that_is_no_parquet_is_named(dataset):
     (dataset / "part-x.parquet").write_text("half a copy")
-    with pytest.raises(InputError, match=r"part-x\.parquet: no Parquet file"):
+    with pytest.raises(InputError, match=r"part-x\.parquet: not a Parquet file"):
         of(dataset)
 
 
-def test_a_row_group_that_cannot_be_read_is_named_with_its_file_and_nothing_else_is_said(dataset, capfd):
+def test_a_row_group_that_cannot_be_read_is_named_with_its_file_and_nothing_else_is_printed(dataset, capfd):
     broken = dataset / "part-00001.snappy.parquet"
     content = bytearray(broken.read_bytes())
     content[100:2000] = bytes(1900)
@@ -189,19 +189,17 @@ def test_a_row_that_no_network_can_learn_from_is_refused_by_its_column(tmp_path,
 @pytest.mark.parametrize("tokens", [None, [], [3] * (MAX_LENGTH + 1)])
 def test_a_row_whose_tokens_are_not_as_many_as_the_others_is_refused_by_its_file(tmp_path, rows, tokens):
     folder = write_files(tmp_path / "odd", with_column(rows, "tokens", tokens))
-    said = (
-        r"part-00002\.snappy\.parquet cannot be read: its column tokens holds lists of several lengths, or none at all"
-    )
-    with pytest.raises(InputError, match=rf"{said}; run `prepare` again"):
+    message = r"part-00002\.snappy\.parquet cannot be read: column tokens holds lists of different lengths, or nulls"
+    with pytest.raises(InputError, match=rf"{message}; run `prepare` again"):
         read(of(folder))
 
 
-def test_the_largest_id_label_and_length_are_no_fault(tmp_path, rows):
+def test_the_largest_id_and_length_are_valid(tmp_path, rows):
     full = with_column(with_column(rows, "tokens", [VOCABULARY - 1] * MAX_LENGTH), "length", MAX_LENGTH)
     assert ((VOCABULARY - 1,) * MAX_LENGTH) in [row[0] for row in read(of(write_files(tmp_path / "full", full)))]
 
 
-def test_what_stands_in_the_padding_is_of_no_account(tmp_path, rows):
+def test_the_content_of_the_padding_does_not_matter(tmp_path, rows):
     short = with_column(with_column(rows, "tokens", [5] + [VOCABULARY] * (MAX_LENGTH - 1)), "length", 1)
     assert len(read(of(write_files(tmp_path / "short", short)))) == 1_000
 
@@ -209,14 +207,14 @@ def test_what_stands_in_the_padding_is_of_no_account(tmp_path, rows):
 def test_a_dataset_that_shrinks_while_it_is_read_is_refused(dataset):
     groups = of(dataset)
     (dataset / "part-00001.snappy.parquet").unlink()
-    with pytest.raises(InputError, match="667 rows came, 1000 were there at the start: something else writes"):
+    with pytest.raises(InputError, match="667 rows read, 1000 expected: another process is writing"):
         read(groups)
 
 
 def test_a_dataset_that_grows_while_it_is_read_is_refused(dataset, rows):
     groups = of(dataset)
     pq.write_table(rows[:10], dataset / "part-00009.snappy.parquet")
-    with pytest.raises(InputError, match="1010 rows came, 1000 were there at the start: something else writes"):
+    with pytest.raises(InputError, match="1010 rows read, 1000 expected: another process is writing"):
         read(groups)
 
 
@@ -229,7 +227,7 @@ def test_the_stems_are_never_read(dataset, columns_read):
 def test_no_more_than_four_row_groups_are_read_ahead_by_a_reader(dataset, columns_read, readers):
     with of(dataset, readers=readers).read() as groups:
         next(groups)
-        time.sleep(0.3)  # time for more, were more allowed
+        time.sleep(0.3)  # enough time to read more
         assert len(columns_read) <= 1 + 5 * readers
 
 
@@ -248,11 +246,11 @@ def test_no_thread_is_left_where_a_reader_cannot_be_opened(dataset, monkeypatch)
 
     def second_fails(reader, seed):
         if reader:
-            raise OSError("the network is gone")
+            raise OSError("the network is down")
         return opened(reader, seed)
 
     monkeypatch.setattr(groups, "_open", second_fails)
-    with pytest.raises(OSError, match="the network is gone"), groups.read():
+    with pytest.raises(OSError, match="the network is down"), groups.read():
         pass
     assert not set(threading.enumerate()) - before
 
@@ -264,20 +262,20 @@ def test_rows_handed_out_while_petastorm_asks_whether_it_is_done_are_not_lost(tm
 
     pq.write_table(rows, tmp_path / "part-0.parquet", row_group_size=500)
     start, all_workers_done = ConcurrentVentilator.start, ThreadPool.all_workers_done
-    waiting = []
+    delayed = []
 
     def hand_out_after_the_answer(pool):
         answer = all_workers_done(pool)
-        while waiting:
-            start(ventilator := waiting.pop())
+        while delayed:
+            start(ventilator := delayed.pop())
             while not ventilator.completed():
                 time.sleep(0.01)
         return answer
 
-    def keep_waiting(ventilator):
-        waiting.append(ventilator)
+    def delay(ventilator):
+        delayed.append(ventilator)
 
-    monkeypatch.setattr(ConcurrentVentilator, "start", keep_waiting)
+    monkeypatch.setattr(ConcurrentVentilator, "start", delay)
     monkeypatch.setattr(ThreadPool, "all_workers_done", hand_out_after_the_answer)
     assert len(read(of(tmp_path))) == 1_000
 
@@ -304,7 +302,7 @@ def test_the_fingerprint_stays_when_the_dataset_is_only_read(dataset):
 def test_the_fingerprint_stays_when_the_same_dataset_is_prepared_again(dataset):
     before = of(dataset).fingerprint
     for file in dataset.glob("*.parquet"):
-        file.rename(file.with_name(file.name.replace("part", "part-again")))  # Spark's names are new ones each time
+        file.rename(file.with_name(file.name.replace("part", "part-again")))  # Spark writes new names each time
     assert of(dataset).fingerprint == before
 
 
@@ -321,7 +319,7 @@ def test_a_file_whose_footer_is_broken_is_named(dataset):
     content = bytearray(broken.read_bytes())
     content[-60:-40] = b"\xff" * 20
     broken.write_bytes(content)
-    with pytest.raises(InputError, match=rf"^{broken}: no Parquet file: "):
+    with pytest.raises(InputError, match=rf"^{broken}: not a Parquet file: "):
         of(dataset)
 
 
@@ -332,7 +330,7 @@ def test_the_bytes_that_rows_take_are_estimated_without_their_padding(dataset):
     assert shard.estimate_bytes() == pytest.approx(of(dataset).estimate_bytes() * shard.rows / 1_000, rel=0.2)
 
 
-def test_rows_lie_in_memory_of_their_own(dataset):
+def test_rows_own_their_memory(dataset):
     with of(dataset).read() as groups:
         rows = next(groups)
     assert (rows.stems.dtype, rows.lengths.dtype, rows.labels.dtype) == (np.int32, np.int32, np.float32)

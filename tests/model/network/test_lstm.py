@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tonality.model.network.lstm import LSTM, LSTMConfig, build
-from tonality.runtime.settings.sections import Settings
+from tonality.runtime.settings.sections import NetworkSettings, Settings
 
-SHAPE = LSTMConfig(vocabulary=50, embedding=12, hidden=7, layers=2)
+CONFIG = LSTMConfig(vocabulary=50, embedding=12, hidden=7, layers=2)
 
 
 def sigmoid(x):
@@ -16,10 +16,10 @@ def sigmoid(x):
 
 
 def published_lstm(inputs, kernel, recurrent, bias, output, cell):
-    """Outputs (T, H) of inputs (T, E), as Gers, Schmidhuber and Cummins (2000) write the cell, gate by gate.
+    """Outputs (T, H) for inputs (T, E), with the cell as written by Gers, Schmidhuber and Cummins (2000), gate by gate.
 
-    kernel (4H, E), recurrent (4H, H) and bias (4H,) hold the input gate, forget gate, cell and output gate in turn;
-    output and cell (H,) are those before the first input.
+    kernel (4H, E), recurrent (4H, H) and bias (4H,) hold the input gate, forget gate, cell and output gate in this
+    order; output and cell (H,) are the initial state.
     """
     w_in, w_forget, w_cell, w_out = np.split(kernel, 4)
     u_in, u_forget, u_cell, u_out = np.split(recurrent, 4)
@@ -47,10 +47,10 @@ def published_logit(network, tokens):
     return weights["dense.weight"][0] @ states[-1] + weights["dense.bias"][0]
 
 
-def trained_looking(shape=SHAPE, seed=3):
-    """A network in float64 whose every weight is at work, biases included."""
+def trained_looking(config=CONFIG, seed=3):
+    """A network in float64 in which every weight matters, biases included."""
     torch.manual_seed(seed)
-    network = build(shape).double().eval()
+    network = build(config).double().eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.5)
@@ -64,7 +64,7 @@ def padded(tweets, width):
 
 def tweets_of_lengths(*lengths):
     rng = np.random.default_rng(1)
-    return [rng.integers(1, SHAPE.vocabulary, length).tolist() for length in lengths]
+    return [rng.integers(1, CONFIG.vocabulary, length).tolist() for length in lengths]
 
 
 @pytest.mark.parametrize("learned_start", [False, True])
@@ -72,8 +72,8 @@ def tweets_of_lengths(*lengths):
 def test_logits_are_those_of_the_published_equations_with_the_padding_read_before_each_tweet(
     layers, lead_in, learned_start
 ):
-    shape = dataclasses.replace(SHAPE, layers=layers, lead_in=lead_in, learned_start=learned_start)
-    network = trained_looking(shape)
+    config = dataclasses.replace(CONFIG, layers=layers, lead_in=lead_in, learned_start=learned_start)
+    network = trained_looking(config)
     tweets = tweets_of_lengths(1, 2, 5, 9, 30, 30, 4)
     with torch.no_grad():
         logits = network(*padded(tweets, width=33))
@@ -83,7 +83,7 @@ def test_logits_are_those_of_the_published_equations_with_the_padding_read_befor
 
 @pytest.mark.parametrize("before", [{}, {"learned_start": True}, {"lead_in": 3}])
 def test_padding_behind_and_neighbours_do_not_change_a_logit(before):
-    network = trained_looking(dataclasses.replace(SHAPE, **before))
+    network = trained_looking(dataclasses.replace(CONFIG, **before))
     tweets = tweets_of_lengths(6, 1, 20)
     with torch.no_grad():
         together = network(*padded(tweets, width=25))
@@ -103,12 +103,12 @@ def test_what_stands_in_the_padding_does_not_matter():
 def test_the_order_of_stems_does_matter():
     network = trained_looking()
     with torch.no_grad():
-        there, back = network(*padded([[3, 4, 5], [5, 4, 3]], width=3))
-    assert abs(there - back) > 1e-3
+        forwards, backwards = network(*padded([[3, 4, 5], [5, 4, 3]], width=3))
+    assert abs(forwards - backwards) > 1e-3
 
 
 def test_dropout_is_for_training_only():
-    network = build(SHAPE)
+    network = build(CONFIG)
     batch = padded(tweets_of_lengths(6, 6), width=6)
     assert not torch.equal(network.train()(*batch), network(*batch))
     assert torch.equal(network.eval()(*batch), network(*batch))
@@ -132,29 +132,29 @@ def test_initial_weights_are_those_of_keras():
 
 
 def assert_uniform(weights, limit, of_mean=0.05):
-    """Within ±limit, filling it, and with the deviation of a uniform draw."""
+    """Assert that weights fill ±limit, with the standard deviation of a uniform distribution."""
     assert limit * 0.9 < weights.abs().max() <= limit
     assert abs(weights.mean()) < limit * of_mean
     assert weights.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.15)
 
 
 def test_the_two_biases_of_a_gate_learn_as_one_as_in_keras():
-    network = build(SHAPE)
+    network = build(CONFIG)
     network(*padded(tweets_of_lengths(5), width=5)).sum().backward()
-    for layer in range(SHAPE.layers):
+    for layer in range(CONFIG.layers):
         assert network.lstm.get_parameter(f"bias_ih_l{layer}").grad is not None
         assert network.lstm.get_parameter(f"bias_hh_l{layer}").grad is None
 
 
-def test_what_a_tweet_finds_before_its_first_stem_begins_at_zero_and_is_learned():
-    network = build(dataclasses.replace(SHAPE, learned_start=True))
+def test_the_initial_state_begins_at_zero_and_is_learned():
+    network = build(dataclasses.replace(CONFIG, learned_start=True))
     assert network.initial.abs().max() == 0
     network(*padded(tweets_of_lengths(5), width=5)).sum().backward()
     assert network.initial.grad.abs().min() > 0
 
 
 def test_the_padding_read_before_a_tweet_is_learned():
-    network = build(dataclasses.replace(SHAPE, lead_in=4))
+    network = build(dataclasses.replace(CONFIG, lead_in=4))
     assert 0.02 < network.padding.abs().max() <= 0.05
     network(*padded(tweets_of_lengths(5), width=5)).sum().backward()
     assert network.padding.grad.abs().min() > 0
@@ -168,10 +168,14 @@ def test_the_network_of_2016_is_the_default():
     assert network.initial.shape == (2, 2, 1, 64)
 
 
+def test_the_config_has_the_networks_settings_and_the_vocabulary():
+    assert {field.name for field in dataclasses.fields(LSTMConfig)} == {"vocabulary", *NetworkSettings.model_fields}
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"kind": "gru"}, "kind is 'gru': there is lstm"),
+        ({"kind": "gru"}, "kind is 'gru': it must be lstm"),
         ({"hidden": 0}, "hidden is 0"),
         ({"layers": 1.5}, "layers is 1.5"),
         ({"dropout": 1}, "dropout is 1"),
@@ -179,6 +183,6 @@ def test_the_network_of_2016_is_the_default():
         ({"lead_in": -1}, "lead_in is -1"),
     ],
 )
-def test_an_impossible_shape_is_refused(wrong, message):
+def test_an_impossible_config_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         LSTMConfig(**{"vocabulary": 10, **wrong})

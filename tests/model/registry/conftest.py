@@ -1,4 +1,4 @@
-"""A small model with every part in place."""
+"""A small, complete model."""
 
 import pyarrow as pa
 import pytest
@@ -12,11 +12,11 @@ from tonality.runtime.storage import schema
 @pytest.fixture
 def artifact() -> Artifact:
     torch.manual_seed(1)
-    shape = LSTMConfig(vocabulary=6, embedding=4, hidden=3)
+    config = LSTMConfig(vocabulary=6, embedding=4, hidden=3)
     stems = ["хорош", "плох", "снег"]
     return Artifact(
-        network_config=shape,
-        weights=build(shape).state_dict(),
+        network_config=config,
+        weights=build(config).state_dict(),
         vocabulary=pa.table({"id": [2, 3, 4], "stem": stems, "count": [9, 9, 5]}).cast(schema.VOCABULARY),
         rules={"language": "ru", "links": "drop", "letters": "а-яё"},
         rules_fingerprint="c0ffee",

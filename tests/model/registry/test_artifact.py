@@ -13,7 +13,7 @@ from tonality.runtime.storage import schema
 
 
 def changed(files, config=None, **contents):
-    """The files with other contents and keys of config.json, and checksums that fit them."""
+    """The files with other contents and keys of config.json, and matching checksums."""
     files = files | {name.replace("_", "."): content for name, content in contents.items()}
     fitting = {name: hashlib.sha256(files[name]).hexdigest() for name in (WEIGHTS, VOCABULARY)}
     files[CONFIG] = json.dumps({**json.loads(files[CONFIG]), "checksums": fitting, **(config or {})}).encode()
@@ -22,7 +22,7 @@ def changed(files, config=None, **contents):
 
 def test_a_model_comes_back_as_it_was(artifact):
     back = Artifact.from_files(artifact.files())
-    assert back.shape == artifact.network_config
+    assert back.network_config == artifact.network_config
     assert back.weights.keys() == artifact.weights.keys()
     assert all(torch.equal(back.weights[name], weight) for name, weight in artifact.weights.items())
     assert back.vocabulary.equals(artifact.vocabulary)
@@ -75,24 +75,24 @@ def test_the_fingerprint_stands_for_weights_vocabulary_and_settings_but_not_for_
 def test_a_model_without_one_of_its_files_is_no_model(artifact, name):
     files = artifact.files()
     del files[name]
-    with pytest.raises(InputError, match=f"no whole model: {name} missing"):
+    with pytest.raises(InputError, match=f"incomplete model: {name} missing"):
         Artifact.from_files(files)
 
 
-def test_the_card_travels_with_the_model_and_nothing_depends_on_it(artifact):
-    told = dataclasses.replace(artifact, card="# Model card\n\nСтемы.\n")
-    files = told.files()
-    assert Artifact.from_files(files).card == told.card
+def test_the_card_is_part_of_the_model_and_nothing_depends_on_it(artifact):
+    documented = dataclasses.replace(artifact, card="# Model card\n\nСтемы.\n")
+    files = documented.files()
+    assert Artifact.from_files(files).card == documented.card
     del files[CARD]
     assert Artifact.from_files(files).card == ""
-    assert told.fingerprint == artifact.fingerprint
+    assert documented.fingerprint == artifact.fingerprint
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, VOCABULARY])
 def test_one_flipped_bit_is_noticed(artifact, name):
     files = artifact.files()
     files[name] = files[name][:-9] + bytes([files[name][-9] ^ 1]) + files[name][-8:]
-    with pytest.raises(InputError, match=f"{name}: sha256 .* found, {CONFIG} wants"):
+    with pytest.raises(InputError, match=f"{name}: sha256 .* found, {CONFIG} expects"):
         Artifact.from_files(files)
 
 
@@ -141,12 +141,12 @@ def test_a_config_that_is_no_json_object_is_refused(artifact, content):
         Artifact.from_files({**artifact.files(), CONFIG: content})
 
 
-def test_a_model_from_before_there_was_a_start_to_learn_begins_at_zero(artifact):
+def test_a_model_of_before_learned_starts_starts_from_zero(artifact):
     later = ("learned_start", "lead_in")
     network = {name: value for name, value in dataclasses.asdict(artifact.network_config).items() if name not in later}
     read = Artifact.from_files(changed(artifact.files(), {"network": network}))
-    assert not read.shape.learned_start
-    assert read.shape.lead_in == 0
+    assert not read.network_config.learned_start
+    assert read.network_config.lead_in == 0
     assert not {"initial", "padding"} & read.network().state_dict().keys()
 
 
@@ -166,8 +166,8 @@ def test_weights_of_another_precision_are_refused(artifact):
     ("rows", "message"),
     [
         ({"id": [2, 4, 5], "stem": ["а", "б", "в"]}, "ids do not run from 2 without a gap"),
-        ({"id": [2, 3, 4], "stem": ["а", "б", "а"]}, "a stem is empty or has two numbers"),
-        ({"id": [2, 3, 4], "stem": ["а", None, "в"]}, "a stem is empty or has two numbers"),
+        ({"id": [2, 3, 4], "stem": ["а", "б", "а"]}, "a stem is empty or has two ids"),
+        ({"id": [2, 3, 4], "stem": ["а", None, "в"]}, "a stem is empty or has two ids"),
         ({"id": [2, 3, 4, 5, 6], "stem": ["а", "б", "в", "г", "д"]}, "ids up to 6 found, the network has 6 rows"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from tonality.model.registry import artifact_store
 from tonality.model.registry.artifact import CONFIG, FILES, WEIGHTS
 from tonality.runtime.diagnostics.errors import InputError
-from tonality.runtime.storage import urls
+from tonality.runtime.storage import atomic_files
 
 
 @pytest.fixture
@@ -22,43 +22,45 @@ def bucket():
     system.rm("/bucket", recursive=True)
 
 
-def test_a_written_model_is_read_back_and_nothing_lies_beside_it(artifact, tmp_path):
-    place = tmp_path / "out" / "model"
-    artifact_store.write(artifact, str(place))
-    assert artifact_store.read(str(place)).fingerprint == artifact.fingerprint
-    assert sorted(file.name for file in place.iterdir()) == sorted(FILES)
-    assert list(place.parent.iterdir()) == [place]
+def test_a_written_model_is_read_back_and_leaves_nothing_beside_it(artifact, tmp_path):
+    folder = tmp_path / "out" / "model"
+    artifact_store.write(artifact, str(folder))
+    assert artifact_store.read(str(folder)).fingerprint == artifact.fingerprint
+    assert sorted(file.name for file in folder.iterdir()) == sorted(FILES)
+    assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_a_model_takes_the_place_of_the_former(artifact, newer, tmp_path):
-    place = tmp_path / "model"
-    artifact_store.write(artifact, f"{place}/")
-    artifact_store.write(newer, place.as_uri())
-    assert artifact_store.read(str(place)).max_length == 50
-    assert list(tmp_path.iterdir()) == [place]
+def test_a_model_replaces_the_former_one(artifact, newer, tmp_path):
+    folder = tmp_path / "model"
+    artifact_store.write(artifact, f"{folder}/")
+    artifact_store.write(newer, folder.as_uri())
+    assert artifact_store.read(str(folder)).max_length == 50
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_crash_while_writing_leaves_the_former_model_whole(artifact, newer, tmp_path, monkeypatch, name):
-    place = tmp_path / "model"
-    artifact_store.write(artifact, str(place))
-    write = urls.write_durably
+def test_a_crash_while_writing_leaves_the_former_model_intact(artifact, newer, tmp_path, monkeypatch, name):
+    folder = tmp_path / "model"
+    artifact_store.write(artifact, str(folder))
+    write = atomic_files.write_durably
 
     def crash(file, content):
         if file.name == name:
             raise OSError("no space left")
         write(file, content)
 
-    monkeypatch.setattr(urls, "write_durably", crash)
+    monkeypatch.setattr(atomic_files, "write_durably", crash)
     with pytest.raises(OSError, match="no space left"):
-        artifact_store.write(newer, str(place))
-    assert artifact_store.read(str(place)).fingerprint == artifact.fingerprint
-    assert list(tmp_path.iterdir()) == [place]
+        artifact_store.write(newer, str(folder))
+    assert artifact_store.read(str(folder)).fingerprint == artifact.fingerprint
+    assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_crash_between_the_two_renames_leaves_no_model_rather_than_half_a_one(artifact, newer, tmp_path, monkeypatch):
-    place = tmp_path / "model"
-    artifact_store.write(artifact, str(place))
+def test_a_crash_between_the_two_renames_leaves_no_model_rather_than_half_of_one(
+    artifact, newer, tmp_path, monkeypatch
+):
+    folder = tmp_path / "model"
+    artifact_store.write(artifact, str(folder))
     rename = Path.rename
 
     def crash(self, target):
@@ -68,9 +70,9 @@ def test_a_crash_between_the_two_renames_leaves_no_model_rather_than_half_a_one(
 
     monkeypatch.setattr(Path, "rename", crash)
     with pytest.raises(OSError, match="power cut"):
-        artifact_store.write(newer, str(place))
+        artifact_store.write(newer, str(folder))
     with pytest.raises(InputError, match="run `train` first"):
-        artifact_store.read(str(place))
+        artifact_store.read(str(folder))
     [former] = tmp_path.glob(".model.*.former")
     assert artifact_store.read(str(former)).fingerprint == artifact.fingerprint
 
@@ -98,7 +100,7 @@ def test_a_crash_in_an_object_store_never_leaves_a_mix_of_two_models(artifact, n
         artifact_store.read("memory://bucket/model")
 
 
-def test_a_folder_that_holds_other_things_is_not_deleted(artifact, tmp_path):
+def test_a_folder_with_other_files_is_not_deleted(artifact, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match="holds other things than a model"):
         artifact_store.write(artifact, str(tmp_path))

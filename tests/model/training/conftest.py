@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tonality.model.network.lstm import LSTMConfig
-from tonality.model.training.hyperparameters import Hyperparameters
+from tonality.runtime.settings.sections import TrainSettings
 from tonality.runtime.storage import schema
 
 MAX_LENGTH = 12
@@ -18,7 +18,7 @@ VOCABULARY = 102
 
 
 def write_side(folder: Path, count: int, seed: int, *, shuffled: bool = False) -> str:
-    """Tweets of 4 to 8 stems, each nine times in ten from the half of the vocabulary that its label prefers."""
+    """Write tweets of 4 to 8 stems, 90 % of which are from the label's half of the vocabulary."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, count)
     lengths = rng.integers(4, 9, count)
@@ -35,7 +35,7 @@ def write_side(folder: Path, count: int, seed: int, *, shuffled: bool = False) -
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Steps this small are slower on two threads than on one."""
+    """Limit torch to one thread: steps this small are slower on two."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -44,7 +44,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Training and validation folders whose labels follow from the stems."""
+    """Training and validation splits whose labels depend on the stems."""
     root = tmp_path_factory.mktemp("learnable")
     return write_side(root / "train", 2_000, seed=1), write_side(root / "valid", 2_000, seed=2)
 
@@ -60,9 +60,9 @@ def unlearnable_sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, st
 
 
 @pytest.fixture
-def hyperparameters() -> Hyperparameters:
-    """Two epochs that learn what the sides hold."""
-    return Hyperparameters(
+def settings() -> TrainSettings:
+    """Settings for two epochs, enough to learn the splits."""
+    return TrainSettings(
         batch_size=64,
         epochs=2,
         learning_rate=0.01,
@@ -73,7 +73,7 @@ def hyperparameters() -> Hyperparameters:
         threads=2,
         seed=2016,
         shuffle_rows=1_000,
-        memory=2**20,
+        memory="1m",
         readers=1,
         batches_ahead=4,
         checkpoint_steps=1_000,
@@ -81,5 +81,5 @@ def hyperparameters() -> Hyperparameters:
 
 
 @pytest.fixture
-def shape() -> LSTMConfig:
+def config() -> LSTMConfig:
     return LSTMConfig(vocabulary=VOCABULARY, embedding=16, hidden=16, layers=2, learned_start=True)

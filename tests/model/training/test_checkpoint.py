@@ -16,15 +16,15 @@ from tonality.model.training.checkpoint import Checkpoint
 from tonality.model.training.learner import Learner
 from tonality.model.training.loop import train as train_on
 from tonality.model.training.progress import Progress
-from tonality.model.training.signals import Interrupted, Interruption
+from tonality.model.training.signals import DeferredSignals, Interrupted
 from tonality.runtime.diagnostics.errors import InputError, UserError
-from tonality.runtime.storage.urls import replace_file
+from tonality.runtime.storage.atomic_files import replace_file
 
 STATE = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2], dtype=torch.int64)}
 
 
-def train(shape, sides, hyperparameters, **options):
-    return train_on(shape, *sides, hyperparameters, torch.device("cpu"), **options)
+def train(config, sides, settings, **options):
+    return train_on(config, *sides, settings, torch.device("cpu"), **options)
 
 
 def equal(weights, others):
@@ -32,23 +32,23 @@ def equal(weights, others):
 
 
 class Stop(Exception):
-    """The power fails."""
+    """A power failure."""
 
 
 class Failing(Checkpoint):
-    """A checkpoint after whose n-th writing the power fails."""
+    """A checkpoint with a power failure after its n-th write."""
 
-    left = 0
+    remaining = 0
 
     def write(self, position, state):
         super().write(position, state)
-        Failing.left -= 1
-        if not Failing.left:
+        Failing.remaining -= 1
+        if not Failing.remaining:
             raise Stop
 
 
 class Signalling(Progress):
-    """Sends a signal to this process once so many rows of an epoch are learned."""
+    """Progress that sends a signal to this process once so many rows of an epoch are learned."""
 
     def __init__(self, rows, number=signal.SIGINT):
         super().__init__(io.StringIO(), seconds=0)
@@ -81,7 +81,7 @@ def test_a_checkpoint_holds_data_only(place):
     assert b"pickle" not in content and not content.startswith(b"PK")
 
 
-def test_a_disk_that_is_full_leaves_the_checkpoint_before_it_whole(place, monkeypatch):
+def test_a_full_disk_leaves_the_previous_checkpoint_intact(place, monkeypatch):
     place.write({"epoch": 1}, STATE)
 
     def full(descriptor):
@@ -109,161 +109,163 @@ def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do(place, cut):
         place.read()
 
 
-@pytest.mark.parametrize("memory", [2**20, 1], ids=["in memory", "streamed"])
-@pytest.mark.parametrize("writing", [1, 2, 4, 5, 8], ids=lambda writing: f"writing {writing}")
-def test_a_training_cut_off_anywhere_ends_in_the_bits_of_an_undisturbed_one(
-    shape, sides, hyperparameters, place, writing, memory
+@pytest.mark.parametrize("memory", ["1m", "1k"], ids=["in memory", "streamed"])
+@pytest.mark.parametrize("writes", [1, 2, 4, 5, 8], ids=lambda writes: f"write {writes}")
+def test_training_interrupted_anywhere_gives_the_bits_of_an_uninterrupted_one(
+    config, sides, settings, place, writes, memory
 ):
-    """Checkpoints come after steps 10, 20, 30 of 32, and after each epoch: the first two, the epoch's end and so on."""
-    hyperparameters = dataclasses.replace(
-        hyperparameters, checkpoint_steps=10, decay="cosine", clip_norm=1.0, memory=memory, shuffle_rows=500
+    """Checkpoints are written after steps 10, 20 and 30 of 32, and after each epoch."""
+    settings = settings.model_copy(
+        update={"checkpoint_steps": 10, "decay": "cosine", "clip_norm": 1.0, "memory": memory, "shuffle_rows": 500}
     )
-    straight = train(shape, sides, hyperparameters)
-    Failing.left = writing
+    straight = train(config, sides, settings)
+    Failing.remaining = writes
     with pytest.raises(Stop):
-        train(shape, sides, hyperparameters, checkpoint=Failing(place.location, place.identity))
-    told = io.StringIO()
-    again = train(shape, sides, hyperparameters, checkpoint=place, progress=Progress(told))
-    assert told.getvalue().startswith(f"going on from {place.location}: epoch ")
+        train(config, sides, settings, checkpoint=Failing(place.location, place.identity))
+    log = io.StringIO()
+    again = train(config, sides, settings, checkpoint=place, progress=Progress(log))
+    assert log.getvalue().startswith(f"resuming from {place.location}: epoch ")
     assert equal(again.weights, straight.weights)
     assert [(epoch.loss, epoch.valid) for epoch in again.epochs] == [
         (epoch.loss, epoch.valid) for epoch in straight.epochs
     ]
 
 
-def test_a_checkpoint_of_other_settings_is_not_gone_on_from_and_that_is_said(shape, sides, hyperparameters, place):
-    Failing.left = 1
+def test_a_checkpoint_of_other_settings_is_ignored_with_a_message(config, sides, settings, place):
+    Failing.remaining = 1
     with pytest.raises(Stop):
-        train(shape, sides, hyperparameters, checkpoint=Failing(place.location, "another"))
-    told = io.StringIO()
-    trained = train(shape, sides, hyperparameters, checkpoint=place, progress=Progress(told))
-    assert f"{place.location} is of other settings or another dataset: training begins again" in told.getvalue()
-    assert equal(trained.weights, train(shape, sides, hyperparameters).weights)
+        train(config, sides, settings, checkpoint=Failing(place.location, "another"))
+    log = io.StringIO()
+    trained = train(config, sides, settings, checkpoint=place, progress=Progress(log))
+    assert (
+        f"{place.location} was written with other settings or another dataset: training starts over" in log.getvalue()
+    )
+    assert equal(trained.weights, train(config, sides, settings).weights)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_after_the_step_with_a_checkpoint_and_its_path(shape, sides, hyperparameters, place, number):
-    with pytest.raises(Interrupted, match=f"train again and it goes on from {re.escape(place.location)}"):
-        train(shape, sides, hyperparameters, checkpoint=place, progress=Signalling(640, number))
+def test_ctrl_c_ends_after_the_step_with_a_checkpoint_and_its_path(config, sides, settings, place, number):
+    with pytest.raises(Interrupted, match=f"train again to resume from {re.escape(place.location)}"):
+        train(config, sides, settings, checkpoint=place, progress=Signalling(640, number))
     saved = place.read()
-    assert saved.position["rows"] in (640, 704), "the signal is heard at this step or the next"
-    straight = train(shape, sides, hyperparameters)
-    assert equal(train(shape, sides, hyperparameters, checkpoint=place).weights, straight.weights)
+    assert saved.position["rows"] in (640, 704), "the signal takes effect at this step or the next"
+    straight = train(config, sides, settings)
+    assert equal(train(config, sides, settings, checkpoint=place).weights, straight.weights)
 
 
-def test_ctrl_c_in_the_last_validation_is_heard_too(shape, sides, hyperparameters, place):
+def test_ctrl_c_in_the_last_validation_takes_effect_too(config, sides, settings, place):
     class Late(Progress):
         def epoch(self, loss, valid):
-            if self._epoch == hyperparameters.epochs:
+            if self._epoch == settings.epochs:
                 os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted, match="train again"):
-        train(shape, sides, hyperparameters, checkpoint=place, progress=Late(io.StringIO()))
-    again = train(shape, sides, hyperparameters, checkpoint=place)
-    assert equal(again.weights, train(shape, sides, hyperparameters).weights)
+        train(config, sides, settings, checkpoint=place, progress=Late(io.StringIO()))
+    again = train(config, sides, settings, checkpoint=place)
+    assert equal(again.weights, train(config, sides, settings).weights)
 
 
-def test_ctrl_c_in_the_middle_of_a_validation_keeps_the_epochs_steps(shape, sides, hyperparameters, place, monkeypatch):
-    measured = Learner.logits
+def test_ctrl_c_in_the_middle_of_a_validation_keeps_the_epochs_steps(config, sides, settings, place, monkeypatch):
+    logits = Learner.logits
 
     def interrupted(self, batch):
         os.kill(os.getpid(), signal.SIGINT)
-        return measured(self, batch)
+        return logits(self, batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "logits", interrupted)
         with pytest.raises(Interrupted, match="train again"):
-            train(shape, sides, hyperparameters, checkpoint=place)
+            train(config, sides, settings, checkpoint=place)
     assert (place.read().position["epoch"], place.read().position["step"]) == (1, 32)
-    assert equal(
-        train(shape, sides, hyperparameters, checkpoint=place).weights, train(shape, sides, hyperparameters).weights
-    )
+    assert equal(train(config, sides, settings, checkpoint=place).weights, train(config, sides, settings).weights)
 
 
-def test_the_way_on_after_ctrl_c_is_one_that_goes_on(shape, sides, hyperparameters, place):
+def test_the_message_on_ctrl_c_names_the_setting_without_which_training_would_not_resume(
+    config, sides, settings, place
+):
     fresh = dataclasses.replace(place, resume=False)
-    with pytest.raises(Interrupted, match=r"train again with train\.resume = true and it goes on from "):
-        train(shape, sides, hyperparameters, checkpoint=fresh, progress=Signalling(640))
+    with pytest.raises(Interrupted, match=r"train again with train\.resume = true to resume from "):
+        train(config, sides, settings, checkpoint=fresh, progress=Signalling(640))
 
 
-def test_a_checkpoint_at_an_epochs_last_step_is_gone_on_from(shape, sides, hyperparameters, place):
-    hyperparameters = dataclasses.replace(hyperparameters, checkpoint_steps=32)
-    Failing.left = 1
+def test_training_resumes_from_a_checkpoint_at_an_epochs_last_step(config, sides, settings, place):
+    settings = settings.model_copy(update={"checkpoint_steps": 32})
+    Failing.remaining = 1
     with pytest.raises(Stop):
-        train(shape, sides, hyperparameters, checkpoint=Failing(place.location, place.identity))
+        train(config, sides, settings, checkpoint=Failing(place.location, place.identity))
     assert place.read().position["step"] == 32
-    again = train(shape, sides, hyperparameters, checkpoint=place, progress=Progress(io.StringIO(), seconds=0))
-    assert equal(again.weights, train(shape, sides, hyperparameters).weights)
+    again = train(config, sides, settings, checkpoint=place, progress=Progress(io.StringIO(), seconds=0))
+    assert equal(again.weights, train(config, sides, settings).weights)
 
 
-def test_a_checkpoint_that_may_not_be_gone_on_from_is_left_until_it_is_replaced(shape, sides, hyperparameters, place):
-    Failing.left = 1
+def test_without_resume_a_checkpoint_is_ignored_and_stays_until_it_is_replaced(config, sides, settings, place):
+    Failing.remaining = 1
     with pytest.raises(Stop):
-        train(shape, sides, hyperparameters, checkpoint=Failing(place.location, place.identity))
-    told = io.StringIO()
-    train(shape, sides, hyperparameters, checkpoint=dataclasses.replace(place, resume=False), progress=Progress(told))
-    assert "going on" not in told.getvalue()
+        train(config, sides, settings, checkpoint=Failing(place.location, place.identity))
+    log = io.StringIO()
+    train(config, sides, settings, checkpoint=dataclasses.replace(place, resume=False), progress=Progress(log))
+    assert "resuming" not in log.getvalue()
 
 
-def test_going_on_with_other_threads_is_said_to_round_otherwise(shape, sides, hyperparameters, place):
-    Failing.left = 1
+def test_resuming_with_other_threads_warns_that_results_will_not_be_bit_identical(config, sides, settings, place):
+    Failing.remaining = 1
     with pytest.raises(Stop):
-        train(shape, sides, hyperparameters, checkpoint=Failing(place.location, place.identity))
-    told = io.StringIO()
-    train(shape, sides, dataclasses.replace(hyperparameters, threads=1), checkpoint=place, progress=Progress(told))
+        train(config, sides, settings, checkpoint=Failing(place.location, place.identity))
+    log = io.StringIO()
+    train(config, sides, settings.model_copy(update={"threads": 1}), checkpoint=place, progress=Progress(log))
     assert (
-        "computed in float32 on a processor, by 2 threads, and is now in float32 on a processor, by 1 thread"
-        in told.getvalue()
+        "resuming in float32 on a processor, by 1 thread, was float32 on a processor, by 2 threads: "
+        "results will not be bit-identical" in log.getvalue()
     )
 
 
-def test_ctrl_c_without_a_checkpoint_says_that_nothing_is_kept(shape, sides, hyperparameters):
-    with pytest.raises(Interrupted, match="nothing of this training is kept"):
-        train(shape, sides, hyperparameters, progress=Signalling(640))
+def test_the_message_on_ctrl_c_without_a_checkpoint_is_that_nothing_was_saved(config, sides, settings):
+    with pytest.raises(Interrupted, match="nothing of this training was saved"):
+        train(config, sides, settings, progress=Signalling(640))
 
 
 def test_a_second_ctrl_c_ends_at_once_and_the_handlers_are_put_back():
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+    with pytest.raises(KeyboardInterrupt), DeferredSignals() as signals:
         os.kill(os.getpid(), signal.SIGINT)
-        assert interruption.asked
+        assert signals.received
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_process_of_several_hears_one_ctrl_c_as_one_however_many_signals_it_comes_as():
-    with Interruption(patient=True) as interruption:
+def test_a_process_of_several_takes_one_ctrl_c_as_one_however_many_signals_it_arrives_as():
+    with DeferredSignals(ignore_repeated=True) as signals:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert interruption.asked
+        assert signals.received
 
 
-def test_training_in_another_thread_leaves_signals_alone(shape, sides, hyperparameters):
+def test_training_in_another_thread_leaves_signals_alone(config, sides, settings):
     found = []
     before = signal.getsignal(signal.SIGINT)
-    hyperparameters = dataclasses.replace(hyperparameters, epochs=1)
-    thread = threading.Thread(target=lambda: found.append(train(shape, sides, hyperparameters)))
+    settings = settings.model_copy(update={"epochs": 1})
+    thread = threading.Thread(target=lambda: found.append(train(config, sides, settings)))
     thread.start()
     thread.join()
     assert found and signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_full_disk_ends_training_with_a_message_and_the_checkpoint_before(
-    shape, sides, hyperparameters, place, monkeypatch
+def test_a_full_disk_ends_training_with_a_message_and_the_previous_checkpoint(
+    config, sides, settings, place, monkeypatch
 ):
     write = Checkpoint.write
-    writings = []
+    writes = []
 
     def full(self, position, state):
-        writings.append(position)
-        if len(writings) == 2:
+        writes.append(position)
+        if len(writes) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(self, position, state)
 
     monkeypatch.setattr(Checkpoint, "write", full)
-    hyperparameters = dataclasses.replace(hyperparameters, checkpoint_steps=10)
+    settings = settings.model_copy(update={"checkpoint_steps": 10})
     with pytest.raises(
         UserError, match=r"no checkpoint can be written to .*train\.safetensors: No space left on device;"
     ):
-        train(shape, sides, hyperparameters, checkpoint=place)
+        train(config, sides, settings, checkpoint=place)
     assert place.read().position["step"] == 10

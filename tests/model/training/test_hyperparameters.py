@@ -1,10 +1,15 @@
-import dataclasses
-
 import pytest
 import torch
 
-from tonality.model.training.hyperparameters import choose_device, choose_precision, choose_threads, learning_rate
+from tonality.model.training.hyperparameters import (
+    choose_device,
+    choose_precision,
+    choose_threads,
+    learning_rate,
+    training_identity,
+)
 from tonality.runtime.diagnostics.errors import SettingsError
+from tonality.runtime.settings.sections import TrainSettings
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda", 0)
@@ -12,7 +17,7 @@ GPU = torch.device("cuda", 0)
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """Says how many GPUs torch is to find."""
+    """Set the number of GPUs that torch finds."""
 
     def pretend(count):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
@@ -25,12 +30,12 @@ def gpus(monkeypatch):
     ("decay", "rates"),
     [("none", [1.0, 1.0, 1.0, 1.0]), ("linear", [1.0, 0.75, 0.5, 0.25]), ("cosine", [1.0, 0.8536, 0.5, 0.1464])],
 )
-def test_the_step_size_falls_from_the_first_step_on_as_the_decay_says(hyperparameters, decay, rates):
-    hyperparameters = dataclasses.replace(hyperparameters, decay=decay, learning_rate=1.0)
-    assert [round(learning_rate(hyperparameters, step, steps=4), 4) for step in (1, 2, 3, 4)] == rates
+def test_the_learning_rate_decays_from_the_first_step_on(settings, decay, rates):
+    settings = settings.model_copy(update={"decay": decay, "learning_rate": 1.0})
+    assert [round(learning_rate(settings, step, steps=4), 4) for step in (1, 2, 3, 4)] == rates
 
 
-def test_a_gpu_that_is_not_there_is_refused(gpus):
+def test_cuda_without_a_gpu_is_refused(gpus):
     gpus(0)
     with pytest.raises(
         SettingsError, match=r'train\.device is cuda, and torch .* finds no GPU here: set .* "auto" or "cpu"'
@@ -69,7 +74,7 @@ def test_auto_takes_bfloat16_on_processors_that_multiply_it_faster(monkeypatch, 
     assert choose_precision("bfloat16", GPU) == torch.bfloat16
 
 
-def test_auto_takes_float32_where_torch_cannot_tell_what_the_processor_multiplies(monkeypatch):
+def test_auto_takes_float32_where_torch_does_not_report_cpu_features(monkeypatch):
     monkeypatch.delattr("torch.cpu.get_capabilities", raising=False)
     assert choose_precision("auto", CPU) == torch.float32
 
@@ -81,9 +86,24 @@ def test_a_step_is_shared_by_as_many_threads_as_it_feeds(monkeypatch):
     assert choose_threads(0, 4_096, GPU) == 1
 
 
-def test_what_does_not_change_the_result_does_not_change_the_identity(hyperparameters):
-    assert (
-        dataclasses.replace(hyperparameters, checkpoint_steps=7, batches_ahead=2, threads=5).identity()
-        == hyperparameters.identity()
-    )
-    assert dataclasses.replace(hyperparameters, seed=7).identity() != hyperparameters.identity()
+def test_what_does_not_change_the_result_does_not_change_the_identity(settings):
+    assert training_identity(
+        settings.model_copy(update={"checkpoint_steps": 7, "batches_ahead": 2, "threads": 5})
+    ) == training_identity(settings)
+    assert training_identity(settings.model_copy(update={"seed": 7})) != training_identity(settings)
+
+
+def test_the_identity_is_the_one_of_existing_checkpoints():
+    assert training_identity(TrainSettings()) == {
+        "batch_size": 128,
+        "epochs": 2,
+        "learning_rate": 0.0025,
+        "decay": "linear",
+        "clip_norm": 0.5,
+        "patience": 2,
+        "precision": "auto",
+        "seed": 2016,
+        "shuffle_rows": 1_000_000,
+        "memory": 2**30,
+        "readers": 1,
+    }

@@ -9,7 +9,7 @@ ROWS, WIDTH = 500, 8
 
 
 def batches(steps, seed=0):
-    """Stems of 32 places a step, of which few are common and most are rare."""
+    """The stems at 32 positions per step: a few are common and most are rare."""
     rng = np.random.default_rng(seed)
     return [rng.zipf(1.3, 32) % rng.integers(10, ROWS) for _ in range(steps)]
 
@@ -23,19 +23,19 @@ def loss_of(rows, expected, scale):
 
 
 def learn(optimizer, weight, steps, rate, scale=1.0, start=0):
-    """Steps of the row-wise Adam towards the target."""
+    """Take steps of the lazy Adam towards the target."""
     expected = target()
     for number, stems in enumerate(steps, start=start + 1):
         ids, places = np.unique(stems, return_inverse=True)
-        touched = optimizer.gather(ids)
-        leaf = touched.weight.clone().requires_grad_()
+        gathered = optimizer.gather(ids)
+        leaf = gathered.weight.clone().requires_grad_()
         loss_of(embedding(torch.from_numpy(places), leaf), expected[stems], scale).backward()
-        optimizer.step(touched, ids, leaf.grad, rate(number))
+        optimizer.step(gathered, ids, leaf.grad, rate(number))
     return weight
 
 
 def learn_densely(weight, steps, rate, scale=1.0):
-    """The same steps with torch's own Adam over all rows."""
+    """Take the same steps with torch's own Adam over all rows."""
     weight = weight.clone().requires_grad_()
     optimizer = torch.optim.Adam([weight])
     expected = target()
@@ -82,17 +82,17 @@ def test_a_single_gradient_of_any_size_moves_its_row_as_far_as_torch_does(first,
     dense = torch.zeros(100, requires_grad=True)
     optimizer = torch.optim.Adam([dense], lr=1e-3)
     weight = torch.zeros(3, 100)
-    deferred = EmbeddingAdam(weight)
+    lazy = EmbeddingAdam(weight)
     for number in range(1, first + gap + 1):
         dense.grad = gradient if number == first else torch.zeros(100)
         optimizer.step()
         ids = np.array([1 if number == first else 2])
-        deferred.step(deferred.gather(ids), ids, gradient[None].clone(), 1e-3)
-    deferred.flush()
+        lazy.step(lazy.gather(ids), ids, gradient[None].clone(), 1e-3)
+    lazy.flush()
     torch.testing.assert_close(weight[1], dense.detach(), rtol=0, atol=5e-6)
 
 
-def test_a_row_that_was_silent_for_thousands_of_steps_is_where_torch_has_it(start):
+def test_a_row_without_gradients_for_thousands_of_steps_is_where_torch_has_it(start):
     steps = [np.array([7, 8]), *[np.array([9])] * 3_000, np.array([7, 9]), np.array([9])]
     dense, _ = learn_densely(start, steps, lambda step: 1e-3)
     weight = start.clone()
@@ -112,19 +112,19 @@ def test_rows_that_never_had_a_gradient_stay_as_they_were(start):
     assert not torch.equal(weight[[3, 4]], start[[3, 4]])
 
 
-def test_touching_a_row_shows_it_up_to_date_and_leaves_the_table_alone(start):
+def test_gathering_a_row_returns_it_up_to_date_and_leaves_the_table_unchanged(start):
     weight = start.clone()
     optimizer = EmbeddingAdam(weight)
     learn(optimizer, weight, [np.array([3]), *[np.array([5])] * 20], lambda step: 1e-3)
     before = weight.clone()
-    shown = optimizer.gather(np.array([3])).weight
+    gathered = optimizer.gather(np.array([3])).weight
     assert torch.equal(weight, before)
     optimizer.flush()
-    torch.testing.assert_close(weight[[3]], shown, rtol=0, atol=0)
+    torch.testing.assert_close(weight[[3]], gathered, rtol=0, atol=0)
     assert not torch.equal(weight[3], before[3])
 
 
-def test_going_on_from_a_state_gives_the_same_bits_as_never_stopping(start):
+def test_resuming_from_a_state_gives_the_same_bits_as_never_stopping(start):
     steps = batches(120)
     straight, halted = start.clone(), start.clone()
     learn(EmbeddingAdam(straight), straight, steps, lambda step: 1e-3)

@@ -13,8 +13,8 @@ from tonality.model.metrics import compute_metrics
 from tonality.model.network.lstm import build
 from tonality.model.training import loop
 from tonality.model.training.learner import Learner
-from tonality.model.training.loop import predict
 from tonality.model.training.loop import train as train_on
+from tonality.model.training.predict import predict
 from tonality.model.training.progress import Progress
 from tonality.runtime.diagnostics.errors import InputError, UserError
 
@@ -22,8 +22,8 @@ CPU = torch.device("cpu")
 VOCABULARY = 102
 
 
-def train(shape, sides, hyperparameters, **options):
-    return train_on(shape, *sides, hyperparameters, CPU, **options)
+def train(config, sides, settings, **options):
+    return train_on(config, *sides, settings, CPU, **options)
 
 
 def equal(weights, others):
@@ -31,15 +31,15 @@ def equal(weights, others):
 
 
 def with_validation_losses(monkeypatch, *losses):
-    """Validation is to find these log losses, epoch by epoch."""
-    plan = iter(losses)
+    """Replace the validation log losses by these, epoch by epoch."""
+    remaining = iter(losses)
     monkeypatch.setattr(
-        loop, "compute_metrics", lambda *found: dataclasses.replace(compute_metrics(*found), log_loss=next(plan))
+        loop, "compute_metrics", lambda *found: dataclasses.replace(compute_metrics(*found), log_loss=next(remaining))
     )
 
 
-def test_what_can_be_learned_is_learned(shape, sides, hyperparameters):
-    trained = train(shape, sides, hyperparameters)
+def test_what_can_be_learned_is_learned(config, sides, settings):
+    trained = train(config, sides, settings)
     assert trained.best.valid.accuracy > 0.9
     assert trained.best.valid.rows == 2_000
     assert trained.epochs[0].loss < math.log(2), "better than a coin from the first epoch on"
@@ -47,76 +47,74 @@ def test_what_can_be_learned_is_learned(shape, sides, hyperparameters):
     assert trained.computed == "float32 on a processor, by 2 threads"
 
 
-def test_shuffled_labels_teach_nothing(shape, unlearnable_sides, hyperparameters):
-    trained = train(shape, unlearnable_sides, dataclasses.replace(hyperparameters, epochs=3))
+def test_shuffled_labels_teach_nothing(config, unlearnable_sides, settings):
+    trained = train(config, unlearnable_sides, settings.model_copy(update={"epochs": 3}))
     assert all(0.4 < epoch.valid.accuracy < 0.6 for epoch in trained.epochs)
     assert all(0.4 < epoch.valid.auc < 0.6 for epoch in trained.epochs)
 
 
-def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before(shape, sides, hyperparameters):
-    hyperparameters = dataclasses.replace(hyperparameters, epochs=1)
-    once = train(shape, sides, hyperparameters)
+def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before(config, sides, settings):
+    settings = settings.model_copy(update={"epochs": 1})
+    once = train(config, sides, settings)
     torch.rand(7)
-    assert equal(train(shape, sides, hyperparameters).weights, once.weights)
-    assert not equal(train(shape, sides, dataclasses.replace(hyperparameters, seed=1)).weights, once.weights)
+    assert equal(train(config, sides, settings).weights, once.weights)
+    assert not equal(train(config, sides, settings.model_copy(update={"seed": 1})).weights, once.weights)
 
 
-def test_training_leaves_torchs_generator_its_threads_and_pythons_where_they_were(shape, sides, hyperparameters):
+def test_training_leaves_torchs_generator_its_threads_and_pythons_where_they_were(config, sides, settings):
     torch.set_num_threads(2)
     before = torch.get_rng_state(), set(threading.enumerate())
-    train(shape, sides, dataclasses.replace(hyperparameters, epochs=1, memory=1))
+    train(config, sides, settings.model_copy(update={"epochs": 1, "memory": "1k"}))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert set(threading.enumerate()) == before[1]
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
 
 
-def test_rows_that_do_not_fit_in_memory_teach_as_well(shape, sides, hyperparameters):
-    streamed = train(shape, sides, dataclasses.replace(hyperparameters, memory=1, shuffle_rows=500))
+def test_rows_that_do_not_fit_in_memory_teach_as_well(config, sides, settings):
+    streamed = train(config, sides, settings.model_copy(update={"memory": "1k", "shuffle_rows": 500}))
     assert streamed.best.valid.accuracy > 0.9
     assert streamed.best.valid.rows == 2_000
 
 
-def test_bfloat16_learns_what_float32_learns(shape, sides, hyperparameters):
-    exact = train(shape, sides, hyperparameters)
-    short = train(shape, sides, dataclasses.replace(hyperparameters, precision="bfloat16"))
+def test_bfloat16_learns_what_float32_learns(config, sides, settings):
+    exact = train(config, sides, settings)
+    short = train(config, sides, settings.model_copy(update={"precision": "bfloat16"}))
     assert short.computed.startswith("bfloat16 ")
     assert short.best.valid.accuracy == pytest.approx(exact.best.valid.accuracy, abs=0.02)
 
 
-def test_the_weights_kept_are_those_of_the_best_epoch(shape, sides, hyperparameters, monkeypatch):
+def test_the_weights_kept_are_those_of_the_best_epoch(config, sides, settings, monkeypatch):
     seen = []
 
-    def watch(learner, *others):
+    def recording(learner, *others):
         seen.append(learner.weights())
         return predict(learner, *others)
 
     with_validation_losses(monkeypatch, 0.5, 0.3, 0.4)
-    monkeypatch.setattr(loop, "predict", watch)
-    trained = train(shape, sides, dataclasses.replace(hyperparameters, epochs=3))
+    monkeypatch.setattr(loop, "predict", recording)
+    trained = train(config, sides, settings.model_copy(update={"epochs": 3}))
     assert trained.best is trained.epochs[1]
     assert [epoch.number for epoch in trained.epochs] == [1, 2, 3]
     assert equal(trained.weights, seen[1])
     assert not equal(trained.weights, seen[2])
 
 
-def test_the_earlier_of_equal_epochs_is_the_best(shape, sides, hyperparameters, monkeypatch):
+def test_the_earlier_of_equal_epochs_is_the_best(config, sides, settings, monkeypatch):
     with_validation_losses(monkeypatch, 0.5, 0.5)
-    assert train(shape, sides, hyperparameters).best.number == 1
+    assert train(config, sides, settings).best.number == 1
 
 
 @pytest.mark.parametrize(("patience", "epochs"), [(0, 6), (1, 2), (2, 5), (3, 6)])
-def test_training_ends_when_so_many_epochs_brought_nothing_better(
-    shape, sides, hyperparameters, monkeypatch, patience, epochs
-):
+def test_training_ends_after_so_many_epochs_without_improvement(config, sides, settings, monkeypatch, patience, epochs):
     with_validation_losses(monkeypatch, 0.5, 0.6, 0.4, 0.5, 0.4, 0.45)
-    trained = train(shape, sides, dataclasses.replace(hyperparameters, epochs=6, patience=patience))
+    trained = train(config, sides, settings.model_copy(update={"epochs": 6, "patience": patience}))
     assert len(trained.epochs) == epochs
 
 
-def test_the_weights_kept_give_the_metrics_told(shape, sides, hyperparameters):
-    trained = train(shape, sides, hyperparameters)
-    network = build(shape).eval()
+def test_the_weights_kept_give_the_metrics_reported(config, sides, settings):
+    trained = train(config, sides, settings)
+    network = build(config).eval()
     network.load_state_dict(trained.weights)
     logits, labels = [], []
     with Loader(RowGroups(sides[1], VOCABULARY), batch_size=1_024).epoch(0) as batches, torch.inference_mode():
@@ -129,60 +127,60 @@ def test_the_weights_kept_give_the_metrics_told(shape, sides, hyperparameters):
     assert dataclasses.astuple(found) == pytest.approx(dataclasses.astuple(trained.best.valid), abs=1e-6)
 
 
-def test_a_prediction_does_not_depend_on_the_size_of_batches(shape, sides, hyperparameters):
-    with Learner(shape, hyperparameters, CPU) as learner:
+def test_a_prediction_does_not_depend_on_the_size_of_batches(config, sides, settings):
+    with Learner(config, settings, CPU) as learner:
         sizes = [Loader(RowGroups(sides[1], VOCABULARY), batch_size=size) for size in (7, 2_000)]
         few, many = (sorted(zip(*predict(learner, loader), strict=True)) for loader in sizes)
     assert torch.tensor(few).sub(torch.tensor(many)).abs().max() < 1e-6
 
 
-def test_the_learning_rate_falls_over_all_epochs(shape, sides, hyperparameters):
-    trained = train(shape, sides, dataclasses.replace(hyperparameters, decay="linear"))
+def test_the_learning_rate_falls_over_all_epochs(config, sides, settings):
+    trained = train(config, sides, settings.model_copy(update={"decay": "linear"}))
     steps = 2 * 32
     assert [epoch.learning_rate for epoch in trained.epochs] == pytest.approx([0.01 * 33 / steps, 0.01 / steps])
 
 
-def test_a_loss_that_is_not_finite_stops_with_its_epoch_step_and_batch(shape, sides, hyperparameters):
+def test_a_loss_that_is_not_finite_stops_with_its_epoch_step_and_batch(config, sides, settings):
     with pytest.raises(
         UserError,
         match=r"the loss is (nan|inf) in epoch 1, step \d+, a batch of \d+ tweets of \d.* stems: lower train\.lear",
     ):
-        train(shape, sides, dataclasses.replace(hyperparameters, learning_rate=1e30))
+        train(config, sides, settings.model_copy(update={"learning_rate": 1e30}))
 
 
-def test_a_validation_loss_that_is_not_finite_stops_too(shape, sides, hyperparameters, monkeypatch):
+def test_a_validation_loss_that_is_not_finite_stops_too(config, sides, settings, monkeypatch):
     with_validation_losses(monkeypatch, math.nan)
     with pytest.raises(UserError, match="the loss is nan in the validation of epoch 1"):
-        train(shape, sides, hyperparameters)
+        train(config, sides, settings)
 
 
 @pytest.mark.parametrize("empty", [0, 1])
-def test_an_empty_side_is_refused_by_its_name(shape, sides, hyperparameters, tmp_path, empty):
+def test_an_empty_side_is_refused_by_its_name(config, sides, settings, tmp_path, empty):
     sides = [*sides]
     sides[empty] = str(tmp_path / "split=nothing")
     with pytest.raises(InputError, match="split=nothing: no Parquet files found"):
-        train(shape, sides, hyperparameters)
+        train(config, sides, settings)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_gpu_learns_what_the_processor_learns(shape, sides, hyperparameters, precision):
-    hyperparameters = dataclasses.replace(hyperparameters, precision=precision)
-    trained = train_on(shape, *sides, hyperparameters, torch.device("cuda", 0))
+def test_a_gpu_learns_what_the_processor_learns(config, sides, settings, precision):
+    settings = settings.model_copy(update={"precision": precision})
+    trained = train_on(config, *sides, settings, torch.device("cuda", 0))
     assert trained.best.valid.accuracy > 0.9
     assert {weight.device.type for weight in trained.weights.values()} == {"cpu"}
 
 
-def test_padding_and_stems_that_never_came_are_never_learned(shape, sides, hyperparameters):
-    trained = train(shape, sides, hyperparameters)
+def test_padding_and_stems_that_never_came_are_never_learned(config, sides, settings):
+    trained = train(config, sides, settings)
     assert trained.weights["embedding.weight"][0].abs().max() == 0
-    torch.manual_seed(hyperparameters.seed)
-    assert torch.equal(trained.weights["embedding.weight"][1], build(shape).embedding.weight[1]), "it never came"
+    torch.manual_seed(settings.seed)
+    assert torch.equal(trained.weights["embedding.weight"][1], build(config).embedding.weight[1]), "it never came"
 
 
-def test_progress_tells_rows_and_losses(shape, sides, hyperparameters):
+def test_progress_shows_rows_and_losses(config, sides, settings):
     stream = io.StringIO()
-    trained = train(shape, sides, hyperparameters, progress=Progress(stream, seconds=0))
+    trained = train(config, sides, settings, progress=Progress(stream, seconds=0))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2 * (32 + 1) + 2, "a line a step, one at the epoch's last, one for its validation"
     assert lines[0].startswith("epoch 1 of 2: 64 of 2,000 rows, loss 0.")
@@ -190,8 +188,8 @@ def test_progress_tells_rows_and_losses(shape, sides, hyperparameters):
     assert lines[33].startswith(f"epoch 1 of 2: loss {trained.epochs[0].loss:.4f}, validation loss ")
 
 
-def test_what_an_epoch_tells_can_be_written_as_json(shape, sides, hyperparameters):
-    trained = train(shape, sides, hyperparameters)
-    told = json.loads(json.dumps([dataclasses.asdict(epoch) for epoch in trained.epochs]))
-    assert [epoch["number"] for epoch in told] == [1, 2]
-    assert told[0]["rows_per_second"] > 0 and told[0]["seconds"] > 0
+def test_the_results_of_epochs_can_be_written_as_json(config, sides, settings):
+    trained = train(config, sides, settings)
+    epochs = json.loads(json.dumps([dataclasses.asdict(epoch) for epoch in trained.epochs]))
+    assert [epoch["number"] for epoch in epochs] == [1, 2]
+    assert epochs[0]["rows_per_second"] > 0 and epochs[0]["seconds"] > 0

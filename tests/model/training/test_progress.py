@@ -13,8 +13,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def watched(stream, done=0, seconds_a_step=1.0):
-    """The second of three epochs: eleven steps of 100 rows, then its validation."""
+def output(stream, done=0, seconds_a_step=1.0):
+    """The output for the second of three epochs: eleven steps of 100 rows, then validation."""
     now = [100.0]
     progress = Progress(stream, seconds=5 * seconds_a_step, clock=lambda: now[0])
     progress.start(2, 3, rows=1_100, done=done)
@@ -26,29 +26,29 @@ def watched(stream, done=0, seconds_a_step=1.0):
 
 
 def test_a_log_gets_a_line_every_few_seconds_with_speed_loss_and_time_left():
-    assert watched(io.StringIO()).splitlines() == [
+    assert output(io.StringIO()).splitlines() == [
         "epoch 2 of 3: 500 of 1,100 rows, loss 0.6000, 100 rows/s, 17 s left",
         "epoch 2 of 3: 1,000 of 1,100 rows, loss 0.6000, 100 rows/s, 12 s left",
         "epoch 2 of 3: loss 0.5500, validation loss 0.5000, accuracy 0.7500",
     ]
 
 
-def test_rows_that_were_learned_before_a_checkpoint_do_not_count_as_speed():
+def test_rows_that_were_learned_before_a_checkpoint_do_not_count_towards_the_speed():
     assert (
-        watched(io.StringIO(), done=600)
+        output(io.StringIO(), done=600)
         .splitlines()[0]
         .endswith("1,100 of 1,100 rows, loss 0.6000, 100 rows/s, 11 s left")
     )
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(10, "3 min left"), (1_000, "4 h 43 min left")])
-def test_a_long_time_is_told_in_minutes_and_hours(seconds, left):
-    assert watched(io.StringIO(), seconds_a_step=seconds).splitlines()[0].endswith(left)
+def test_a_long_duration_is_shown_in_minutes_and_hours(seconds, left):
+    assert output(io.StringIO(), seconds_a_step=seconds).splitlines()[0].endswith(left)
 
 
 def test_a_terminal_gets_one_line_that_is_overwritten():
-    shown = watched(Terminal())
-    assert shown.count("\n") == 1
-    _, *lines = shown.removesuffix("\n").split("\r")
+    text = output(Terminal())
+    assert text.count("\n") == 1
+    _, *lines = text.removesuffix("\n").split("\r")
     assert [len(line) for line in lines] == [99, 99, 99], "shorter lines must cover longer ones"
     assert lines[-1].rstrip().endswith("accuracy 0.7500")

@@ -1,4 +1,4 @@
-"""Training needs neither Spark nor Java: where both are missing, it is imported, and learns."""
+"""Training without Spark and Java: where both are missing, it can be imported, and learns."""
 
 import json
 import os
@@ -14,13 +14,13 @@ CHECKOUT = Path(__file__).parents[3]
 
 @pytest.fixture
 def spark_less(tmp_path: Path) -> dict[str, str]:
-    """An environment whose Pythons cannot import pyspark, on a PATH with nothing to run."""
-    site, nothing = tmp_path / "site", tmp_path / "nothing"
+    """An environment in which Python cannot import pyspark, and PATH holds no programs."""
+    site, empty = tmp_path / "site", tmp_path / "empty"
     site.mkdir()
-    nothing.mkdir()
+    empty.mkdir()
     (site / "sitecustomize.py").write_text("import sys\nsys.modules['pyspark'] = sys.modules['py4j'] = None\n")
     without = {name: value for name, value in os.environ.items() if name not in ("JAVA_HOME", "SPARK_HOME")}
-    return without | {"PYTHONPATH": str(site), "PATH": str(nothing)}
+    return without | {"PYTHONPATH": str(site), "PATH": str(empty)}
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

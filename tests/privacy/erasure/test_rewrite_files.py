@@ -1,4 +1,4 @@
-"""Files written again without some rows: all else about them stays as it was."""
+"""Rewritten files lose rows and nothing else."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ ROWS = 1000
 def job(tmp_path):
     for name in ("table/day=1", "new"):
         (tmp_path / name).mkdir(parents=True)
-    return RewriteJob(str(tmp_path / "table"), str(tmp_path / "gone"), str(tmp_path / "new"))
+    return RewriteJob(str(tmp_path / "table"), str(tmp_path / "locations"), str(tmp_path / "new"))
 
 
 def table(rows=ROWS):
@@ -30,31 +30,31 @@ def table(rows=ROWS):
     )
 
 
-def write_gone(job, *places):
-    rows = [{"part": part, "name": name, "row": row} for part, name, row in places]
+def write_locations(job, *locations):
+    rows = [{"part": part, "name": name, "row": row} for part, name, row in locations]
     pq.write_table(
         pa.Table.from_pylist(rows, pa.schema([("part", pa.string()), ("name", pa.string()), ("row", pa.int64())])),
-        job.places,
+        job.locations,
     )
 
 
-def test_the_rows_that_must_go_are_gone_and_the_others_keep_order_and_row_groups(job, tmp_path):
+def test_rows_are_removed_and_the_others_keep_order_and_row_groups(job, tmp_path):
     pq.write_table(table(), tmp_path / "table/day=1/a.parquet", 300)
-    write_gone(
+    write_locations(
         job,
         *[("day=1", "a.parquet", row) for row in (0, 299, 300, 999)],
         ("day=1", "b.parquet", 5),
         ("day=2", "a.parquet", 6),
     )
-    (new,) = rewrite(job, [TableFile("day=1", "a.parquet", loses=True)])
-    assert (new.part, new.before, new.after) == ("day=1", 1000, 996)
+    (new,) = rewrite(job, [TableFile("day=1", "a.parquet", loses_rows=True)])
+    assert (new.part, new.rows_before, new.rows_after) == ("day=1", 1000, 996)
     file = pq.ParquetFile(tmp_path / "new" / new.name)
     kept = [row for row in table().to_pylist() if row["number"] not in (0, 299, 300, 999)]
     assert file.read().to_pylist() == kept
     assert [file.metadata.row_group(n).num_rows for n in range(4)] == [298, 299, 300, 99]
 
 
-def test_a_column_stays_in_the_form_that_it_had(job, tmp_path):
+def test_columns_keep_their_compression_encodings_and_statistics(job, tmp_path):
     pq.write_table(
         table(),
         tmp_path / "table/day=1/a.parquet",
@@ -63,31 +63,31 @@ def test_a_column_stays_in_the_form_that_it_had(job, tmp_path):
         column_encoding={"number": "DELTA_BINARY_PACKED"},
         write_statistics=["number"],
     )
-    write_gone(job, ("day=1", "a.parquet", 7))
-    (new,) = rewrite(job, [TableFile("day=1", "a.parquet", loses=True)])
+    write_locations(job, ("day=1", "a.parquet", 7))
+    (new,) = rewrite(job, [TableFile("day=1", "a.parquet", loses_rows=True)])
 
-    def form(file):
+    def layout(file):
         group = pq.ParquetFile(file).metadata.row_group(0)
         columns = [group.column(n) for n in range(group.num_columns)]
         return [(one.path_in_schema, one.compression, set(one.encodings), one.is_stats_set) for one in columns]
 
-    assert form(tmp_path / "new" / new.name) == form(tmp_path / "table/day=1/a.parquet")
+    assert layout(tmp_path / "new" / new.name) == layout(tmp_path / "table/day=1/a.parquet")
 
 
-def test_a_file_that_loses_nothing_is_copied_to_the_byte_and_one_that_loses_all_is_empty(job, tmp_path):
+def test_a_file_that_loses_no_rows_is_copied_byte_for_byte_and_one_that_loses_all_is_empty(job, tmp_path):
     for name in ("a", "b"):
         pq.write_table(table(3), tmp_path / f"table/day=1/{name}.parquet")
-    write_gone(job, *[("day=1", "b.parquet", row) for row in range(3)])
-    files = [TableFile("day=1", "a.parquet", loses=False), TableFile("day=1", "b.parquet", loses=True)]
+    write_locations(job, *[("day=1", "b.parquet", row) for row in range(3)])
+    files = [TableFile("day=1", "a.parquet", loses_rows=False), TableFile("day=1", "b.parquet", loses_rows=True)]
     copied, emptied = rewrite(job, files)
-    assert (copied.before, copied.after, emptied.before, emptied.after) == (3, 3, 3, 0)
+    assert (copied.rows_before, copied.rows_after, emptied.rows_before, emptied.rows_after) == (3, 3, 3, 0)
     assert (tmp_path / "new" / copied.name).read_bytes() == (tmp_path / "table/day=1/a.parquet").read_bytes()
     assert pq.read_table(tmp_path / "new" / emptied.name).schema.equals(table().schema)
     assert len({copied.name, emptied.name, "a.parquet", "b.parquet"}) == 4
 
 
-def test_a_row_that_is_named_twice_goes_once(job, tmp_path):
+def test_a_row_that_is_located_twice_is_removed_once(job, tmp_path):
     pq.write_table(table(5), tmp_path / "table/day=1/a.parquet")
-    write_gone(job, *[("day=1", "a.parquet", 2)] * 3)
-    (new,) = rewrite(job, [TableFile("day=1", "a.parquet", loses=True)])
-    assert (new.before, new.after) == (5, 4)
+    write_locations(job, *[("day=1", "a.parquet", 2)] * 3)
+    (new,) = rewrite(job, [TableFile("day=1", "a.parquet", loses_rows=True)])
+    assert (new.rows_before, new.rows_after) == (5, 4)

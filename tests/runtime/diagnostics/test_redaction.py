@@ -1,4 +1,4 @@
-"""No secret that a location or an option holds comes through to messages, records or tables."""
+"""Secrets of locations and options never reach messages, records or tables."""
 
 import json
 import pickle
@@ -60,7 +60,7 @@ def test_a_secret_is_not_shown(text, shown):
         "model db9094c4c8c9, epoch 1 of 1; 10:30 @anna",
     ],
 )
-def test_what_is_no_secret_stays_as_it_is(text):
+def test_other_text_stays_as_it_is(text):
     assert redacted(text) == text
 
 
@@ -80,22 +80,22 @@ def test_a_document_is_redacted_text_by_text_and_by_its_names():
 
 
 @pytest.mark.parametrize("kind", [UserError, SettingsError, InputError])
-def test_a_fault_never_holds_a_secret_wherever_it_is_raised_and_shown(kind):
-    fault = pickle.loads(pickle.dumps(kind(f"no file found at {URL}")))
-    assert str(fault) == "no file found at ftp://***@host/tweets?token=***"
+def test_an_error_never_contains_a_secret_even_from_another_process(kind):
+    error = pickle.loads(pickle.dumps(kind(f"no file found at {URL}")))
+    assert str(error) == "no file found at ftp://***@host/tweets?token=***"
 
 
-def test_what_is_said_on_either_stream_holds_none(capsys):
+def test_output_on_either_stream_contains_none(capsys):
     to_stdout(f"report at {URL}")
     to_stderr(f"reading {URL}")
     shown = "ftp://***@host/tweets?token=***\n"
     assert capsys.readouterr() == (f"report at {shown}", f"reading {shown}")
 
 
-def test_a_record_holds_none_in_settings_facts_or_fault(tmp_path):
+def test_a_record_contains_none_in_settings_facts_or_error(tmp_path):
     settings = load([], [f"paths.root={tmp_path}", f'paths.archive=["{URL}"]', f"survey.title={URL}"])
     with pytest.raises(ValueError, match="geheim"), Run("clean", settings) as run:
-        run.note(archive=URL, reads={"archive": {"first": [URL]}})
+        run.add(archive=URL, reads={"archive": {"first": [URL]}})
         raise ValueError(URL)
     [file] = (tmp_path / "runs").iterdir()
     assert "geheim" not in file.read_text()
@@ -106,7 +106,7 @@ def test_a_record_holds_none_in_settings_facts_or_fault(tmp_path):
 
 @pytest.mark.parametrize("stage", ["clean", "sample", "train"])
 def test_a_command_shows_none_whatever_goes_wrong(tmp_path, stage):
-    """A wrong setting, an unknown store, an exception that nobody expected."""
+    """An invalid setting, an unknown store, an unexpected exception."""
     code = (
         "import sys; from tonality.cli.main import main; from tonality.stages import train;"
         f"train.run = lambda *_: [][0 if '{URL}' else 1]; sys.exit(main())"

@@ -1,4 +1,4 @@
-"""What tasks say to their executor's log, in real tasks."""
+"""Log lines of tasks in their executor's log, with real tasks."""
 
 import io
 import re
@@ -6,33 +6,33 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from tonality.runtime.diagnostics.task_log import announced
+from tonality.runtime.diagnostics.task_log import log_task
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.spark.session import in_run
 
-PLACE = r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|WARN) \[{run}\] tonality: task {event} work=count partition=1 attempt=\d+ task=\d+"
+LINE = r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|WARN) \[{run}\] tonality: task {event} work=count partition=1 attempt=\d+ task=\d+"
 
 
 @pytest.fixture
 def task():
-    """What a task says while it hands these over, and what it hands over; a row of 0 is a failure."""
+    """Runs a task over rows, of which 0 fails; returns its log lines and its output."""
 
     def run(partition, rows):
-        heard = io.StringIO()
-        with redirect_stderr(heard):
+        log = io.StringIO()
+        with redirect_stderr(log):
             try:
-                got = list(announced("count", (10 // row and [row] * row for row in rows), len))
+                output = list(log_task("count", (10 // row and [row] * row for row in rows), len))
             except ZeroDivisionError:
-                got = "failed"
-        return [(partition, heard.getvalue(), got)]
+                output = "failed"
+        return [(partition, log.getvalue(), output)]
 
     return run
 
 
 @pytest.fixture
 def tasks(spark, tmp_path, task):
-    """Runs two tasks in a run of these settings; its id, and what each said and handed over."""
+    """Runs two tasks in a run with these settings; returns its id, and log lines and output of each task."""
 
     def run(rows, *overrides):
         settings = load([], [f"paths.root={tmp_path}", *overrides])
@@ -43,28 +43,28 @@ def tasks(spark, tmp_path, task):
     return run
 
 
-def test_a_task_tells_when_it_begins_and_when_it_ends_with_its_rows_where_that_is_asked_for(tasks):
-    run, [(_, first, _), (_, second, got)] = tasks([1, 2, 3, 4], "spark.task_lines=on")
+def test_a_task_logs_its_start_and_its_end_with_its_rows_if_requested(tasks):
+    run, [(_, first, _), (_, second, output)] = tasks([1, 2, 3, 4], "spark.task_lines=on")
     begins, ends = second.splitlines()
-    assert re.fullmatch(PLACE.format(run=run, event="begins"), begins)
-    assert re.fullmatch(PLACE.format(run=run, event="ends") + r" rows=7 seconds=\d+\.\d", ends)
+    assert re.fullmatch(LINE.format(run=run, event="begins"), begins)
+    assert re.fullmatch(LINE.format(run=run, event="ends") + r" rows=7 seconds=\d+\.\d", ends)
     assert " rows=3 " in first
-    assert got == [[3] * 3, [4] * 4]
+    assert output == [[3] * 3, [4] * 4]
 
 
-def test_a_task_that_fails_tells_how_far_it_came_and_of_what(tasks):
-    run, [_, (_, second, got)] = tasks([1, 2, 3, 0], "spark.task_lines=on")
+def test_a_failed_task_logs_its_rows_and_its_error(tasks):
+    run, [_, (_, second, output)] = tasks([1, 2, 3, 0], "spark.task_lines=on")
     assert re.fullmatch(
-        PLACE.format(run=run, event="fails") + r" rows=3 seconds=\S+ error=ZeroDivisionError", second.splitlines()[-1]
+        LINE.format(run=run, event="fails") + r" rows=3 seconds=\S+ error=ZeroDivisionError", second.splitlines()[-1]
     )
-    assert got == "failed"
+    assert output == "failed"
 
 
 @pytest.mark.parametrize("overrides", [[], ["spark.task_lines=off"]])
-def test_on_one_machine_and_where_it_is_not_wanted_nothing_is_said(tasks, overrides):
-    _, told = tasks([1, 2, 3, 4], *overrides)
-    assert [lines for _, lines, _ in told] == ["", ""]
+def test_on_one_machine_or_if_turned_off_nothing_is_logged(tasks, overrides):
+    _, results = tasks([1, 2, 3, 4], *overrides)
+    assert [lines for _, lines, _ in results] == ["", ""]
 
 
-def test_outside_of_spark_nothing_is_said(task):
+def test_outside_of_spark_nothing_is_logged(task):
     assert task(0, [2]) == [(0, "", [[2, 2]])]

@@ -1,4 +1,4 @@
-"""Records of runs, as runs leave them."""
+"""Fixtures: records written by runs."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,8 @@ import pytest
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 
+REMOVED = "removed"
+
 
 @pytest.fixture
 def root(tmp_path):
@@ -16,32 +18,32 @@ def root(tmp_path):
 
 @pytest.fixture
 def ran(root):
-    """Lets a stage run and note what it is given, at a time of one's own; its id."""
+    """Runs a stage that adds facts to its record, at a given time; returns its id."""
 
     def run(stage, *overrides, at=None, part_of=None, error=None, **facts):
-        one = Run(stage, load([], [f"paths.root={root}", *overrides]), part_of)
+        record = Run(stage, load([], [f"paths.root={root}", *overrides]), part_of)
         if at:
-            one.id = f"{stage}-{at}-{one.id[-4:]}"
+            record.id = f"{stage}-{at}-{record.id[-4:]}"
         try:
-            with one:
-                one.add(**facts)
+            with record:
+                record.add(**facts)
                 if error:
                     raise error
         except BaseException as raised:
             if raised is not error:
                 raise
-        return one.id
+        return record.id
 
     return run
 
 
 @pytest.fixture
 def rewritten(root):
-    """Changes a record, as another version, machine or fate would have left it; None takes a key away."""
+    """Changes a record, as if by another version or machine; REMOVED as a value removes the key."""
 
     def rewrite(run, **changes):
         file = Path(root, "runs", f"{run}.json")
         record = json.loads(file.read_text()) | changes
-        file.write_text(json.dumps({key: value for key, value in record.items() if value != "gone"}))
+        file.write_text(json.dumps({key: value for key, value in record.items() if value != REMOVED}))
 
     return rewrite

@@ -1,11 +1,11 @@
-"""Runs as people and programs read them."""
+"""Formats of runs for people and programs."""
 
 import json
 import re
 from pathlib import Path
 
 from tonality.runtime.diagnostics.errors import InputError
-from tonality.runtime.runs.format import as_json, as_logfmt, as_story, as_table
+from tonality.runtime.runs.format import as_details, as_json, as_logfmt, as_table
 from tonality.runtime.runs.query import RunQuery, find
 from tonality.runtime.runs.record import UNFINISHED
 
@@ -33,14 +33,14 @@ def test_a_table_has_a_line_for_each_run_in_columns(root, ran, rewritten):
     ]
 
 
-def test_a_narrow_terminal_shows_fewer_columns_and_the_beginning_of_a_long_fault(root, ran):
+def test_a_narrow_terminal_shows_fewer_columns_and_the_beginning_of_a_long_error(root, ran):
     run = ran("clean", **CLEANED, error=InputError("x" * 300))
     for width in (200, 140, 110, 80):
-        head, line = as_table(find(root, RunQuery()), width).splitlines()
+        header, line = as_table(find(root, RunQuery()), width).splitlines()
         assert len(line) == width
         assert run in line
         assert line.endswith("x…")
-    assert head.split() == ["started", "(UTC)", "run", "took", "ended"]
+    assert header.split() == ["started", "(UTC)", "run", "took", "ended"]
 
 
 def test_no_runs_are_no_lines():
@@ -51,13 +51,13 @@ def test_a_damaged_record_has_its_line_too(root, ran):
     run = ran("clean")
     Path(root, "runs", f"{run}.json").write_text("{")
     runs = find(root, RunQuery())
-    assert as_table(runs, None).splitlines()[1].split("  ") == [run, "damaged: half a record, as a full disk leaves"]
-    assert run in as_story(runs[0])
+    assert as_table(runs, None).splitlines()[1].split("  ") == [run, "damaged: half a record, as after a full disk"]
+    assert run in as_details(runs[0])
     assert json.loads(as_json(runs))["state"] == "damaged"
     assert f"run={run} stage=clean state=damaged" in as_logfmt(runs)
 
 
-def test_nothing_of_another_type_or_that_moves_the_cursor_harms(root, ran, rewritten):
+def test_values_of_another_type_and_control_characters_do_no_harm(root, ran, rewritten):
     run = ran("clean", error=InputError("\x1b[2J file\rname"))
     rewritten(
         run,
@@ -70,14 +70,14 @@ def test_nothing_of_another_type_or_that_moves_the_cursor_harms(root, ran, rewri
         spark="no",
     )
     runs = find(root, RunQuery())
-    for text in (as_table(runs, None), as_story(runs[0])):
+    for text in (as_table(runs, None), as_details(runs[0])):
         assert "failed: �[2J file�name" in text
         assert "\x1b" not in text
     assert json.loads(as_json(runs))["reads"] == 5
     assert "tweets=" not in as_logfmt(runs)
 
 
-def test_the_story_of_a_run_tells_everything(root, ran, rewritten):
+def test_the_details_of_a_run_contain_everything(root, ran, rewritten):
     run = ran(
         "clean",
         *DAY,
@@ -89,7 +89,7 @@ def test_the_story_of_a_run_tells_everything(root, ran, rewritten):
         spark={"version": "4.2.1", "master": "yarn", "application": "app-1"},
     )
     rewritten(run, seconds=4020.0)
-    story = as_story(find(root, RunQuery())[0])
+    details = as_details(find(root, RunQuery())[0])
     for line in (
         "part of   pipeline-1",
         "took      1 h 07 min",
@@ -98,25 +98,27 @@ def test_the_story_of_a_run_tells_everything(root, ran, rewritten):
         "wrote     tweets: 90,019 rows",
         "counted   100,000 lines",
         "           90,019 tweets",
-        'noted     reasons = {"no-id": 12}',
+        'other     reasons = {"no-id": 12}',
         'settings  paths.archive = ["a.gz"]',
         "          train.epochs = 7",
     ):
-        assert f"  {line}\n" in story
+        assert f"  {line}\n" in details
     assert re.search(
-        r"by        Tonality \S+, Python \S+, Spark 4\.2\.1; on yarn as app-1; for \w+ on \S+, process \d+\n", story
+        r"by        Tonality \S+, Python \S+, Spark 4\.2\.1; on yarn as app-1; for \w+ on \S+, process \d+\n", details
     )
-    assert "train.batch_size" not in story, "a default is no news"
+    assert "train.batch_size" not in details, "a default is not shown"
 
 
-def test_a_pipeline_tells_the_seconds_of_its_stages(root, ran):
+def test_a_pipeline_shows_the_seconds_of_its_stages(root, ran):
     ran("pipeline", seconds_by_stage={"clean": 57.0, "score": 8.6})
-    assert "  stages        57.0 s clean\n                 8.6 s score\n" in as_story(find(root, RunQuery())[0])
+    assert "  stages        57.0 s clean\n                 8.6 s score\n" in as_details(find(root, RunQuery())[0])
 
 
 def test_a_program_finds_the_same_keys_in_every_line(root, ran, rewritten):
     old = ran("score", at="20151210T000000Z", counts={"positive": 3})
-    rewritten(old, **dict.fromkeys(("reads", "writes", "asked", "part_of", "host", "user", "python", "days"), "gone"))
+    rewritten(
+        old, **dict.fromkeys(("reads", "writes", "asked", "part_of", "host", "user", "python", "days"), "removed")
+    )
     ran("clean", *DAY, **CLEANED)
     earlier, later = map(json.loads, as_json(find(root, RunQuery())).splitlines())
     assert (
@@ -151,4 +153,4 @@ def test_a_secret_in_a_record_of_an_earlier_version_is_not_shown(root, ran, rewr
     run = ran("clean")
     rewritten(run, settings={"paths": {"archive": ["s3://key:geheim@bucket/a"]}})
     [found] = find(root, RunQuery())
-    assert "geheim" not in as_json([found]) + as_story(found)
+    assert "geheim" not in as_json([found]) + as_details(found)

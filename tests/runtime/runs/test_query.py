@@ -1,4 +1,4 @@
-"""Which runs are found, and in which order."""
+"""The runs that a query finds, and their order."""
 
 from datetime import date
 from pathlib import Path
@@ -10,8 +10,8 @@ from tonality.runtime.runs import query
 from tonality.runtime.runs.query import RunQuery, find
 
 
-def ids(root, **expected):
-    return [run.id for run in find(root, RunQuery(**expected))]
+def ids(root, **conditions):
+    return [run.id for run in find(root, RunQuery(**conditions))]
 
 
 def test_the_newest_is_last_whatever_the_stages_are_called(root, ran):
@@ -22,7 +22,7 @@ def test_the_newest_is_last_whatever_the_stages_are_called(root, ran):
 def test_the_last_of_a_stage_are_found_without_reading_all_others(root, ran, monkeypatch):
     runs = [ran("clean", at=f"201512{day:02}T000000Z") for day in range(1, 13)]
     ran("score")
-    monkeypatch.setattr(query, "_READ_AT_ONCE", 2)
+    monkeypatch.setattr(query, "_PARALLEL_READS", 2)
     read = []
     monkeypatch.setattr(
         query.PastRun,
@@ -42,7 +42,7 @@ def test_failed_are_those_that_ended_badly_and_those_whose_record_is_damaged(roo
     assert ids(root, failed=True, stage="report") == []
 
 
-def test_a_day_finds_the_runs_that_were_asked_for_it(root, ran):
+def test_a_day_finds_the_runs_that_were_requested_to_process_it(root, ran):
     ran("train")
     alone = ran("clean", "archive.since=2015-12-10", "archive.until=2015-12-10", at="20151201T000000Z")
     ran("clean", "archive.since=2015-12-11", at="20151202T000000Z")
@@ -62,7 +62,7 @@ def test_parts_of_a_pipeline_and_of_a_night_are_found_by_it(root, ran, monkeypat
     assert ids(root, part_of="pipeline-2") == [inner]
 
 
-def test_a_run_is_found_by_a_part_of_its_id_that_no_other_has(root, ran):
+def test_a_run_is_found_by_any_unique_part_of_its_id(root, ran):
     one, other = ran("clean", at="20151210T000000Z"), ran("clean", at="20151211T000000Z")
     assert ids(root, run="20151211") == ids(root, run=other) == [other]
     with pytest.raises(SettingsError, match=f"^2 runs have clean in their id: {other}, {one}; expected one$"):
@@ -71,11 +71,11 @@ def test_a_run_is_found_by_a_part_of_its_id_that_no_other_has(root, ran):
         find(root, RunQuery(run="score"))
 
 
-def test_where_there_is_no_record_the_place_is_named(root, tmp_path):
-    with pytest.raises(InputError, match=f"^no run has left a record in {root}/runs: nothing at {root}; "):
+def test_if_there_is_no_record_the_folder_is_named(root, tmp_path):
+    with pytest.raises(InputError, match=f"^no run records in {root}/runs: nothing at {root}; "):
         find(root, RunQuery())
     Path(root, "runs").mkdir(parents=True)
     Path(root, "runs", ".clean-1.json.coming").touch()
     Path(root, "runs", "notes.txt").touch()
-    with pytest.raises(InputError, match=f"^no run has left a record in {root}/runs$"):
+    with pytest.raises(InputError, match=f"^no run records in {root}/runs$"):
         find(root, RunQuery())

@@ -24,11 +24,11 @@ def records(settings):
     return {file.name: json.loads(file.read_text()) for file in Path(settings.paths.root, "runs").iterdir()}
 
 
-def test_a_run_leaves_a_record_of_what_ran_on_what_with_which_result(settings):
+def test_a_run_leaves_a_record_of_its_stage_settings_and_result(settings):
     before = datetime.now(UTC).replace(microsecond=0)
     with Run("clean", settings) as run:
-        run.note(counts={"tweets": 3})
-        run.note(files=1)
+        run.add(counts={"tweets": 3})
+        run.add(files=1)
     ((name, record),) = records(settings).items()
     assert name == f"{run.id}.json"
     assert (record["run"], record["stage"], record["tonality"]) == (run.id, "clean", tonality.__version__)
@@ -48,27 +48,27 @@ def test_two_runs_of_one_second_have_two_records(settings):
 @pytest.mark.parametrize("error", [InputError("no file found"), ZeroDivisionError("by hand"), KeyboardInterrupt()])
 def test_a_failed_run_leaves_a_record_that_names_the_failure_and_what_it_counted(settings, error):
     with pytest.raises(type(error)), Run("clean", settings) as run:
-        run.note(files=1)
+        run.add(files=1)
         raise error
     (record,) = records(settings).values()
     assert (record["fault"], record["files"]) == (f"{type(error).__name__}: {error}", 1)
 
 
-def test_a_mishap_is_recorded_in_the_words_that_people_read(settings):
+def test_a_translated_error_is_recorded_as_the_user_reads_it(settings):
     with pytest.raises(OSError, match="No space"), Run("clean", settings):
         raise OSError(errno.ENOSPC, "No space left on device", "/data/tweets")
     (record,) = records(settings).values()
     assert record["fault"].startswith("UserError: /data/tweets: no space left on device: free some space")
 
 
-def test_a_run_whose_settings_are_at_fault_leaves_none(settings):
+def test_a_run_with_invalid_settings_leaves_none(settings):
     with pytest.raises(SettingsError), Run("clean", settings):
         raise SettingsError("paths.archive is empty")
     assert records(settings) == {}
 
 
-def test_a_run_that_has_not_ended_has_a_record_that_says_so(settings):
-    """It is what a killed run leaves."""
+def test_a_run_that_has_not_ended_has_an_unfinished_record(settings):
+    """A killed run leaves the same."""
     with Run("clean", settings) as run:
         (record,) = records(settings).values()
         assert (record["run"], record["fault"]) == (run.id, "not ended: still running, or killed")
@@ -88,7 +88,7 @@ def test_a_record_that_cannot_be_written_does_not_hide_why_the_run_failed(settin
     assert records(settings)[f"{run.id}.json"]["fault"].startswith("not ended")
 
 
-def test_a_record_tells_who_ran_it_where_and_for_which_days(tmp_path):
+def test_a_record_has_the_host_the_process_and_the_requested_days(tmp_path):
     settings = load([], [f"paths.root={tmp_path}", "archive.since=2015-12-10", "score.until=2015-12-11"])
     found = {}
     for stage in ("clean", "score", "train"):
@@ -105,7 +105,7 @@ def test_a_record_tells_who_ran_it_where_and_for_which_days(tmp_path):
 
 
 def test_a_record_is_written_where_its_user_has_no_name(settings, monkeypatch):
-    """As in a container that runs as a number."""
+    """As in a container whose user has only a number."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)

@@ -16,7 +16,7 @@ DEFAULT = CONF / "default.toml"
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """Every key in order, those of inner sections last, as TOML wants them."""
+    """Every key in order, those of inner sections last, as TOML requires."""
     found, inner = [], []
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -33,7 +33,7 @@ def written_keys(table: dict, prefix: str = "") -> list[str]:
     return found
 
 
-def faults(*overrides: str, files: tuple[Path, ...] = ()) -> list[str]:
+def errors(*overrides: str, files: tuple[Path, ...] = ()) -> list[str]:
     with pytest.raises(SettingsError) as raised:
         load(files, overrides)
     return str(raised.value).splitlines()
@@ -45,7 +45,7 @@ def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
     return file
 
 
-def test_default_toml_says_what_holds_where_no_file_is_given():
+def test_default_toml_has_the_values_that_apply_without_a_file():
     assert load([DEFAULT]) == load() == Settings()
 
 
@@ -64,13 +64,13 @@ def test_every_setting_and_section_of_default_toml_has_a_comment_directly_above(
 
 
 def test_a_comment_of_default_toml_is_the_docstring_of_its_setting():
-    """One text for the reader of the file and the reader of the code."""
+    """One text for readers of the file and of the code."""
     tree = ast.parse((Path(__file__).parents[3] / "lib/tonality/runtime/settings/sections.py").read_text())
     texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
-    said = {" ".join(text.value.split()) for text in texts if isinstance(text, ast.Constant)}
+    docstrings = {" ".join(text.value.split()) for text in texts if isinstance(text, ast.Constant)}
     blocks = re.findall(r"((?:^# .*\n)+)(?=\[|\w+ =)", DEFAULT.read_text(), re.MULTILINE)
     comments = [" ".join(line.removeprefix("# ") for line in block.splitlines()) for block in blocks]
-    assert [comment for comment in comments if comment not in said] == []
+    assert [comment for comment in comments if comment not in docstrings] == []
 
 
 @pytest.mark.parametrize("file", sorted(CONF.glob("*.toml")), ids=lambda file: file.name)
@@ -87,14 +87,14 @@ def test_a_later_file_wins_over_an_earlier_one_and_set_over_both(tmp_path):
     assert load([], ["train.epochs=1", "train.epochs=2"]).train.epochs == 2
 
 
-def test_all_faults_are_reported_together(tmp_path):
+def test_all_errors_are_reported_together(tmp_path):
     broken = write(tmp_path, "[train\n", "broken.toml")
     wrong = write(
         tmp_path,
         '[train]\nepochs = "many"\n[trian]\nepochs = 2\n[survey]\npositive = 0.3\nnegative = 0.4',
         "wrong.toml",
     )
-    found = faults("network.hiden=3", "epochs", "text.language=xx", files=(broken, wrong, tmp_path / "wrang.toml"))
+    found = errors("network.hiden=3", "epochs", "text.language=xx", files=(broken, wrong, tmp_path / "wrang.toml"))
     assert len(found) == 8
     assert f"{broken}: not valid TOML: " in found[0]
     assert found[1] == f"{tmp_path}/wrang.toml: no such settings file; did you mean {wrong}?"
@@ -137,7 +137,7 @@ def test_all_faults_are_reported_together(tmp_path):
         ("archive.lookahead=1000", "archive.lookahead: found 1000, expected less than or equal to 366"),
         (
             "paths.archive=/data/{date}.gz",
-            "paths.archive: /data/{date}.gz: expected {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it",
+            "paths.archive: /data/{date}.gz: expected {day}, which is 2015-12-10, or another format as in {day:%Y/%m/%d}, and no other braces beside it",
         ),
         ("spark.memory=4", "spark.memory: found '4', expected a size as 4g or 512m"),
         ("paths.root=", "paths.root: found '', expected a string with at least 1 character"),
@@ -158,13 +158,13 @@ def test_all_faults_are_reported_together(tmp_path):
         ("train.=3", "--set train.=3: expected section.key=value, as in --set train.epochs=2"),
     ],
 )  # fmt: skip
-def test_a_wrong_override_is_answered_with_what_was_found_and_what_was_expected(override, message):
-    assert faults(override) == [message]
+def test_an_invalid_override_is_reported_with_what_was_found_and_what_was_expected(override, message):
+    assert errors(override) == [message]
 
 
 def test_a_number_where_a_file_should_have_a_section_is_refused(tmp_path):
-    (fault,) = faults(files=(write(tmp_path, "train = 3"),))
-    assert fault == "train: found 3, expected a section: [train] in a file, train.key=value with --set"
+    (message,) = errors(files=(write(tmp_path, "train = 3"),))
+    assert message == "train: found 3, expected a section: [train] in a file, train.key=value with --set"
 
 
 def missing(location: str) -> list[str]:
@@ -173,22 +173,22 @@ def missing(location: str) -> list[str]:
     return str(raised.value).splitlines()
 
 
-def test_an_input_that_is_not_there_is_answered_with_the_nearest_that_is(tmp_path):
+def test_a_missing_input_is_reported_with_the_nearest_existing_one(tmp_path):
     write(tmp_path, "", "2015-12.csv")
     assert missing(f"{tmp_path}/2015-21.csv") == [
         f"paths.archive: nothing at {tmp_path}/2015-21.csv; did you mean {tmp_path}/2015-12.csv?"
     ]
-    assert missing(f"{tmp_path}/zzz") == [f"paths.archive: nothing at {tmp_path}/zzz; {tmp_path} holds 2015-12.csv"]
+    assert missing(f"{tmp_path}/zzz") == [f"paths.archive: nothing at {tmp_path}/zzz; {tmp_path} contains 2015-12.csv"]
     assert missing(f"{tmp_path}/a/b/c") == [
-        f"paths.archive: nothing at {tmp_path}/a/b/c; there is no {tmp_path}/a/b either, the nearest that is there is {tmp_path}"
+        f"paths.archive: nothing at {tmp_path}/a/b/c; there is no {tmp_path}/a/b either, the nearest existing folder is {tmp_path}"
     ]
     assert missing(f"{tmp_path}/2015-12.csv/a") == [
-        f"paths.archive: nothing at {tmp_path}/2015-12.csv/a; {tmp_path}/2015-12.csv is a file, no folder"
+        f"paths.archive: nothing at {tmp_path}/2015-12.csv/a; {tmp_path}/2015-12.csv is a file, not a folder"
     ]
     assert missing(f"file://{tmp_path}/zzz")[0].startswith(f"paths.archive: nothing at file://{tmp_path}/zzz; ")
 
 
-def test_every_missing_input_is_named_beside_the_faults_of_other_sections_and_of_its_own(tmp_path):
+def test_every_missing_input_is_reported_with_the_errors_of_other_sections_and_its_own(tmp_path):
     with pytest.raises(SettingsError) as raised:
         load(
             [],
@@ -206,42 +206,42 @@ def test_every_missing_input_is_named_beside_the_faults_of_other_sections_and_of
 @pytest.mark.parametrize(
     "location", ["*.json", "2015-1?", "[ab].gz", "memory://a", "hdfs://host/a", "zip://a::file:///b.zip", "{here}"]
 )
-def test_globs_and_what_lies_elsewhere_are_left_to_the_stage(location, tmp_path):
+def test_globs_and_remote_inputs_are_left_to_the_stage(location, tmp_path):
     load([], [f"paths.archive={location.format(here=tmp_path)}"], ["archive"])
 
 
-def test_a_scheme_that_nothing_here_can_open_is_named_with_its_key():
+def test_an_unsupported_scheme_is_reported_with_its_key():
     assert missing("s4://bucket/a") == ["paths.archive: s4://bucket/a cannot be opened: Protocol not known: s4"]
     with pytest.raises(SettingsError, match=r"^paths.root: s4://bucket/a cannot be opened: Protocol not known: s4$"):
         load([], ["paths.root=s4://bucket/a"], [])
     assert load([], ["paths.root=s4://bucket/a"]).paths.root == "s4://bucket/a"
 
 
-def test_only_the_inputs_that_are_asked_for_are_looked_for(tmp_path):
+def test_only_the_requested_inputs_are_checked(tmp_path):
     load([], [f"paths.corpus={tmp_path}/missing", f"paths.archive={tmp_path}"], ["archive"])
 
 
-def test_a_fault_of_text_does_not_hide_that_its_language_is_unknown():
-    assert [fault.partition(";")[0] for fault in faults("text.link=keep", "text.language=xx")] == [
+def test_an_error_in_text_does_not_hide_an_unknown_language():
+    assert [line.partition(";")[0] for line in errors("text.link=keep", "text.language=xx")] == [
         "text.link: no such setting",
         f"text.language: no file {CONF}/languages/xx.toml",
     ]
 
 
-def test_contradictions_are_refused_in_the_words_of_the_settings():
-    assert faults("archive.since=2015-12-11", "archive.until=2015-12-10") == [
+def test_contradictions_are_reported_by_the_names_of_the_settings():
+    assert errors("archive.since=2015-12-11", "archive.until=2015-12-10") == [
         "archive.since is 2015-12-11 and archive.until 2015-12-10: since must not be the later"
     ]
-    assert faults("score.since=2015-12-11", "score.until=2015-12-10") != []
-    assert faults("survey.since=2015-12-11", "survey.until=2015-12-10") != []
-    assert faults("corpus.positive=[4, 2]", "corpus.negative=[2, 0]") == [
+    assert errors("score.since=2015-12-11", "score.until=2015-12-10") != []
+    assert errors("survey.since=2015-12-11", "survey.until=2015-12-10") != []
+    assert errors("corpus.positive=[4, 2]", "corpus.negative=[2, 0]") == [
         "corpus.positive and corpus.negative both name 2"
     ]
     assert load([], ["archive.since=2015-12-10", "archive.until=2015-12-10"]).archive.until == date(2015, 12, 10)
 
 
-def test_a_missing_file_in_a_missing_folder_says_so(tmp_path):
-    assert faults(files=(tmp_path / "cnf" / "a.toml",)) == [
+def test_a_missing_folder_of_a_missing_file_is_reported(tmp_path):
+    assert errors(files=(tmp_path / "cnf" / "a.toml",)) == [
         f"{tmp_path}/cnf/a.toml: no such settings file; there is no folder {tmp_path}/cnf either"
     ]
 
@@ -249,7 +249,7 @@ def test_a_missing_file_in_a_missing_folder_says_so(tmp_path):
 def test_a_folder_or_a_file_in_another_encoding_is_no_settings_file(tmp_path):
     other = tmp_path / "cp1251.toml"
     other.write_bytes('[survey]\ntitle = "Тон"'.encode("cp1251"))
-    found = faults(files=(tmp_path, other))
+    found = errors(files=(tmp_path, other))
     assert found[0].startswith(f"{tmp_path}: cannot be read: ")
     assert found[1].startswith(f"{other}: cannot be read: ")
 
@@ -305,7 +305,7 @@ def test_an_empty_date_is_no_bound():
         ("paths.archive=/data/{a,b}/day}", ("/data/{a,b}/day}",)),
     ],
 )  # fmt: skip
-def test_what_a_person_types_is_taken_where_it_can_mean_one_thing_only(override, value):
+def test_a_value_is_accepted_if_its_meaning_is_unambiguous(override, value):
     settings = load([], [override])
     for part in override.partition("=")[0].split("."):
         settings = getattr(settings, part.strip())
@@ -326,35 +326,35 @@ def test_settings_cannot_be_changed_once_loaded():
         settings.train = settings.train
 
 
-def test_contradictions_are_told_beside_each_other_and_beside_wrong_types():
-    said = faults("survey.examples=1", "survey.since=2016-01-02", "survey.until=2016-01-01", "survey.negative=0.9")
-    assert [line.split(":")[0] for line in said] == [
+def test_contradictions_are_reported_together_and_with_wrong_types():
+    found = errors("survey.examples=1", "survey.since=2016-01-02", "survey.until=2016-01-01", "survey.negative=0.9")
+    assert [line.split(":")[0] for line in found] == [
         "survey.examples",
         "survey.since is 2016-01-02 and survey.until 2016-01-01",
         "survey.negative is 0.9 and survey.positive 0.65",
     ]
 
 
-def test_every_word_of_a_topic_that_cannot_be_one_is_told():
+def test_every_invalid_hashtag_and_keyword_is_reported():
     for section in ("survey", "archive"):
-        assert faults(f'{section}.keywords=["a*b", "война", "!!"]', f"{section}.hashtags=a b") == [
-            f"{section}.hashtags: 'a b' is no hashtag: expected letters, digits and _ without spaces, and * at the end alone",
-            f"{section}.keywords: 'a*b': a * stands at the end of a word, for the rest of it, and nowhere else",
+        assert errors(f'{section}.keywords=["a*b", "война", "!!"]', f"{section}.hashtags=a b") == [
+            f"{section}.hashtags: 'a b' is not a hashtag: expected letters, digits and _ without spaces, and * only at the end",
+            f"{section}.keywords: 'a*b': a * is allowed only at the end of a word, where it matches the rest of it",
             f"{section}.keywords: '!!' has no word: expected letters or digits",
         ]
 
 
-def about_days(*overrides: str, inputs: tuple[str, ...] = ("archive",)) -> list[str]:
+def day_errors(*overrides: str, inputs: tuple[str, ...] = ("archive",)) -> list[str]:
     with pytest.raises(SettingsError) as raised:
         load([], overrides, inputs)
     return str(raised.value).splitlines()
 
 
-NEEDS = "paths.archive holds {day}, which needs both archive.since and archive.until: there is no"
+NEEDS = "paths.archive contains {day}, which needs both archive.since and archive.until: there is no"
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "expected"),
     [
         ([], [f"{NEEDS} archive.since and no archive.until"]),
         (["archive.since=2015-12-10"], [f"{NEEDS} archive.until"]),
@@ -366,14 +366,14 @@ NEEDS = "paths.archive holds {day}, which needs both archive.since and archive.u
         ]),
     ],
 )  # fmt: skip
-def test_locations_by_day_need_both_ends_of_the_days(overrides, said, tmp_path):
-    assert about_days(f"paths.archive={tmp_path}/{{day}}.gz", *overrides) == said
+def test_locations_with_a_day_need_both_bounds_of_the_days(overrides, expected, tmp_path):
+    assert day_errors(f"paths.archive={tmp_path}/{{day}}.gz", *overrides) == expected
 
 
-def test_days_besides_need_locations_by_day(tmp_path):
-    no_day = "but paths.archive holds no {day}: it is for files that are found by their day"
+def test_extra_days_need_locations_with_a_day(tmp_path):
+    no_day = "but paths.archive contains no {day}: it is for files located by their day"
     days = ["archive.since=2015-12-11", "archive.until=2015-12-10", "archive.lookback=2", "archive.lookahead=1"]
-    assert about_days(f"paths.archive={tmp_path}", *days, "train.epochs=0") == [
+    assert day_errors(f"paths.archive={tmp_path}", *days, "train.epochs=0") == [
         "archive.since is 2015-12-11 and archive.until 2015-12-10: since must not be the later",
         "train.epochs: found 0, expected greater than or equal to 1",
         f"archive.lookback is 2, {no_day}",
@@ -381,43 +381,43 @@ def test_days_besides_need_locations_by_day(tmp_path):
     ]
 
 
-def test_what_is_wrong_about_a_location_says_nothing_of_its_days():
-    assert [fault.partition(":")[0] for fault in about_days("paths.archive={date}.gz", "archive.lookahead=1")] == [
+def test_an_invalid_location_is_not_checked_against_the_days():
+    assert [line.partition(":")[0] for line in day_errors("paths.archive={date}.gz", "archive.lookahead=1")] == [
         "paths.archive"
     ]
 
 
-def test_days_and_locations_that_fit_are_taken(tmp_path):
+def test_days_and_locations_that_match_are_accepted(tmp_path):
     options = [f"paths.archive={tmp_path}/{{day}}.gz", "archive.since=2015-12-10", "archive.until=2015-12-10"]
     assert load([], [*options, "archive.lookahead=1"], ["archive"]).archive.lookahead == 1
 
 
-def test_days_are_not_asked_for_where_the_archive_is_not_read():
+def test_days_are_not_required_if_the_archive_is_not_read():
     load([], ["paths.archive=/data/{day}.gz"], [])
     load([], ["archive.lookahead=1"], ["corpus"])
 
 
-def test_of_a_location_by_day_what_stands_before_the_day_must_be_there(tmp_path):
+def test_the_folder_before_the_day_must_exist(tmp_path):
     days = ["archive.since=2015-12-10", "archive.until=2015-12-10"]
     write(tmp_path, "", "twitter")
-    assert about_days(f"paths.archive={tmp_path}/twiter/a/{{day}}.gz", *days) == [
-        f"paths.archive: nothing at {tmp_path}/twiter/a/; there is no {tmp_path}/twiter either, the nearest that is there is {tmp_path}"
+    assert day_errors(f"paths.archive={tmp_path}/twiter/a/{{day}}.gz", *days) == [
+        f"paths.archive: nothing at {tmp_path}/twiter/a/; there is no {tmp_path}/twiter either, the nearest existing folder is {tmp_path}"
     ]
-    for there in (
+    for location in (
         f"{tmp_path}/x-{{day:%Y}}/*.gz",
         f"{tmp_path}/*/{{day}}",
         "{day}.gz",
         "memory://{day}",
         "memory://a/{day}",
     ):
-        load([], [f"paths.archive={there}", *days], ["archive"])
+        load([], [f"paths.archive={location}", *days], ["archive"])
 
 
 @pytest.mark.parametrize("key", ["train.seed", "train.batch_size", "dataset.seed"])
 def test_a_number_too_large_for_any_machine_is_refused(key):
-    (said,) = faults(f"{key}={10**20}")
-    assert said == f"{key}: found {10**20}, expected a number below 2**63"
+    (message,) = errors(f"{key}={10**20}")
+    assert message == f"{key}: found {10**20}, expected a number below 2**63"
 
 
-def test_a_value_nested_too_deep_is_a_fault_of_its_type():
-    assert faults("train.epochs=" + "[" * 3000)[0].startswith("train.epochs: found ")
+def test_a_value_nested_too_deep_is_an_error_of_its_type():
+    assert errors("train.epochs=" + "[" * 3000)[0].startswith("train.epochs: found ")

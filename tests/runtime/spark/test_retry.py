@@ -1,4 +1,4 @@
-"""A day that is replaced while a stage reads it, on the real Spark: the stage begins again."""
+"""Retries of a stage whose day is replaced while it reads it, with real Spark."""
 
 from datetime import date
 
@@ -10,37 +10,37 @@ from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY
 from tonality.runtime.storage.transaction import begin_transaction
 
-TASK_MANIFEST = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
-SAID = "another run has replaced a day that this one was reading: it begins again\n"
+MESSAGES = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
+MESSAGE = "another run has replaced a day that this one was reading: retrying\n"
 
 
 @pytest.fixture
 def replace(spark, tmp_path):
-    """Publishes the one day of a table with a text."""
+    """Replaces the one day of a table by a text."""
 
-    def publish(text):
+    def commit(text):
         rows = spark.createDataFrame([(text, date(2015, 12, 10))], "text string, day date")
-        with begin_transaction(spark, str(tmp_path), "other", []) as pending:
-            pending.stage("notes", rows, TASK_MANIFEST, DAY)
-            pending.commit()
+        with begin_transaction(spark, str(tmp_path), "other", []) as transaction:
+            transaction.stage("messages", rows, MESSAGES, DAY)
+            transaction.commit()
 
-    publish("old")
-    return publish
+    commit("old")
+    return commit
 
 
 @pytest.fixture
 def read(spark, tmp_path, replace):
-    """Reads the table, whose day is replaced so often between the listing of its files and their reading."""
+    """Reads the table, whose day is replaced a number of times between the listing and the reading of its files."""
 
     def work(times):
-        left = [times]
+        remaining = [times]
 
         def once():
-            listed = tables.read(spark, str(tmp_path), "notes", TASK_MANIFEST)
+            listed = tables.read(spark, str(tmp_path), "messages", MESSAGES)
             listed.inputFiles()
-            if left[0]:
-                left[0] -= 1
-                replace(f"new {left[0]}")
+            if remaining[0]:
+                remaining[0] -= 1
+                replace(f"new {remaining[0]}")
             return [row.text for row in listed.collect()]
 
         return once
@@ -49,18 +49,18 @@ def read(spark, tmp_path, replace):
 
 
 @pytest.mark.parametrize("times", [0, 1, 2])
-def test_work_begins_again_where_its_day_was_replaced_and_says_so(read, capsys, times):
+def test_work_is_retried_with_a_message_if_its_day_was_replaced(read, capsys, times):
     assert with_retries(read(times)) == ["new 0" if times else "old"]
-    assert capsys.readouterr().err == SAID * times
+    assert capsys.readouterr().err == MESSAGE * times
 
 
-def test_it_does_not_for_ever(read, capsys):
+def test_it_is_not_retried_forever(read, capsys):
     with pytest.raises(Exception, match="FILE_NOT_EXIST"):
         with_retries(read(3))
-    assert capsys.readouterr().err == SAID * 2
+    assert capsys.readouterr().err == MESSAGE * 2
 
 
-def test_any_other_fault_ends_it_at_once():
+def test_any_other_error_ends_it_at_once():
     tries = []
 
     def work():

@@ -15,7 +15,7 @@ MIN_TASKS = "spark.sql.files.minPartitionNum"
 
 @pytest.fixture
 def large(tmp_path: Path) -> str:
-    """A file of 24 MB in eight row groups: Spark gives no more of it to a task than 4 MB if it may."""
+    """A file of 24 MB in eight row groups, of which Spark gives a task at most 4 MB if allowed."""
     file = str(tmp_path / "large.parquet")
     draws = np.random.default_rng(0)
     pq.write_table(pa.table({"n": draws.integers(0, 2**60, 3_000_000)}), file, 375_000, compression="none")
@@ -24,14 +24,14 @@ def large(tmp_path: Path) -> str:
 
 def test_a_large_file_is_shared_by_several_tasks_a_core(spark: SparkSession, large: str) -> None:
     cores = spark.sparkContext.defaultParallelism
-    plainly = spark.read.parquet(large).rdd.getNumPartitions()
+    default = spark.read.parquet(large).rdd.getNumPartitions()
     with tasks_per_core(spark, 3):
         shared = spark.read.parquet(large).rdd.getNumPartitions()
-    assert plainly < 3 * cores <= shared
-    assert spark.read.parquet(large).rdd.getNumPartitions() == plainly
+    assert default < 3 * cores <= shared
+    assert spark.read.parquet(large).rdd.getNumPartitions() == default
 
 
-def test_what_the_user_says_of_tasks_stands(spark: SparkSession) -> None:
+def test_a_setting_of_the_user_takes_precedence(spark: SparkSession) -> None:
     spark.conf.set(MIN_TASKS, "1")
     try:
         with tasks_per_core(spark, 3):
@@ -41,7 +41,7 @@ def test_what_the_user_says_of_tasks_stands(spark: SparkSession) -> None:
         spark.conf.unset(MIN_TASKS)
 
 
-def test_jobs_of_a_run_are_found_by_its_id_and_those_of_the_run_around_it_by_theirs(
+def test_jobs_of_a_run_are_found_by_its_id_and_those_of_the_outer_run_by_theirs(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     settings = load([], [f"paths.root={tmp_path}"])

@@ -11,7 +11,7 @@ EVE, NEW_YEAR = date(2015, 12, 31), date(2016, 1, 1)
 
 
 def filled(location: str, day: date = EVE) -> str:
-    (found,) = day_locations([location], day, day).expected
+    (found,) = day_locations([location], day, day).required
     return found
 
 
@@ -28,7 +28,7 @@ def filled(location: str, day: date = EVE) -> str:
         ("/data/день {day:%d-го}", "/data/день 31-го"),
     ],
 )
-def test_a_location_has_the_day_in_its_form_wherever_it_asks_for_it(location, found):
+def test_every_placeholder_is_filled_with_the_day_in_its_format(location, found):
     assert has_day(location)
     assert filled(location) == found
 
@@ -38,30 +38,30 @@ def test_every_day_has_its_location_in_order_and_none_twice():
     assert found == DayLocations(("/a/2015-12-31", "/a/2016-01-01", "/b/2015-12", "/b/2016-01", "/c"), ())
 
 
-def test_the_days_before_and_after_are_besides():
+def test_the_days_before_and_after_are_optional():
     found = day_locations(["/{day}", "/late"], EVE, NEW_YEAR, lookback=1, lookahead=2)
-    assert found.expected == ("/2015-12-31", "/2016-01-01", "/late")
-    assert found.besides == ("/2015-12-30", "/2016-01-02", "/2016-01-03")
+    assert found.required == ("/2015-12-31", "/2016-01-01", "/late")
+    assert found.optional == ("/2015-12-30", "/2016-01-02", "/2016-01-03")
 
 
-def test_a_month_that_holds_days_of_the_range_is_not_besides():
+def test_a_month_with_days_of_the_range_is_not_optional():
     found = day_locations(["/{day:%Y-%m}"], EVE, EVE, lookback=31, lookahead=31)
     assert found == DayLocations(("/2015-12",), ("/2015-11", "/2016-01"))
 
 
-def test_the_calendar_ends_days_besides():
-    assert day_locations(["{day}"], date.min, date.min, lookback=2).besides == ()
-    assert day_locations(["{day}"], date.max, date.max, lookahead=2).besides == ()
+def test_optional_days_end_with_the_calendar():
+    assert day_locations(["{day}"], date.min, date.min, lookback=2).optional == ()
+    assert day_locations(["{day}"], date.max, date.max, lookahead=2).optional == ()
 
 
 @given(st.dates(), st.integers(0, 40), st.integers(0, 9), st.integers(0, 9))
-def test_no_day_is_left_out_and_none_is_in_both(since, length, lookback, lookahead):
+def test_no_day_is_missing_and_none_is_in_both(since, length, lookback, lookahead):
     until = date.fromordinal(min(since.toordinal() + length, date.max.toordinal()))
     found = day_locations(["{day}"], since, until, lookback, lookahead)
     days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
-    assert list(found.expected) == [day.isoformat() for day in days]
-    assert not set(found.expected) & set(found.besides)
-    assert len(found.besides) <= lookback + lookahead
+    assert list(found.required) == [day.isoformat() for day in days]
+    assert not set(found.required) & set(found.optional)
+    assert len(found.optional) <= lookback + lookahead
 
 
 @pytest.mark.parametrize(
@@ -90,36 +90,36 @@ def test_braces_that_mean_no_day_are_braces(location):
         "/{day:{day}}",
     ],
 )
-def test_a_day_that_is_not_written_as_it_should_be_is_refused_with_what_is_expected(location):
+def test_a_malformed_day_is_refused_with_the_expected_form(location):
     expected = (
-        "expected {day}, which is 2015-12-10, or another form as in {day:%Y/%m/%d}, and no other braces beside it"
+        "expected {day}, which is 2015-12-10, or another format as in {day:%Y/%m/%d}, and no other braces beside it"
     )
-    for ask in (lambda: has_day(location), lambda: day_locations([location], EVE, EVE)):
+    for call in (lambda: has_day(location), lambda: day_locations([location], EVE, EVE)):
         with pytest.raises(SettingsError) as raised:
-            ask()
+            call()
         assert str(raised.value) == f"{location}: {expected}"
 
 
 @pytest.mark.parametrize(
     ("form", "unknown"), [("%Q", "%Q"), ("%Y-%H-%M", "%H %M"), ("%Y%", "%"), ("%-d", "%-"), ("%Y %q", "%q")]
 )
-def test_a_form_that_tells_no_day_is_refused_with_those_that_do(form, unknown):
+def test_a_format_without_a_day_is_refused_with_the_known_directives(form, unknown):
     with pytest.raises(SettingsError) as raised:
         has_day(f"/{{day:{form}}}")
     assert str(raised.value) == (
-        f"/{{day:{form}}}: {unknown} tells no day in {{day:{form}}}; "
+        f"/{{day:{form}}}: {unknown} in {{day:{form}}} does not format a day; "
         "there are %Y %y %m %d %j %F %G %V %u %U %W %w %b %B %a %A"
     )
 
 
 @pytest.mark.parametrize("form", ["", "x", "%%", "2015-12-10"])
-def test_a_form_that_is_the_same_on_every_day_is_refused(form):
+def test_a_format_that_is_the_same_on_every_day_is_refused(form):
     with pytest.raises(SettingsError, match=r"is the same on every day: expected {day}, which is 2015-12-10, or "):
         has_day(f"/{{day}}/{{day:{form}}}")
 
 
 @pytest.mark.parametrize(("since", "until"), [(None, None), (EVE, None), (None, EVE)])
-def test_a_day_needs_both_ends(since, until):
+def test_a_day_needs_both_bounds(since, until):
     with pytest.raises(SettingsError, match=r"^/{day}: {day} needs both archive\.since and archive\.until$"):
         day_locations(["/{day}"], since, until)
 

@@ -12,18 +12,18 @@ from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY
 from tonality.runtime.storage.transaction import begin_transaction
 
-TASK_MANIFEST = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
+MESSAGES = pa.schema([pa.field("text", pa.string()), pa.field(DAY, pa.date32())])
 
 
 def test_a_date_bounds_what_is_read_at_both_ends(spark, tmp_path):
     rows = [(f"old {day}", date(2015, 12, day)) for day in (10, 11, 12)]
-    with begin_transaction(spark, str(tmp_path), "first", []) as pending:
-        pending.stage("notes", spark.createDataFrame(rows, "text string, day date"), TASK_MANIFEST, DAY)
-        pending.commit()
+    with begin_transaction(spark, str(tmp_path), "first", []) as transaction:
+        transaction.stage("messages", spark.createDataFrame(rows, "text string, day date"), MESSAGES, DAY)
+        transaction.commit()
 
     def texts(since=None, until=None):
         return sorted(
-            row.text for row in tables.read(spark, str(tmp_path), "notes", TASK_MANIFEST, since, until).collect()
+            row.text for row in tables.read(spark, str(tmp_path), "messages", MESSAGES, since, until).collect()
         )
 
     assert texts(since=date(2015, 12, 11)) == ["old 11", "old 12"]
@@ -31,9 +31,9 @@ def test_a_date_bounds_what_is_read_at_both_ends(spark, tmp_path):
     assert texts(date(2015, 12, 11), date(2015, 12, 11)) == ["old 11"]
 
 
-def test_a_table_that_was_never_written_says_so(spark, tmp_path):
+def test_a_table_that_was_never_written_is_an_error(spark, tmp_path):
     with pytest.raises(InputError, match=f"^there is no table tweets under {tmp_path}: run `clean` first"):
-        tables.read(spark, str(tmp_path), "tweets", TASK_MANIFEST)
+        tables.read(spark, str(tmp_path), "tweets", MESSAGES)
     assert tables.days(spark, str(tmp_path), "tweets") == []
 
 
@@ -50,12 +50,12 @@ def refused(rows, root, expected=("ru", "drop", "drop"), fingerprint="c0ffee"):
     return str(raised.value)
 
 
-def test_rows_of_other_text_rules_are_refused_with_both_rules_in_words(spark, tmp_path):
+def test_rows_of_other_text_rules_are_refused_with_a_description_of_both(spark, tmp_path):
     with Run("clean", load([], [f"paths.root={tmp_path}", "text.links=keep", "text.language=en"])) as run:
         pass
     rows = spark.createDataFrame([("c0ffee", "a"), ("facade", run.id)], "rules string, run string")
     assert refused(rows, tmp_path) == (
-        "tweets/ was cut by other text rules: found text.language = en, text.links = keep, text.mentions = drop (facade); "
+        "tweets/ was written with other text rules: found text.language = en, text.links = keep, text.mentions = drop (facade); "
         "expected text.language = ru, text.links = drop, text.mentions = drop (c0ffee). Clean again."
     )
     assert refused(rows, tmp_path, ("en", "keep", "drop")).endswith(
@@ -63,19 +63,19 @@ def test_rows_of_other_text_rules_are_refused_with_both_rules_in_words(spark, tm
     )
 
 
-def test_other_text_rules_whose_record_is_gone_are_named_by_their_fingerprint(spark, tmp_path):
+def test_other_text_rules_whose_record_is_missing_are_named_by_their_fingerprint(spark, tmp_path):
     rows = spark.createDataFrame(
         [("facade", "clean-1"), ("decade", None), (None, "clean-1")], "rules string, run string"
     )
     message = refused(rows, tmp_path)
-    assert "rules facade, of a run whose record is gone" in message
-    assert "rules decade, of a run whose record is gone" in message
+    assert "rules facade, of a run whose record is missing" in message
+    assert "rules decade, of a run whose record is missing" in message
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "clean-1.json").write_text("half a rec")
-    assert "rules facade, of a run whose record is gone" in refused(rows, tmp_path)
+    assert "rules facade, of a run whose record is missing" in refused(rows, tmp_path)
 
 
-def test_rows_of_the_same_text_rules_are_taken(spark, tmp_path):
+def test_rows_of_the_same_text_rules_are_accepted(spark, tmp_path):
     rows = spark.createDataFrame([("c0ffee", "a"), ("c0ffee", "b")], "rules string, run string")
     refuse_other_rules(rows, str(tmp_path), "tweets", {}, "c0ffee", "")
     refuse_other_rules(rows.where("false"), str(tmp_path), "tweets", {}, "c0ffee", "")

@@ -1,4 +1,4 @@
-"""Claims: which runs may write at the same time, and what the others are told."""
+"""Write locks: the runs that may write at the same time, and the messages of the others."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ TENTH, ELEVENTH, TWELFTH = (date(2015, 12, day) for day in (10, 11, 12))
 
 
 @pytest.fixture(params=[HadoopRoot, LocklessRoot], ids=["disk", "elsewhere"])
-def folders(request, spark, tmp_path):
+def root(request, spark, tmp_path):
     return request.param(spark, str(tmp_path))
 
 
@@ -36,15 +36,15 @@ def quick(monkeypatch):
         (WriteLock("report"), WriteLock("report")),
     ],
 )
-def test_a_second_run_that_would_write_some_of_the_same_is_refused_in_the_name_of_the_first(folders, one, other):
+def test_a_second_run_that_would_write_some_of_the_same_is_refused_in_the_name_of_the_first(root, one, other):
     for first, second in ((one, other), (other, one)):
         with (
-            hold_write_locks(folders, "score-1", [first]),
+            hold_write_locks(root, "score-1", [first]),
             pytest.raises(UserError) as raised,
-            hold_write_locks(folders, "score-2", [WriteLock("dataset"), second], wait_seconds=0),
+            hold_write_locks(root, "score-2", [WriteLock("dataset"), second], wait_seconds=0),
         ):
             pass
-        assert f"run score-1 is writing {first}, which this run would write too" in str(raised.value)
+        assert f"run score-1 is writing {first}, which this run would also write" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_a_second_run_that_would_write_some_of_the_same_is_refused_in_the_name_o
         (WriteLock("scored"), WriteLock("report")),
     ],
 )
-def test_runs_of_other_days_or_other_tables_go_on_side_by_side(folders, one, other):
-    with hold_write_locks(folders, "run-1", [one]), hold_write_locks(folders, "run-2", [other], wait_seconds=0):
+def test_runs_of_other_days_or_other_tables_run_in_parallel(root, one, other):
+    with hold_write_locks(root, "run-1", [one]), hold_write_locks(root, "run-2", [other], wait_seconds=0):
         pass
 
 
-def test_a_second_run_waits_for_the_end_of_the_first_and_says_so_once(folders, capsys):
+def test_a_second_run_waits_for_the_end_of_the_first_and_reports_it_once(root, capsys):
     order = []
 
     def first():
-        with hold_write_locks(folders, "score-1", [WriteLock("scored", TENTH, TENTH)]):
+        with hold_write_locks(root, "score-1", [WriteLock("scored", TENTH, TENTH)]):
             held.set()
             time.sleep(0.3)
             order.append("first")
@@ -74,19 +74,19 @@ def test_a_second_run_waits_for_the_end_of_the_first_and_says_so_once(folders, c
     thread = threading.Thread(target=first)
     thread.start()
     assert held.wait(30)
-    with hold_write_locks(folders, "score-2", [WriteLock("scored", TENTH, ELEVENTH)]):
+    with hold_write_locks(root, "score-2", [WriteLock("scored", TENTH, ELEVENTH)]):
         order.append("second")
     thread.join()
     assert order == ["first", "second"]
     assert capsys.readouterr().err == "waiting for run score-1, which is writing scored/ of 2015-12-10\n"
 
 
-def test_of_many_runs_that_come_at_once_one_at_a_time_writes(folders):
+def test_of_many_concurrent_runs_one_writes_at_a_time(root):
     at_work = []
     most = []
 
     def run(number):
-        with hold_write_locks(folders, f"score-{number}", [WriteLock("scored", TENTH, TENTH)]):
+        with hold_write_locks(root, f"score-{number}", [WriteLock("scored", TENTH, TENTH)]):
             at_work.append(number)
             most.append(len(at_work))
             time.sleep(0.02)
@@ -100,46 +100,46 @@ def test_of_many_runs_that_come_at_once_one_at_a_time_writes(folders):
     assert most == [1] * 6
 
 
-def test_a_run_that_failed_claims_nothing(folders):
-    with pytest.raises(KeyError), hold_write_locks(folders, "score-1", [WriteLock("scored")]):
+def test_a_failed_run_holds_no_write_lock(root):
+    with pytest.raises(KeyError), hold_write_locks(root, "score-1", [WriteLock("scored")]):
         raise KeyError
-    assert not folders.exists("_claims/score-1")
-    with hold_write_locks(folders, "score-2", [WriteLock("scored")], wait_seconds=0):
+    assert not root.exists("_claims/score-1")
+    with hold_write_locks(root, "score-2", [WriteLock("scored")], wait_seconds=0):
         pass
 
 
-def test_a_dead_run_claims_nothing_on_a_disk(spark, tmp_path):
-    folders = HadoopRoot(spark, str(tmp_path))
+def test_a_dead_run_holds_no_write_lock_on_a_disk(spark, tmp_path):
+    root = HadoopRoot(spark, str(tmp_path))
     with another_process_that_holds(tmp_path, HELD, '[["scored", "2015-12-10", "2015-12-10"]]') as process:
         with (
             pytest.raises(UserError, match="score-of-last-night"),
-            hold_write_locks(folders, "score-2", [WriteLock("scored")], 0),
+            hold_write_locks(root, "score-2", [WriteLock("scored")], 0),
         ):
             pass
         process.kill()
         process.wait()
-        with hold_write_locks(folders, "score-2", [WriteLock("scored")], wait_seconds=0):
+        with hold_write_locks(root, "score-2", [WriteLock("scored")], wait_seconds=0):
             pass
     assert not (tmp_path / "_claims" / "score-of-last-night").exists()
 
 
 def test_elsewhere_the_file_of_a_dead_run_has_to_be_removed_and_is_named(spark, tmp_path):
-    folders = LocklessRoot(spark, str(tmp_path))
+    root = LocklessRoot(spark, str(tmp_path))
     (tmp_path / "_claims").mkdir()
     left = tmp_path / "_claims" / "score-1"
     left.write_text('[["scored", null, null]]')
     with (
         pytest.raises(UserError) as raised,
-        hold_write_locks(folders, "score-2", [WriteLock("scored")], wait_seconds=0),
+        hold_write_locks(root, "score-2", [WriteLock("scored")], wait_seconds=0),
     ):
         pass
     assert str(raised.value).endswith(f"If it is dead, remove {left.as_uri()}")
 
 
-def test_a_damaged_claim_of_a_living_run_is_a_fault_that_names_it(spark, tmp_path):
+def test_a_damaged_write_lock_of_a_living_run_is_an_error_that_names_it(spark, tmp_path):
     with (
         another_process_that_holds(tmp_path, HELD, '[["scored", "no'),
-        pytest.raises(UserError, match="_claims/score-of-last-night is no claim of a run"),
+        pytest.raises(UserError, match="_claims/score-of-last-night is not a valid write lock"),
         hold_write_locks(HadoopRoot(spark, str(tmp_path)), "score-2", [WriteLock("scored")], 0),
     ):
         pass

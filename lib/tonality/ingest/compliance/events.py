@@ -1,115 +1,103 @@
-"""Twitter's messages of what was deleted, protected or withheld, and which of them mean that tweets must go.
+"""Twitter's messages about deleted, protected or withheld content, and the removals that they require.
 
-The forms are those of Twitter's "Compliance data objects" (the Compliance Firehose of API v1.1 and the compliance
-streams of API v2), of "Streaming message types" of API v1.1, and of "Batch compliance" of API v2.
+The formats are Twitter's "Compliance data objects" (the Compliance Firehose of API v1.1 and the compliance streams of
+API v2), "Streaming message types" of API v1.1 and "Batch compliance" of API v2.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-__all__ = ["Deletion", "Meant", "Unknown", "as_id", "deletion"]
+from tonality.ingest.formats.control_messages import STREAM_STATUS, USER_REMOVED, USER_RESTORED
+from tonality.ingest.formats.record import RejectedRecord, parse_id
 
-Meant = Literal["tweets", "users"]
-"""What ids are of where a list does not say."""
+__all__ = ["ComplianceEvent", "IdKind", "parse_message"]
 
-_OF_TWEETS: Final = frozenset({"delete", "drop"})
-_OF_USERS: Final = frozenset({"user_delete", "user_protect", "user_suspend"})
+IdKind = Literal["tweets", "users"]
+"""Kind of the ids in a list that does not state it."""
+
+_TWEET_REMOVED: Final = frozenset({"delete", "drop"})
 _WITHHELD: Final = {"status_withheld": "tweets", "withheld": "tweets", "user_withheld": "users"}
-_EVERYWHERE: Final = frozenset({"XX", "XY"})
-"""Withheld in all countries, and withheld upon a complaint about copyright; other codes are of countries."""
-_NOTHING_GOES: Final = frozenset(
-    {
-        *("undrop", "user_undelete", "user_unprotect", "user_unsuspend"),
-        *("tweet_edit", "scrub_geo", "user_profile_modification"),  # places and profiles are in no table
-        *("limit", "warning", "disconnect", "control", "event", "friends", "friends_str", "user_update", "for_user"),
-    }
+_ALL_COUNTRIES: Final = frozenset({"XX", "XY"})
+"""Withheld in all countries, and withheld after a copyright complaint; other codes are countries."""
+_NO_REMOVAL: Final = (
+    STREAM_STATUS
+    | USER_RESTORED
+    | {"undrop", "tweet_edit", "scrub_geo", "user_profile_modification"}  # no table has places or profiles
 )
-_NO_TWEET_GOES: Final = frozenset({"scrub_geo"})
-"""Reasons of batch compliance for which a place must go and no tweet."""
-
-
+_NO_REMOVAL_REASONS: Final = frozenset({"scrub_geo"})
+"""Reasons in batch compliance for which the place must be removed but not the tweet."""
 _EVENT: Final = re.compile(r"[a-z_]{1,40}(?: \([a-z_]{1,40}\))?")
 
 
-class Deletion(NamedTuple):
-    """What a message asks for: one of a tweet's id and an author, or neither, where nothing has to go."""
+class ComplianceEvent(NamedTuple):
+    """An event that requires the removal of a tweet or of an author's tweets, or of nothing."""
 
-    event: str
-    """In Twitter's word."""
+    name: str
+    """Twitter's term."""
     tweet_id: int | None = None
     author: str | None = None
-    """The name or the number."""
+    """The author's name or user id."""
 
     @property
-    def is_one(self) -> bool:
-        """Whether something has to go."""
+    def requires_removal(self) -> bool:
+        """True if the event names a tweet or an author."""
         return self.tweet_id is not None or self.author is not None
 
 
-class Unknown(Exception):
-    """A line that is no message that we know."""
-
-
-def deletion(message: Mapping[str, Any], meant: Meant) -> Deletion:
-    """What a message asks for. Raises Unknown where it is none of these."""
+def parse_message(message: Mapping[str, Any], ids: IdKind) -> ComplianceEvent:
+    """Parse a message. Raises RejectedRecord if it is of no known form."""
     if isinstance(inner := message.get("data"), dict):
-        return deletion(inner, meant)
+        return parse_message(inner, ids)
     if "action" in message:
-        return _of_batch(message, meant)
-    for event, details in message.items():
-        if event in _NOTHING_GOES:
-            return Deletion(event)
-        if event in _OF_TWEETS:
-            return Deletion(event, tweet_id=_tweet(details))
-        if event in _OF_USERS:
-            return Deletion(event, author=_user(details))
-        if event in _WITHHELD:
-            return _withheld(event, details)
-    raise Unknown
+        return _parse_batch_result(message, ids)
+    for key, details in message.items():
+        if key in _NO_REMOVAL:
+            return ComplianceEvent(key)
+        if key in _TWEET_REMOVED:
+            return ComplianceEvent(key, tweet_id=_tweet_id(details))
+        if key in USER_REMOVED:
+            return ComplianceEvent(key, author=_user_id(details))
+        if key in _WITHHELD:
+            return _parse_withheld(key, details)
+    raise RejectedRecord("unknown-message")
 
 
-def as_id(value: object) -> int:
-    """A number of Twitter's, a number or its digits. Raises Unknown where it is none."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        value = int(value)
-    if type(value) is not int or not 0 < value < 2**63:
-        raise Unknown
-    return value
-
-
-def _of_batch(message: Mapping[str, Any], meant: Meant) -> Deletion:
-    """A result of a batch compliance job, which does not say whether it was one of tweets or of users."""
+def _parse_batch_result(message: Mapping[str, Any], ids: IdKind) -> ComplianceEvent:
+    """Parse a result of a batch compliance job, which does not state whether its ids are of tweets or of users."""
     action, reason = str(message["action"]), str(message.get("reason") or "")
-    event = f"{action} ({reason})" if reason else action
-    if not _EVENT.fullmatch(event):  # which is counted and shown
-        raise Unknown
-    if action != "delete" or reason in _NO_TWEET_GOES:
-        return Deletion(event)
-    number = as_id(message.get("id"))
-    return Deletion(event, tweet_id=number) if meant == "tweets" else Deletion(event, author=str(number))
+    name = f"{action} ({reason})" if reason else action
+    if not _EVENT.fullmatch(name):  # the name is shown in the summary
+        raise RejectedRecord("unknown-message")
+    if action != "delete" or reason in _NO_REMOVAL_REASONS:
+        return ComplianceEvent(name)
+    number = parse_id(message.get("id"))
+    return ComplianceEvent(name, tweet_id=number) if ids == "tweets" else ComplianceEvent(name, author=str(number))
 
 
-def _withheld(event: str, details: object) -> Deletion:
+def _parse_withheld(key: str, details: object) -> ComplianceEvent:
     countries = details.get("withheld_in_countries") if isinstance(details, dict) else None
-    if not isinstance(countries, list) or _EVERYWHERE.isdisjoint(map(str, countries)):
-        return Deletion(f"{event} in some countries")
-    if _WITHHELD[event] == "users":
-        return Deletion(event, author=_user(details))
-    return Deletion(event, tweet_id=_tweet(details))
+    if not isinstance(countries, list) or _ALL_COUNTRIES.isdisjoint(map(str, countries)):
+        return ComplianceEvent(f"{key} in some countries")
+    if _WITHHELD[key] == "users":
+        return ComplianceEvent(key, author=_user_id(details))
+    return ComplianceEvent(key, tweet_id=_tweet_id(details))
 
 
-def _tweet(details: object) -> int:
-    return _number(details, "status", "tweet")
+def _tweet_id(details: object) -> int:
+    return _nested_id(details, "status", "tweet")
 
 
-def _user(details: object) -> str:
-    return str(_number(details, "user"))
+def _user_id(details: object) -> str:
+    return str(_nested_id(details, "user"))
 
 
-def _number(details: object, *objects: str) -> int:
-    """The id of an object, or of the one within it. The string of it has all digits, which a number may have lost."""
+def _nested_id(details: object, *keys: str) -> int:
+    """Return the id of the object nested under one of the keys, or else of the object itself.
+
+    `id_str` has all digits, which a number may have lost.
+    """
     if not isinstance(details, dict):
-        raise Unknown
-    found = next((details[name] for name in objects if isinstance(details.get(name), dict)), details)
-    return as_id(found.get("id_str") or found.get("id"))
+        raise RejectedRecord("unknown-message")
+    target = next((details[key] for key in keys if isinstance(details.get(key), dict)), details)
+    return parse_id(target.get("id_str") or target.get("id"))

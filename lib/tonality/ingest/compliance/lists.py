@@ -1,6 +1,6 @@
-"""Lists of tweets and authors that must go: plain text, CSV, and the messages of Twitter, packed as archives are.
+"""Deletion lists: plain text, CSV or Twitter's messages, compressed or in tars as archives are.
 
-A list may be a stream as it was collected, tweets among its messages. Its form is told by its first line.
+A list may be a stream as it was collected, with tweets among its messages. Its first line determines its format.
 """
 
 import re
@@ -10,14 +10,14 @@ from typing import Final
 
 import orjson
 
-from tonality.ingest.compliance.events import Deletion, Meant, Unknown, as_id, deletion
-from tonality.ingest.containers.compression import Expansion
+from tonality.ingest.compliance.events import ComplianceEvent, IdKind, parse_message
+from tonality.ingest.containers.compression import ExpansionLimit
 from tonality.ingest.containers.streams import FileStream, Stream
-from tonality.ingest.containers.walk import find_members_in
+from tonality.ingest.containers.walk import walk_stream
 from tonality.ingest.formats.csv_rows import CsvReader
-from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, json_value, text_of
+from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, decode_line, parse_json
 from tonality.ingest.formats.lines import Lines
-from tonality.ingest.formats.record import RejectedRecord
+from tonality.ingest.formats.record import RejectedRecord, parse_id
 from tonality.ingest.planning.files import find_files
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage.urls import filesystem
@@ -28,120 +28,119 @@ _MAX_RECORD: Final = 2**20
 _MAX_EXPANSION: Final = 250
 _PEEK_BYTES: Final = 2**16
 _SHOWN: Final = 20
-"""Columns that a message shows."""
+"""Maximum number of columns in a message."""
 _DELIMITER: Final = re.compile(r"[,;\t|]")
-_FILLING: Final = re.compile(r"[\s_-]+")
-"""What spellings of one name differ by, besides their case."""
+_FILLERS: Final = re.compile(r"[\s_-]+")
+"""Characters in which spellings of a column name differ, besides their case."""
 _TWEET_COLUMNS: Final = ("tweetid", "tweetids", "statusid", "statusids")
 _ID_COLUMNS: Final = ("id", "ids", "idstr")
-"""Columns of tweets or of users, as is meant."""
+"""Columns of tweet ids or user ids."""
 _AUTHOR_COLUMNS: Final = ("author", "username", "screenname", "userscreenname", "userid", "authorid")
-_EXPECTED: Final = (*_TWEET_COLUMNS, *_ID_COLUMNS, *_AUTHOR_COLUMNS)
-"""Of a row that names a tweet and its author, the tweet alone has to go."""
+_KNOWN_COLUMNS: Final = (*_TWEET_COLUMNS, *_ID_COLUMNS, *_AUTHOR_COLUMNS)
+"""In order of precedence: a row with a tweet and its author lists only the tweet."""
 
 
 class DeletionLists:
-    """What lists ask for, read once; counted as it is read."""
+    """Tweets and authors listed for removal, with counts. The files can be read once."""
 
-    def __init__(self, locations: Iterable[str], meant: Meant) -> None:
+    def __init__(self, locations: Iterable[str], ids: IdKind) -> None:
         self._files = find_files(locations)
-        self._meant = meant
+        self._ids = ids
         self.events: Counter[str] = Counter()
-        """Lines that ask for a removal, by what they are."""
-        self.nothing_goes: Counter[str] = Counter()
-        """Lines that do not."""
+        """Lines that require a removal, by event."""
+        self.no_action: Counter[str] = Counter()
+        """Lines that require no removal, by event."""
         self.unknown = 0
-        """Lines of no form that is known."""
+        """Lines of no known form."""
 
-    def __iter__(self) -> Iterator[Deletion]:
-        """What has to go, as often as it is said.
+    def __iter__(self) -> Iterator[ComplianceEvent]:
+        """Yield the events that require a removal, including repeated ones.
 
-        Raises InputError where a list is broken or holds what cannot be opened: more may stand in it.
+        Raises InputError if a list is broken or cannot be opened, since the rest of it may list more.
         """
         for file in self._files:
             system, path = filesystem(file.url)
             with system.open(path, "rb") as opened:
-                for source in find_members_in(file.url, FileStream(opened), Expansion(_MAX_EXPANSION)):
-                    if fault := source.damage or source.skipped:
-                        raise InputError(_broken(source.name, fault))
-                    if source.stream:
-                        yield from self._list(source.name, source.stream)
+                for member in walk_stream(file.url, FileStream(opened), ExpansionLimit(_MAX_EXPANSION)):
+                    if reason := member.damage or member.skipped:
+                        raise InputError(_unreadable(member.name, reason))
+                    if member.stream:
+                        yield from self._read(member.name, member.stream)
 
-    def _list(self, name: str, stream: Stream) -> Iterator[Deletion]:
+    def _read(self, name: str, stream: Stream) -> Iterator[ComplianceEvent]:
         first = _first_line(stream.peek(_PEEK_BYTES))
         lines = Lines(stream.blocks(), _MAX_RECORD)
         if first.startswith("{"):
-            found = self._each(lines, self._message)
+            yield from self._read_lines(lines, self._parse_json)
         elif _is_header(first):
-            found = self._rows(name, lines, _delimiter(first))
+            yield from self._read_table(name, lines, _delimiter(first))
         else:
-            found = self._each(lines, self._plain)
-        yield from found
+            yield from self._read_lines(lines, self._parse_plain)
         if lines.damage:
-            raise InputError(_broken(name, lines.damage))
+            raise InputError(_unreadable(name, lines.damage))
 
-    def _each(self, lines: Lines, read: Callable[[str], Deletion]) -> Iterator[Deletion]:
+    def _read_lines(self, lines: Lines, parse: Callable[[str], ComplianceEvent]) -> Iterator[ComplianceEvent]:
         for line in lines:
             try:
-                text = text_of(line).strip()
+                text = decode_line(line).strip()
             except RejectedRecord:
                 self.unknown += 1
                 continue
             if text:
-                yield from self._counted(read, text)
+                yield from self._count(parse, text)
 
-    def _rows(self, name: str, lines: Lines, delimiter: str) -> Iterator[Deletion]:
+    def _read_table(self, name: str, lines: Lines, delimiter: str) -> Iterator[ComplianceEvent]:
         reader = CsvReader(lines, delimiter, "utf-8")
         rows = ((line, fields) for line, fields in reader.rows() if fields)
         _, first = next(rows)
         columns = [] if isinstance(first, RejectedRecord) else first
-        header = _names(columns)
-        column = next((expected for expected in _EXPECTED if expected in header), None)
+        header = _normalize(columns)
+        column = next((known for known in _KNOWN_COLUMNS if known in header), None)
         if column is None:
-            raise InputError(_broken(name, "its header is no row of CSV"))
+            raise InputError(_unreadable(name, "its header is not a CSV row"))
         if column in _AUTHOR_COLUMNS and not set(header).issubset(_AUTHOR_COLUMNS):
             raise InputError(_ambiguous(name, columns))
         reader.width = len(header)
-        place = header.index(column)
+        index = header.index(column)
         for _, fields in rows:
             if isinstance(fields, RejectedRecord) or len(fields) != len(header) or fields == columns:
                 self.unknown += 1
             else:
-                yield from self._counted(lambda text: self._of_column(column, text), fields[place].strip())
+                yield from self._count(lambda text: self._parse_field(column, text), fields[index].strip())
 
-    def _counted(self, read: Callable[[str], Deletion], text: str) -> Iterator[Deletion]:
+    def _count(self, parse: Callable[[str], ComplianceEvent], text: str) -> Iterator[ComplianceEvent]:
         try:
-            found = read(text)
-        except Unknown:
+            event = parse(text)
+        except RejectedRecord:
             self.unknown += 1
             return
-        if found.is_one:
-            self.events[found.event] += 1
-            yield found
+        if event.requires_removal:
+            self.events[event.name] += 1
+            yield event
         else:
-            self.nothing_goes[found.event] += 1
+            self.no_action[event.name] += 1
 
-    def _message(self, text: str) -> Deletion:
+    def _parse_json(self, text: str) -> ComplianceEvent:
         try:
-            content = json_value(text.encode())
-        except orjson.JSONDecodeError:
-            raise Unknown from None
+            content = parse_json(text.encode())
+        except orjson.JSONDecodeError as error:
+            raise RejectedRecord("malformed-json", str(error)) from None
         if not isinstance(content, dict):
-            raise Unknown
-        return deletion(content, self._meant)
+            raise RejectedRecord("unknown-message")
+        return parse_message(content, self._ids)
 
-    def _plain(self, text: str) -> Deletion:
-        return self._of_column(_AUTHOR_COLUMNS[0] if text.startswith("@") else _ID_COLUMNS[0], text)
+    def _parse_plain(self, text: str) -> ComplianceEvent:
+        return self._parse_field(_AUTHOR_COLUMNS[0] if text.startswith("@") else _ID_COLUMNS[0], text)
 
-    def _of_column(self, column: str, text: str) -> Deletion:
+    def _parse_field(self, column: str, text: str) -> ComplianceEvent:
         if column in _AUTHOR_COLUMNS:
             if name := text.removeprefix("@").strip():
-                return Deletion("author", author=name)
-            raise Unknown
-        number = as_id(text)
-        if column in _ID_COLUMNS and self._meant == "users":
-            return Deletion("author", author=str(number))
-        return Deletion("tweet", tweet_id=number)
+                return ComplianceEvent("author", author=name)
+            raise RejectedRecord("no-author")
+        number = parse_id(text)
+        if column in _ID_COLUMNS and self._ids == "users":
+            return ComplianceEvent("author", author=str(number))
+        return ComplianceEvent("tweet", tweet_id=number)
 
 
 def _first_line(start: bytes) -> str:
@@ -153,22 +152,26 @@ def _delimiter(header: str) -> str:
     return found[0] if found else ","
 
 
-def _names(fields: Sequence[str]) -> list[str]:
-    return [_FILLING.sub("", field.strip().strip('"')).lower() for field in fields]
+def _normalize(fields: Sequence[str]) -> list[str]:
+    return [_FILLERS.sub("", field.strip().strip('"')).lower() for field in fields]
 
 
 def _is_header(first: str) -> bool:
-    """Whether a list that begins with this line is a table."""
-    return not set(_EXPECTED).isdisjoint(_names(first.split(_delimiter(first))))
+    """True if a list that begins with this line is a table."""
+    return not set(_KNOWN_COLUMNS).isdisjoint(_normalize(first.split(_delimiter(first))))
 
 
-def _broken(name: str, fault: str) -> str:
-    return f"{name} cannot be read to its end ({fault}): nothing was removed, since more may stand in it. Get it again"
+def _unreadable(name: str, reason: str) -> str:
+    return (
+        f"{name} cannot be read to its end ({reason}): nothing was removed, since the rest may list more. Get the list "
+        "again"
+    )
 
 
 def _ambiguous(name: str, columns: Sequence[str]) -> str:
     return (
-        f"{name} has columns of authors beside others ({', '.join(columns[:_SHOWN])}): nothing was removed, since one "
-        "of the others may name single tweets, and with an author all tweets go. Wanted: a column tweet_id, status_id "
-        "or id; or columns of authors alone: author, username, screen_name, user_screen_name, author_id, user_id"
+        f"{name} has author columns beside others ({', '.join(columns[:_SHOWN])}): nothing was removed, since another "
+        "column may identify single tweets, and removing an author removes all of their tweets. Expected: a column "
+        "tweet_id, status_id or id; or only author columns: author, username, screen_name, user_screen_name, "
+        "author_id, user_id"
     )

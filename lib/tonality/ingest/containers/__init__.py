@@ -1,1 +1,1 @@
-"""Bytes: streams, gzip, Zstandard, bzip2 and tar, containers in containers."""
+"""Containers: streams of bytes, gzip, Zstandard, bzip2 and tar, also nested in one another."""

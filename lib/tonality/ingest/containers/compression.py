@@ -1,6 +1,6 @@
-"""Compressed streams unpacked: gzip, bzip2 and Zstandard, known by their first bytes, kept up to where they break.
+"""Decompression of gzip, bzip2 and Zstandard streams, up to the exact byte at which a stream is broken.
 
-The formats are RFC 1952 (gzip), RFC 8878 (Zstandard) and bzip2's, which archive/bzip2.py describes.
+The formats are RFC 1952 (gzip) and RFC 8878 (Zstandard); for bzip2 see bzip2.py.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol, cast
 
 from isal import igzip_lib
 
-from tonality.ingest.containers.bzip2 import unpack_bzip2
+from tonality.ingest.containers.bzip2 import decompress_bzip2
 from tonality.ingest.containers.streams import READ_BYTES, Block, Stream
 
 if sys.version_info >= (3, 14):
@@ -19,18 +19,21 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["FREE_EXPANSION", "Expansion", "compression_of", "unpack"]
+__all__ = ["FREE_EXPANSION", "ExpansionLimit", "decompress", "detect_compression"]
 
 _BLOCK_BYTES: Final = 2**18
-"""The most that one step unpacks: a bomb cannot fill the memory."""
+"""Maximum output of one step, so that a decompression bomb cannot fill the memory."""
 _CAREFUL_BYTES: Final = 2**12
+"""Input of one step of a careful decompressor."""
 _FIRST_BYTES: Final = 2**12
-"""What a member is fed first, then ever more: what a small one leaves over is not copied whole."""
+"""Size of a member's first input, doubled with every further one: a small member leaves little to be copied."""
 FREE_EXPANSION: Final = 2**26
-"""Unpacked bytes from which on the bound of expansion holds: less harms nobody."""
+"""Decompressed bytes up to which the expansion limit does not apply: so few do no harm."""
 
 
-class _Decompressor(Protocol):
+class _FastDecompressor(Protocol):
+    """A decompressor that may fail with unreturned output."""
+
     @property
     def eof(self) -> bool: ...
     @property
@@ -41,22 +44,22 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, /, max_length: int = -1) -> bytes: ...
 
 
-class _Codec(NamedTuple):
-    """How one compression is read: fast, and carefully where that failed."""
-
-    name: str
-    fast: Callable[[], _Decompressor]
-    careful: Callable[[], "_Careful"]
-
-
-class _Careful(Protocol):
-    """A decompressor that gives every byte which its input so far determines."""
+class _CarefulDecompressor(Protocol):
+    """A decompressor that returns every byte that its input so far determines."""
 
     def decompress(self, data: bytes, /) -> bytes: ...
     @property
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
+
+
+class _Codec(NamedTuple):
+    """The decompressors of a format: a fast one, and a careful one for members on which it fails."""
+
+    name: str
+    fast: Callable[[], _FastDecompressor]
+    careful: Callable[[], _CarefulDecompressor]
 
 
 _GZIP: Final = _Codec(
@@ -72,103 +75,111 @@ _ERRORS: Final = (
     ValueError,
     zlib.error,
     zstd.ZstdError,
-    cast("type[Exception]", igzip_lib.IsalError),  # its stub calls it an instance
+    cast("type[Exception]", igzip_lib.IsalError),  # its type stub declares an instance
 )
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
 _SKIPPABLE: Final = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
-"""A frame of Zstandard that holds no content; pzstd begins with one."""
-_FAILED_CHECKSUM: Final = {"incorrect data check": 4, "incorrect length check": 0}
-"""zlib's words for a gzip member that came to its end and is not what it was, with the bytes of it that are left."""
+"""Start of a Zstandard frame without content; pzstd writes one first."""
+_CHECKSUM_ERRORS: Final = {"incorrect data check": 4, "incorrect length check": 0}
+"""zlib's messages for a complete gzip member that fails its checksum, with the number of its bytes not yet read."""
 _TOO_MUCH_MEMORY: Final = "requires too much memory"
-"""Zstandard's words for a frame with a window that we do not allow."""
+"""Part of Zstandard's message for a frame whose window exceeds the limit."""
 
 
-def compression_of(start: bytes) -> str | None:
-    """gzip, bzip2 or zstd, by a stream's first bytes; None where it is not compressed, as far as we know."""
+def detect_compression(start: bytes) -> str | None:
+    """Return gzip, bzip2 or zstd from the first bytes of a stream; None if it is in no known compressed format."""
     if _SKIPPABLE.match(start):
         return "zstd"
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
 
 
-class Expansion:
-    """How much comes out of a file, all that is compressed inside one another counted, and how much may."""
+class ExpansionLimit:
+    """A limit on the decompressed size of a file relative to its size, across all levels of nesting."""
 
-    def __init__(self, most: int, outer: "Expansion | None" = None) -> None:
-        self.most = most
-        """Bytes that may come out of each byte that is read; the first 64 MB are free."""
+    def __init__(self, factor: int, outer: "ExpansionLimit | None" = None) -> None:
+        self.factor = factor
+        """Decompressed bytes allowed per byte read; the first FREE_EXPANSION bytes are always allowed."""
         self._outer = outer
-        self._packed = 0
-        self._unpacked = 0
+        self._compressed = 0
+        self._decompressed = 0
 
-    def inside(self) -> "Expansion":
-        """For what comes out of a stream: it counts, and is no longer the file."""
-        return Expansion(self.most, self)
+    def nested(self) -> "ExpansionLimit":
+        """Return a limit for the content of a stream, which adds to the decompressed size but not to the file's."""
+        return ExpansionLimit(self.factor, self)
 
-    def count(self, packed: int, unpacked: int) -> bool:
-        """Count bytes that were read and those that came out. Whether they are still as few as they may be."""
+    def allows(self, compressed: int, decompressed: int) -> bool:
+        """Count bytes read and the bytes decompressed from them. Return True while the total is within the limit."""
         if self._outer:
-            return self._outer.count(0, unpacked)
-        self._packed += packed
-        self._unpacked += unpacked
-        return self._unpacked <= FREE_EXPANSION + self.most * self._packed
+            return self._outer.allows(0, decompressed)
+        self._compressed += compressed
+        self._decompressed += decompressed
+        return self._decompressed <= FREE_EXPANSION + self.factor * self._compressed
 
 
-def unpack(
-    stream: Stream, compression: str, expansion: Expansion, start: int = 0, end: int | None = None
+def decompress(
+    stream: Stream, compression: str, limit: ExpansionLimit, start: int = 0, end: int | None = None
 ) -> Iterator[Block]:
-    """What a compressed stream holds, its members one after the other; of bzip2, what a range of its bytes holds.
+    """Yield the content of a compressed stream, member by member; for bzip2, of a range of its bytes.
 
-    Whatever the stream determines before a break is given, then a block that says what is wrong and where. A gzip
-    member that fails its checksum is given whole, and reading goes on behind it; so it does behind a broken bzip2
-    block. Reading stops where the content is more than so many times the compressed bytes read, of this stream or of
-    the whole file.
+    All content that the stream determines before a break is returned, then a block that describes the damage and its
+    position. Reading resumes after a gzip member that fails its checksum, which is returned whole, and after a broken
+    bzip2 block. It stops when the content exceeds the expansion limit, of this stream or of the whole file.
     """
-    blocks = unpack_bzip2(stream, start, end) if compression == "bzip2" else _members(stream, _CODECS[compression])
-    unpacked = packed = 0
+    blocks = (
+        decompress_bzip2(stream, start, end)
+        if compression == "bzip2"
+        else _decompress_members(stream, _CODECS[compression])
+    )
+    decompressed = compressed = 0
     for block in blocks:
-        unpacked += len(block.content)
-        before, packed = packed, stream.tell() - start
-        in_all = expansion.count(max(0, packed - before), len(block.content))
-        if unpacked > max(FREE_EXPANSION, expansion.most * packed) or not in_all:
-            yield Block(b"", f"{compression} stream expands more than {expansion.most} times: left at byte {unpacked}")
+        decompressed += len(block.content)
+        before, compressed = compressed, stream.tell() - start
+        allowed = limit.allows(max(0, compressed - before), len(block.content))
+        if decompressed > max(FREE_EXPANSION, limit.factor * compressed) or not allowed:
+            message = f"{compression} stream expands more than {limit.factor} times: stopped at byte {decompressed}"
+            yield Block(b"", message)
             return
         yield block
 
 
-class _Input:
-    """The compressed bytes of a stream. What a member leaves over is the next one's, and is not read again.
+class _CompressedInput:
+    """The compressed bytes of a stream, with a buffer of its own.
 
-    To go back in a stream that is unpacked itself is to unpack it again.
+    Bytes left over by a member are passed to the next one from the buffer, since seeking back in a stream that is
+    itself decompressed means decompressing it again.
     """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._held = b""
+        self._buffer = b""
         self._at = 0
 
     def read(self, size: int) -> bytes:
-        """Some of the next bytes, so many at most; none only at the end."""
-        if self._at == len(self._held):
-            self._held, self._at = self._stream.read(READ_BYTES), 0
-        content = self._held[self._at : self._at + size]
+        """Return at most that many of the next bytes; none only at the end."""
+        if self._at == len(self._buffer):
+            self._buffer, self._at = self._stream.read(READ_BYTES), 0
+        content = self._buffer[self._at : self._at + size]
         self._at += len(content)
         return content
 
     def tell(self) -> int:
-        """How many bytes stand before the next."""
-        return self._stream.tell() - len(self._held) + self._at
+        """Return the position in bytes from the start."""
+        return self._stream.tell() - len(self._buffer) + self._at
 
     def seek(self, position: int) -> None:
-        """Go to so many bytes after the start."""
+        """Move to a position in bytes from the start."""
         at = position - self.tell() + self._at
-        if 0 <= at <= len(self._held):
+        if 0 <= at <= len(self._buffer):
             self._at = at
         else:
             self._stream.seek(position)
-            self._held, self._at = b"", 0
+            self._buffer, self._at = b"", 0
 
     def skip_zeros(self) -> bool:
-        """Go to the next byte that is none: tapes and block copies pad members with zeros. Whether there is one."""
+        """Move to the next byte other than zero, with which tapes and block copies pad members.
+
+        Return True if there is one.
+        """
         while data := self.read(_FIRST_BYTES):
             if content := data.lstrip(b"\0"):
                 self._at -= len(content)
@@ -176,75 +187,81 @@ class _Input:
         return False
 
 
-def _members(stream: Stream, codec: _Codec) -> Iterator[Block]:
-    packed = _Input(stream)
-    while (yield from _member(packed, codec)):
+def _decompress_members(stream: Stream, codec: _Codec) -> Iterator[Block]:
+    source = _CompressedInput(stream)
+    while (yield from _decompress_member(source, codec)):
         pass
 
 
-def _member(packed: _Input, codec: _Codec) -> Generator[Block, None, bool]:
-    """One member; returns whether there is another."""
-    begin = packed.tell()
-    unpacked = codec.fast()
+def _decompress_member(source: _CompressedInput, codec: _Codec) -> Generator[Block, None, bool]:
+    """Yield the content of one member; return True if another follows."""
+    begin = source.tell()
+    decompressor = codec.fast()
     size = _FIRST_BYTES
-    data = packed.read(size)
-    fed, given = len(data), 0
+    data = source.read(size)
+    fed, returned = len(data), 0
     while True:
         try:
-            content = unpacked.decompress(data, _BLOCK_BYTES)
+            content = decompressor.decompress(data, _BLOCK_BYTES)
         except _ERRORS:
-            return (yield from _salvage(packed, codec, begin, packed.tell() - begin - fed, given))
+            return (yield from _salvage(source, codec, begin, source.tell() - begin - fed, returned))
         if content:
-            given += len(content)
+            returned += len(content)
             yield Block(content)
         data = b""
-        if unpacked.eof:
-            packed.seek(packed.tell() - len(unpacked.unused_data))
-            return packed.skip_zeros()
-        if unpacked.needs_input:
+        if decompressor.eof:
+            source.seek(source.tell() - len(decompressor.unused_data))
+            return source.skip_zeros()
+        if decompressor.needs_input:
             size = min(READ_BYTES, 2 * size)
-            data = packed.read(size)
+            data = source.read(size)
             if not data:
-                return (yield from _salvage(packed, codec, begin, packed.tell() - begin - fed, given))
+                return (yield from _salvage(source, codec, begin, source.tell() - begin - fed, returned))
             fed = len(data)
 
 
-def _salvage(packed: _Input, codec: _Codec, begin: int, sound: int, given: int) -> Generator[Block, None, bool]:
-    """What a broken member still holds behind the bytes given, found by reading it again, byte by byte at the end.
+def _salvage(
+    source: _CompressedInput, codec: _Codec, begin: int, valid: int, returned: int
+) -> Generator[Block, None, bool]:
+    """Yield the content of a broken member after the bytes already returned, then its damage.
 
-    Fast decompressors fail, or are cut off, with much in their hands. The first `sound` bytes of the member are known
-    to be so. Returns whether there is another member, where this one fails nothing but its checksum.
+    A fast decompressor fails, or reaches the end of its input, with much of its output unreturned. The member is
+    therefore decompressed again, carefully: the first `valid` bytes, known to be valid, in larger steps, the others
+    one by one. Returns True if another member follows, which is known only if this one merely fails its checksum.
     """
-    packed.seek(begin)
+    source.seek(begin)
     careful = codec.careful()
-    fed, unpacked = 0, 0
-    while data := packed.read(min(_CAREFUL_BYTES, sound - fed) if fed < sound else 1):
+    fed, decompressed = 0, 0
+    while data := source.read(min(_CAREFUL_BYTES, valid - fed) if fed < valid else 1):
         fed += len(data)
         try:
-            for content in _steps(careful, data):
-                if unpacked + len(content) > given:
-                    yield Block(content[max(0, given - unpacked) :])
-                unpacked += len(content)
+            for content in _careful_steps(careful, data):
+                if decompressed + len(content) > returned:
+                    yield Block(content[max(0, returned - decompressed) :])
+                decompressed += len(content)
         except _ERRORS as error:
             if len(data) > 1:
-                return (yield from _salvage(packed, codec, begin, fed - len(data), max(given, unpacked)))
-            why = str(error).rpartition("decompressing data: ")[2]
-            if _TOO_MUCH_MEMORY in why:
-                why = "its window is larger than 128 MiB: decompress it first"
-            yield Block(b"", f"{codec.name} stream broken at compressed byte {begin + fed - 1}: {why}")
-            if why not in _FAILED_CHECKSUM:
+                return (yield from _salvage(source, codec, begin, fed - len(data), max(returned, decompressed)))
+            reason = _reason(error)
+            yield Block(b"", f"{codec.name} stream broken at compressed byte {begin + fed - 1}: {reason}")
+            if reason not in _CHECKSUM_ERRORS:
                 return False
-            packed.seek(begin + fed + _FAILED_CHECKSUM[why])
-            return packed.skip_zeros()
-        if careful.eof:  # it was sound after all, by the more patient reader
-            packed.seek(begin + fed - len(careful.unused_data))
-            return packed.skip_zeros()
-    yield Block(b"", f"{codec.name} stream cut off at compressed byte {packed.tell()}")
+            source.seek(begin + fed + _CHECKSUM_ERRORS[reason])
+            return source.skip_zeros()
+        if careful.eof:  # the careful decompressor accepts the member
+            source.seek(begin + fed - len(careful.unused_data))
+            return source.skip_zeros()
+    yield Block(b"", f"{codec.name} stream cut off at compressed byte {source.tell()}")
     return False
 
 
-def _steps(careful: _Careful, data: bytes) -> Iterator[bytes]:
-    """What the data adds. Of gzip no more than some MB; of Zstandard it may be any size, so that it comes in steps."""
+def _reason(error: Exception) -> str:
+    message = str(error).rpartition("decompressing data: ")[2]
+    return "its window is larger than 128 MiB: decompress it first" if _TOO_MUCH_MEMORY in message else message
+
+
+def _careful_steps(careful: _CarefulDecompressor, data: bytes) -> Iterator[bytes]:
+    """Yield the content added by the data. Zstandard's may be of any size and comes in steps; gzip's is a few MB."""
     if not isinstance(careful, zstd.ZstdDecompressor):
         yield careful.decompress(data)
         return

@@ -1,46 +1,46 @@
-"""Bytes of an archive as streams: a file or a part of one, and what a compressed stream holds, read alike."""
+"""Streams of bytes: a file, a part of a file or the content of a compressed stream, behind one interface."""
 
 import os
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["Block", "FileStream", "Stream", "UnpackedStream"]
+__all__ = ["READ_BYTES", "Block", "DecompressedStream", "FileStream", "Stream"]
 
 READ_BYTES: Final = 2**18
-"""What is read at once, compressed or plain."""
+"""Bytes read at once, compressed or not."""
 
 
 class Block(NamedTuple):
-    """A piece of an uncompressed stream, or what broke it there. After damage a stream may go on, with a gap."""
+    """Successive bytes of a stream, or damage at this position, after which the stream may resume with a gap."""
 
     content: bytes
     damage: str = ""
-    own: bool = True
-    """Whether it belongs to the range that is read; what follows a range ends the last line of it."""
+    in_range: bool = True
+    """False for the blocks after the range being read, which only complete its last line."""
 
 
 @runtime_checkable
 class Stream(Protocol):
-    """Bytes read in order. Going back is possible, and may cost as much as reading again."""
+    """Bytes read in order. Seeking backwards is possible, but may cost as much as reading everything again."""
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, which stay: fewer only at the end."""
+        """Return the next bytes without consuming them; fewer only at the end."""
         ...
 
     def read(self, size: int) -> bytes:
-        """The next bytes: fewer only at the end."""
+        """Return the next bytes; fewer only at the end."""
         ...
 
     def tell(self) -> int:
-        """How many bytes stand before the next."""
+        """Return the position in bytes from the start."""
         ...
 
     def seek(self, position: int) -> None:
-        """Go to so many bytes after the start."""
+        """Move to a position in bytes from the start."""
         ...
 
     def blocks(self) -> Iterator[Block]:
-        """All that is left."""
+        """Yield the remaining bytes."""
         ...
 
 
@@ -50,7 +50,7 @@ class _File(Protocol):
 
 
 class FileStream:
-    """A file, or the part of it from `start` up to `end`, in bytes, as a stream of its own."""
+    """A file, or its bytes from `start` to `end`, as a stream of its own."""
 
     def __init__(self, file: _File | Stream, start: int = 0, end: int | None = None) -> None:
         self._file = file
@@ -61,24 +61,24 @@ class FileStream:
         file.seek(start)
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, which stay."""
+        """Return the next bytes without consuming them."""
         if len(self._peeked) < size:
-            self._peeked += self._next(size - len(self._peeked))
+            self._peeked += self._read_file(size - len(self._peeked))
         return self._peeked[:size]
 
     def read(self, size: int) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         if not self._peeked:
-            return self._next(size)
+            return self._read_file(size)
         content, self._peeked = self._peeked[:size], self._peeked[size:]
-        return content + self._next(size - len(content)) if len(content) < size else content
+        return content + self._read_file(size - len(content)) if len(content) < size else content
 
     def tell(self) -> int:
-        """How many bytes stand before the next."""
+        """Return the position in bytes from the start."""
         return self._position - len(self._peeked)
 
     def seek(self, position: int) -> None:
-        """Go to so many bytes after the start, or to the end."""
+        """Move to a position in bytes from the start, at most to the end."""
         if self._size is not None:
             position = min(position, self._size)
         if position != self.tell():
@@ -86,90 +86,91 @@ class FileStream:
             self._file.seek(self._start + position)
 
     def blocks(self) -> Iterator[Block]:
-        """All that is left; damage, where a part of a file ends before it should."""
+        """Yield the remaining bytes, then damage if a part of a file ends early."""
         while content := self.read(READ_BYTES):
             yield Block(content)
         if self._size is not None and self._position < self._size:
             yield Block(b"", f"cut off at byte {self._position} of {self._size}")
 
-    def _next(self, size: int) -> bytes:
+    def _read_file(self, size: int) -> bytes:
         if self._size is not None:
             size = min(size, self._size - self._position)
         content = b""
-        while size > 0 and (more := self._file.read(size)):  # a raw file may give less than asked for
+        while size > 0 and (more := self._file.read(size)):  # a raw file may return fewer bytes than requested
             content = content + more if content else more
             size -= len(more)
         self._position += len(content)
-        if size > 0 and not content:  # files let themselves be asked for places behind their end
-            self._position = max(0, min(self._position, self._end() - self._start))
+        if size > 0 and not content:  # a file can be positioned past its end
+            self._position = max(0, min(self._position, self._file_end() - self._start))
         return content
 
-    def _end(self) -> int:
-        """Where the file ends, once it has nothing left."""
+    def _file_end(self) -> int:
+        """Return the size of the file, which has been read to its end."""
         return self._file.tell() if isinstance(self._file, Stream) else self._file.seek(0, os.SEEK_END)
 
 
-class UnpackedStream:
-    """What a compressed stream holds. Read piece by piece, it ends where it breaks; its blocks may go on behind."""
+class DecompressedStream:
+    """The content of a compressed stream. `peek` and `read` end at the first damage; `blocks` continues after it."""
 
-    def __init__(self, unpack: Callable[[], Iterator[Block]]) -> None:
-        self._unpack = unpack
-        self._blocks = unpack()
+    def __init__(self, decompress: Callable[[], Iterator[Block]]) -> None:
+        self._decompress = decompress
+        self._blocks = decompress()
         self._buffer = b""
-        self._at = 0  # bytes of the buffer that have been read: to cut them off would copy all others each time
-        self._before = 0  # bytes before the buffer
-        self._broken: Block | None = None
+        self._consumed = 0  # bytes of the buffer; cutting them off at every read would copy all others
+        self._buffer_start = 0
+        self._damaged: Block | None = None
 
     @property
     def damage(self) -> str:
-        """What broke the stream where reading ended, or nothing."""
-        return self._broken.damage if self._broken else ""
+        """Damage that ended reading, or nothing."""
+        return self._damaged.damage if self._damaged else ""
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, which stay."""
-        if len(self._buffer) - self._at < size and not self._broken:
+        """Return the next bytes without consuming them."""
+        if len(self._buffer) - self._consumed < size and not self._damaged:
             self._fill(size)
-        return self._buffer[self._at : self._at + size]
+        return self._buffer[self._consumed : self._consumed + size]
 
     def read(self, size: int) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         content = self.peek(size)
-        self._at += len(content)
-        if self._at == len(self._buffer):
-            self._let_go()
+        self._consumed += len(content)
+        if self._consumed == len(self._buffer):
+            self._discard_consumed()
         return content
 
     def tell(self) -> int:
-        """How many bytes stand before the next."""
-        return self._before + self._at
+        """Return the position in bytes from the start."""
+        return self._buffer_start + self._consumed
 
     def seek(self, position: int) -> None:
-        """Go to so many bytes after the start; back, beyond what is held, by decompressing again."""
-        if position < self._before:
-            self._blocks, self._buffer, self._at, self._before, self._broken = self._unpack(), b"", 0, 0, None
+        """Move to a position in bytes from the start; backwards, beyond the buffer, by decompressing again."""
+        if position < self._buffer_start:
+            self._blocks, self._damaged = self._decompress(), None
+            self._buffer, self._consumed, self._buffer_start = b"", 0, 0
         elif position < self.tell():
-            self._at = position - self._before
+            self._consumed = position - self._buffer_start
         while self.tell() < position and self.read(min(READ_BYTES, position - self.tell())):
             pass
 
     def blocks(self) -> Iterator[Block]:
-        """All that is left, with its damage in its place."""
-        if self._at < len(self._buffer):
-            yield Block(self._buffer[self._at :])
-        if self._broken:
-            yield self._broken
+        """Yield the remaining bytes and all damage, in order."""
+        if self._consumed < len(self._buffer):
+            yield Block(self._buffer[self._consumed :])
+        if self._damaged:
+            yield self._damaged
         yield from self._blocks
 
     def _fill(self, size: int) -> None:
-        """Hold so many bytes behind those read, which are let go."""
-        self._let_go()
-        parts, held = [self._buffer], len(self._buffer)
-        while held < size and not self._broken and (block := next(self._blocks, None)):
+        """Buffer that many unconsumed bytes, or all that are left."""
+        self._discard_consumed()
+        parts, buffered = [self._buffer], len(self._buffer)
+        while buffered < size and not self._damaged and (block := next(self._blocks, None)):
             parts.append(block.content)
-            held += len(block.content)
-            self._broken = block if block.damage else None
+            buffered += len(block.content)
+            self._damaged = block if block.damage else None
         self._buffer = b"".join(parts)
 
-    def _let_go(self) -> None:
-        self._before += self._at
-        self._buffer, self._at = self._buffer[self._at :], 0
+    def _discard_consumed(self) -> None:
+        self._buffer_start += self._consumed
+        self._buffer, self._consumed = self._buffer[self._consumed :], 0

@@ -1,4 +1,4 @@
-"""The members of a tar, read in order from a stream: never extracted, nothing followed (POSIX pax and GNU forms)."""
+"""Entries of a tar, read in order from a stream: nothing is extracted, no link is followed (POSIX pax and GNU tar)."""
 
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -6,17 +6,16 @@ from typing import Final, NamedTuple
 
 from tonality.ingest.containers.streams import FileStream, Stream
 
-__all__ = ["Member", "is_tar", "read_members"]
+__all__ = ["TarEntry", "is_tar", "read_tar"]
 
-_LONGEST_EXTENSION: Final = 2**16
-"""Bytes of an extended header that is believed: a name has some hundred, and nothing is read of a longer one."""
-_LONGEST_NUMBER: Final = 13
-"""Digits of a size that are believed: 9 TB. No file system can be asked for much more."""
-_EXTENSIONS: Final = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME}
-"""Headers that say more of the next entry."""
-_ASIDE: Final = {tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK}
-"""Headers that say nothing of use here."""
-_NOT_READ: Final = {
+_MAX_EXTENDED_HEADER: Final = 2**16
+"""Bytes of the longest extended header that is read; a name takes some hundred."""
+_MAX_SIZE_DIGITS: Final = 13
+"""Digits of the largest plausible size: 9 TB. Larger positions fail in the file system."""
+_EXTENDED_HEADERS: Final = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME}
+"""Types of headers that hold attributes of the next entry."""
+_IGNORED_HEADERS: Final = {tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK}
+_SKIPPED_TYPES: Final = {
     tarfile.LNKTYPE: "a link",
     tarfile.SYMTYPE: "a symbolic link",
     tarfile.CHRTYPE: "a device",
@@ -26,23 +25,23 @@ _NOT_READ: Final = {
 }
 
 
-class Member(NamedTuple):
-    """An entry of a tar, or what broke the tar there."""
+class TarEntry(NamedTuple):
+    """An entry of a tar, or damage between entries."""
 
     name: str = ""
     stream: Stream | None = None
-    """The content, where it is to be read: before the next member."""
+    """The content, to be read before the next entry; None if the entry is skipped."""
     skipped: str = ""
-    """Why it is not read."""
+    """Reason why the entry is skipped."""
     damage: str = ""
     begin: int = 0
-    """Where its headers begin, in bytes from the tar's start."""
+    """Position of the entry's first header, in bytes from the start of the tar."""
     end: int = 0
-    """Where the next ones begin."""
+    """Position of the next entry."""
 
 
 def is_tar(start: bytes) -> bool:
-    """Whether a stream begins with the header of a tar: nothing else has its checksum."""
+    """True if the bytes begin with the header of a tar, whose checksum nothing else has."""
     try:
         tarfile.TarInfo.frombuf(start[: tarfile.BLOCKSIZE], "utf-8", "replace")
     except tarfile.HeaderError:
@@ -50,94 +49,100 @@ def is_tar(start: bytes) -> bool:
     return True
 
 
-def read_members(stream: Stream, ends_tar: bool = True) -> Iterator[Member]:
-    """The entries of a tar in order, but for its folders.
+def read_tar(stream: Stream, complete: bool = True) -> Iterator[TarEntry]:
+    """Yield the entries of a tar in order, except directories.
 
-    A broken header is a member with `damage`; reading goes on with the next header that is sound. So is the end of a
-    stream that stops without the mark that ends a tar, where the stream is not a part of one that goes on.
+    A broken header yields an entry with `damage`, and reading resumes at the next valid header. So does a missing
+    end-of-archive marker, unless the stream is only a part of a tar (`complete=False`).
     """
-    said: dict[str, str] = {}  # by extended headers, of the next entry
-    begin, lost, ended = stream.tell(), False, False
+    attributes: dict[str, str] = {}  # of the next entry, from extended headers
+    begin, in_damage, ended = stream.tell(), False, False
     while header := stream.read(tarfile.BLOCKSIZE):
         content = stream.tell()
-        if not header.strip(b"\0"):  # the end, behind which another tar may follow
-            said, begin, lost, ended = {}, content, False, True
+        if not header.strip(b"\0"):  # the end-of-archive marker, after which another tar may follow
+            attributes, begin, in_damage, ended = {}, content, False, True
             continue
         try:
-            entry = _entry(header)
+            info = _parse_header(header)
         except tarfile.HeaderError as error:
-            if not lost:
-                yield Member(damage=f"tar broken at byte {content - len(header)}: {error}")
-            said, begin, lost = {}, content, True
+            if not in_damage:
+                yield TarEntry(damage=f"tar broken at byte {content - len(header)}: {error}")
+            attributes, begin, in_damage = {}, content, True
             continue
-        lost = ended = False
-        if entry.type in _EXTENSIONS:
-            said |= _extension(entry, stream.read(entry.size)) if entry.size <= _LONGEST_EXTENSION else {}
-            stream.seek(content + _padded(entry.size))
-        elif entry.type in _ASIDE:
-            stream.seek(content + _padded(entry.size))
+        in_damage = ended = False
+        if info.type in _EXTENDED_HEADERS:
+            if info.size <= _MAX_EXTENDED_HEADER:
+                attributes |= _parse_extended_header(info, stream.read(info.size))
+            stream.seek(content + _padded(info.size))
+        elif info.type in _IGNORED_HEADERS:
+            stream.seek(content + _padded(info.size))
         else:
-            size = _size(entry, said)
-            end = content + _padded(size)
-            if not entry.isdir():
-                name = said.get("path") or entry.name
-                why = _why_not(entry, name, said)
-                part = None if why else FileStream(stream, content, content + size)
-                yield Member(name, part, why, begin=begin, end=end)
-            stream.seek(end)
-            said, begin = {}, end
-    if not ended and ends_tar:
-        yield Member(damage=f"tar cut off at byte {stream.tell()}: it has no end mark")
+            entry = _entry(info, attributes, stream, begin)
+            if not info.isdir():
+                yield entry
+            stream.seek(entry.end)
+            attributes, begin = {}, entry.end
+    if not ended and complete:
+        yield TarEntry(damage=f"tar cut off at byte {stream.tell()}: it has no end-of-archive marker")
 
 
-def _entry(header: bytes) -> tarfile.TarInfo:
-    """What a header says. Raises tarfile.HeaderError where it is none, or gives a size that no file has."""
-    entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-    if not 0 <= entry.size < 10**_LONGEST_NUMBER:
-        raise tarfile.HeaderError(f"size {entry.size}")
-    return entry
+def _parse_header(header: bytes) -> tarfile.TarInfo:
+    """Parse a header. Raises tarfile.HeaderError if it is invalid or its size is implausible."""
+    info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+    if not 0 <= info.size < 10**_MAX_SIZE_DIGITS:
+        raise tarfile.HeaderError(f"size {info.size}")
+    return info
+
+
+def _entry(info: tarfile.TarInfo, attributes: Mapping[str, str], stream: Stream, begin: int) -> TarEntry:
+    """Return the entry whose content begins at the stream's position and whose headers begin at `begin`."""
+    content, size = stream.tell(), _size(info, attributes)
+    name = attributes.get("path") or info.name
+    skipped = _skip_reason(info, name, attributes)
+    part = None if skipped or info.isdir() else FileStream(stream, content, content + size)
+    return TarEntry(name, part, skipped, begin=begin, end=content + _padded(size))
 
 
 def _padded(size: int) -> int:
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-def _size(entry: tarfile.TarInfo, said: Mapping[str, str]) -> int:
-    """Bytes of the content. Links and devices have none, whatever they say."""
-    if not entry.isreg() and entry.type in _NOT_READ:
+def _size(info: tarfile.TarInfo, attributes: Mapping[str, str]) -> int:
+    """Return the size of the content in bytes. Links and devices have none, whatever their header says."""
+    if not info.isreg() and info.type in _SKIPPED_TYPES:
         return 0
-    size = said.get("size", "")
-    believed = size.isascii() and size.isdigit() and len(size) <= _LONGEST_NUMBER
-    return int(size) if believed else entry.size
+    size = attributes.get("size", "")
+    plausible = size.isascii() and size.isdigit() and len(size) <= _MAX_SIZE_DIGITS
+    return int(size) if plausible else info.size
 
 
-def _extension(entry: tarfile.TarInfo, content: bytes) -> dict[str, str]:
-    """What an extended header says: a GNU long name, or records of pax, `length key=value` and a line break each."""
-    if entry.type == tarfile.GNUTYPE_LONGNAME:
-        return {"path": _text(content.partition(b"\0")[0])}
-    said: dict[str, str] = {}
+def _parse_extended_header(info: tarfile.TarInfo, content: bytes) -> dict[str, str]:
+    """Return the attributes in an extended header: a GNU long name, or pax records `length key=value\\n`."""
+    if info.type == tarfile.GNUTYPE_LONGNAME:
+        return {"path": _decode(content.partition(b"\0")[0])}
+    attributes: dict[str, str] = {}
     begin = 0
-    while (space := content.find(b" ", begin, begin + _LONGEST_NUMBER + 1)) >= 0:
+    while (space := content.find(b" ", begin, begin + _MAX_SIZE_DIGITS + 1)) >= 0:
         length = content[begin:space]
         end = begin + int(length) if length.isdigit() else begin
         if not begin < end <= len(content):
             break
         key, _, value = content[space + 1 : end - 1].partition(b"=")
-        said[_text(key)] = _text(value)
+        attributes[_decode(key)] = _decode(value)
         begin = end
-    return said
+    return attributes
 
 
-def _text(name: bytes) -> str:
+def _decode(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _why_not(entry: tarfile.TarInfo, name: str, said: Mapping[str, str]) -> str:
-    """Why an entry is not read; empty where it is."""
-    if any(key.startswith("GNU.sparse") for key in said):
-        return _NOT_READ[tarfile.GNUTYPE_SPARSE]
-    if what := _NOT_READ.get(entry.type):
-        return f"{what} to {entry.linkname}" if entry.linkname else what
+def _skip_reason(info: tarfile.TarInfo, name: str, attributes: Mapping[str, str]) -> str:
+    """Return why an entry is not read; empty if it is."""
+    if any(key.startswith("GNU.sparse") for key in attributes):
+        return _SKIPPED_TYPES[tarfile.GNUTYPE_SPARSE]
+    if kind := _SKIPPED_TYPES.get(info.type):
+        return f"{kind} to {info.linkname}" if info.linkname else kind
     parts = name.split("/")
     if name.startswith("/"):
         return "an absolute name"

@@ -1,69 +1,72 @@
-"""The streams of records in a file: itself, what it unpacks to, the members of the tar that it is."""
+"""Walk through the containers of a file: decompress it, open the tar inside, and so on down to streams of records."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from tonality.ingest.containers.compression import Expansion, compression_of, unpack
-from tonality.ingest.containers.streams import Block, Stream, UnpackedStream
-from tonality.ingest.containers.tar import is_tar, read_members
+from tonality.ingest.containers.compression import ExpansionLimit, decompress, detect_compression
+from tonality.ingest.containers.streams import Block, DecompressedStream, Stream
+from tonality.ingest.containers.tar import is_tar, read_tar
 
-__all__ = ["Member", "find_members", "find_members_in"]
+__all__ = ["Member", "walk_stream", "walk_tar"]
 
-_DEEPEST: Final = 4
-"""Containers inside one another that are opened: an archive has two or three, a trap any number."""
+_MAX_DEPTH: Final = 4
+"""Nested containers opened at most: an archive has two or three, an attack any number."""
 _PEEK_BYTES: Final = 512
 
 
 class Member(NamedTuple):
-    """A stream of records, or the name of something that has none. To be read before the next one."""
+    """A stream of records, to be read before the next member, or an entry without one."""
 
     name: str
     stream: Stream | None = None
     skipped: str = ""
-    """Why it is not read."""
+    """Reason why the entry is not read."""
     damage: str = ""
-    """What broke the container here."""
+    """Damage of the container at this position."""
 
 
-def find_members_in(name: str, stream: Stream, expansion: Expansion, depth: int = 0) -> Iterator[Member]:
-    """The sources of a file: one, unless it is a tar; then each of its members, `name!path`, and the tar's own damage.
+def walk_stream(name: str, stream: Stream, limit: ExpansionLimit, depth: int = 0) -> Iterator[Member]:
+    """Yield the members of a file: the file itself, or if it is a tar, its entries, named `name!path`, and its damage.
 
-    Containers are known by their content. Tars may be compressed, and their members again.
+    Containers are detected by their content. A tar may be compressed, and so may its entries.
     """
     start = stream.peek(_PEEK_BYTES)
-    compression = compression_of(start)
-    if depth > _DEEPEST and (compression or is_tar(start)):
-        yield Member(name, damage=f"more than {_DEEPEST} containers inside one another")
+    compression = detect_compression(start)
+    if depth > _MAX_DEPTH and (compression or is_tar(start)):
+        yield Member(name, damage=f"more than {_MAX_DEPTH} containers inside one another")
     elif compression:
-        unpacked = UnpackedStream(lambda: _unpack_again(stream, compression, expansion))
-        yield from find_members_in(name, unpacked, expansion.inside(), depth + 1)
+        decompressed = DecompressedStream(lambda: _decompress_from_start(stream, compression, limit))
+        yield from walk_stream(name, decompressed, limit.nested(), depth + 1)
     elif is_tar(start):
-        yield from find_members(name, stream, expansion, depth)
+        yield from walk_tar(name, stream, limit, depth)
     else:
         yield Member(name, stream)
 
 
-def find_members(
-    name: str, stream: Stream, expansion: Expansion, depth: int = 0, ends_tar: bool = True
+def walk_tar(
+    name: str, stream: Stream, limit: ExpansionLimit, depth: int = 0, complete: bool = True
 ) -> Iterator[Member]:
-    """The sources of a tar, or of a part of it, and the tar itself where it is broken or empty."""
+    """Yield the members of a tar, and the tar itself if it is damaged or empty.
+
+    With `complete=False` the stream is a part of a tar, which need not have an end-of-archive marker.
+    """
     empty = True
-    for member in read_members(stream, ends_tar):
+    for entry in read_tar(stream, complete):
         empty = False
-        path = f"{name}!{member.name}"
-        if member.stream:
-            yield from find_members_in(path, member.stream, expansion, depth + 1)
-        elif member.skipped:
-            yield Member(path, skipped=member.skipped)
+        path = f"{name}!{entry.name}"
+        if entry.stream:
+            yield from walk_stream(path, entry.stream, limit, depth + 1)
+        elif entry.skipped:
+            yield Member(path, skipped=entry.skipped)
         else:
-            yield Member(name, damage=member.damage)
-    damage = stream.damage if isinstance(stream, UnpackedStream) else ""
+            yield Member(name, damage=entry.damage)
+    damage = stream.damage if isinstance(stream, DecompressedStream) else ""
     if damage or empty:
         yield Member(name, damage=damage)
 
 
-def _unpack_again(stream: Stream, compression: str, expansion: Expansion) -> Iterator[Block]:
+def _decompress_from_start(stream: Stream, compression: str, limit: ExpansionLimit) -> Iterator[Block]:
     stream.seek(0)
-    yield from unpack(stream, compression, expansion)
-    if isinstance(stream, UnpackedStream) and stream.damage:  # which may cost nothing of what it holds
+    yield from decompress(stream, compression, limit)
+    if isinstance(stream, DecompressedStream) and stream.damage:  # even if the inner stream is complete
         yield Block(b"", stream.damage)

@@ -1,1 +1,1 @@
-"""Records: one module a format, from lines or pages of bytes to tweets, control messages and rejects."""
+"""Formats: one module each, from bytes to tweets, control messages and rejected records."""

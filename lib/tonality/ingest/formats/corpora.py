@@ -1,37 +1,50 @@
-"""Labelled corpora as published: files to (text, label) rows, dropped rows counted by reason."""
+"""Labelled corpora: files to (text, label) rows by the archive's readers, dropped rows counted by reason."""
 
-import csv
-import io
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final, Literal
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Final, Literal, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tonality.ingest.formats.rutweetcorp_patterns import ROW, ROW_END, ROW_START
+from tonality.ingest.containers.compression import ExpansionLimit
+from tonality.ingest.containers.streams import Block, FileStream, Stream
+from tonality.ingest.containers.walk import walk_stream
+from tonality.ingest.formats.csv_rows import CsvRecords, Layout, csv_columns
+from tonality.ingest.formats.decoding import BYTE_ORDER_MARK
+from tonality.ingest.formats.detect import PARQUET_MAGIC, Unreadable, unsupported_content
+from tonality.ingest.formats.json_rows import JsonTableRecords
+from tonality.ingest.formats.known_tables import SENTIMENT140_LAYOUT
+from tonality.ingest.formats.lines import Lines
+from tonality.ingest.formats.parquet_rows import ParquetRecords, parquet_columns
+from tonality.ingest.formats.record import ControlMessage, Records, RejectedRecord
+from tonality.ingest.formats.row_mapping import string_of
+from tonality.ingest.formats.rutweetcorp import RuTweetCorpRecords
 from tonality.runtime.diagnostics.errors import InputError
-from tonality.runtime.storage.urls import expand, filesystem
-from tonality.text.html_entities import unescaped
+from tonality.runtime.storage.inputs import expand
+from tonality.runtime.storage.urls import filesystem
+from tonality.text.tweet_markup import unescape_html
 
 __all__ = ["Corpus", "TableFormat", "read_corpus"]
 
+LabelledText: TypeAlias = tuple[str, float]
+"""A text and its label: 1.0 positive, 0.0 negative."""
+CorpusFormat: TypeAlias = "Literal['rutweetcorp', 'sentiment140'] | TableFormat"
+
 _SCHEMA: Final = pa.schema([pa.field("text", pa.string()), pa.field("label", pa.float32())])
-
-_MOST_EXPANSION: Final = 250
-"""Times its size that a compressed file may expand. Tweets expand 5 to 30 times."""
-_FREE_EXPANSION: Final = 2**26
-"""Unpacked bytes from which on the bound holds."""
-
-# Sentiment140's six columns: polarity; id; date; query; user; text (Go, Bhayani and Huang 2009), in Latin 1.
-_SENTIMENT140_LABELS: Final = {"0": 0.0, "4": 1.0}
+_OTHER_LABEL: Final = "other label"
+_MAX_RECORD: Final = 2**20
+"""Bytes of the largest row; a longer one is a reject."""
+_MAX_EXPANSION: Final = 250
+"""The largest ratio of unpacked to compressed bytes. Tweets expand 5 to 30 times."""
+_PEEK_BYTES: Final = 2**16
+_SHOWN_PLACES: Final = 3
+"""Rejects of one reason that a summary locates; it counts the others."""
 
 
 @dataclass(frozen=True)
 class TableFormat:
-    """The columns of a labelled table, and which labels mean what."""
+    """The columns of a labelled table and the meaning of its labels."""
 
     text: str
     label: str
@@ -39,179 +52,129 @@ class TableFormat:
     negative: tuple[str, ...]
     delimiter: str = ","
 
-    def number(self, label: object) -> float | None:
-        """1.0 for a positive label, 0.0 for a negative one, None for any other."""
-        if isinstance(label, float) and label.is_integer():  # as pandas writes whole numbers beside missing ones
+    @property
+    def columns(self) -> tuple[str, str]:
+        """The columns that `record` reads."""
+        return self.text, self.label
+
+    def record(self, fields: Sequence[object]) -> LabelledText:
+        """The labelled text of a row's two fields. Raises RejectedRecord if it lacks a text or has another label."""
+        text, label = fields
+        text = string_of(text)
+        if not isinstance(text, str) or not text.strip():
+            raise RejectedRecord("no-text")
+        if isinstance(label, float) and label.is_integer():  # pandas' form of whole numbers beside missing ones
             label = int(label)
-        name = str(label).strip()
-        return 1.0 if name in self.positive else 0.0 if name in self.negative else None
+        name = str(string_of(label)).strip()
+        if name not in self.positive and name not in self.negative:
+            raise RejectedRecord(_OTHER_LABEL)
+        return unescape_html(text), float(name in self.positive)
+
+
+# Polarity and text (Go, Bhayani and Huang 2009).
+_SENTIMENT140: Final = TableFormat("text", "polarity", positive=("4",), negative=("0",))
+_RUTWEETCORP: Final = TableFormat("text", "label", positive=("1",), negative=("-1",))
 
 
 @dataclass
 class Corpus:
-    """Labelled texts, and how many rows were dropped for what reason."""
+    """Labelled texts, with the dropped rows counted by reason and the first rejects of each reason located."""
 
     rows: pa.Table
     dropped: Counter[str] = field(default_factory=Counter)
+    places: dict[str, list[str]] = field(default_factory=dict)
+    """By reason, the file and line of its first rejects and their details."""
+
+    def described_places(self) -> dict[str, str]:
+        """By reason, the places of its rejects in words; reasons that are no fault of a row are not located."""
+        return {reason: _in_words(places, self.dropped[reason]) for reason, places in self.places.items()}
 
 
-_Row = tuple[str, float] | str
-"""A labelled text, or the reason for which a row was dropped."""
-
-
-def read_corpus(locations: Iterable[str], form: Literal["rutweetcorp", "sentiment140"] | TableFormat) -> Corpus:
+def read_corpus(locations: Iterable[str], form: CorpusFormat) -> Corpus:
     """All labelled texts of the files, folders or globs, each file once; labels 1.0 and 0.0.
 
-    Raises InputError where a location finds nothing, a file cannot be read, a table lacks a column, or no labelled row
-    is left.
+    Raises InputError if a location holds no file, a file is damaged or lacks a column, or no labelled row remains.
     """
-    rows: list[tuple[str, float]] = []
+    rows: list[LabelledText] = []
     dropped: Counter[str] = Counter()
+    places: dict[str, list[str]] = defaultdict(list)
     files = dict.fromkeys(file for location in locations for file in expand(location))
-    for file in files:
-        for row in _readable(file, _read_file(file, form)):
-            if isinstance(row, str):
-                dropped[row] += 1
-            else:
-                rows.append(row)
+    for name, number, outcome in _outcomes(files, form):
+        if isinstance(outcome, RejectedRecord):
+            dropped[outcome.reason] += 1
+            if outcome.reason != _OTHER_LABEL and len(places[outcome.reason]) < _SHOWN_PLACES:
+                detail = f" ({outcome.detail})" if outcome.detail else ""
+                places[outcome.reason].append(f"{name} line {number}{detail}")
+        else:
+            rows.append(outcome)
     if not rows:
         why = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()) or "no rows at all"
         raise InputError(f"no labelled tweet in {', '.join(files)}: {why}. Does corpus.format fit these files?")
     texts, labels = zip(*rows, strict=True)
-    return Corpus(pa.table({"text": texts, "label": labels}, schema=_SCHEMA), dropped)
+    return Corpus(pa.table({"text": texts, "label": labels}, schema=_SCHEMA), dropped, dict(places))
 
 
-def _readable(file: str, rows: Iterator[_Row]) -> Iterator[_Row]:
-    try:
-        yield from rows
-    except (OSError, EOFError, zlib.error, pa.ArrowInvalid) as error:
-        raise InputError(f"{file} cannot be read: {str(error).rstrip('.')}. Does corpus.format fit it?") from error
+def _in_words(places: list[str], count: int) -> str:
+    more = count - len(places)
+    return "; ".join(places) + (f"; and {more:,} more" if more else "")
 
 
-def _read_file(file: str, form: str | TableFormat) -> Iterator[_Row]:
-    if isinstance(form, TableFormat):
-        yield from _table(file, form)
+def _outcomes(files: Iterable[str], form: CorpusFormat) -> Iterator[tuple[str, int, LabelledText | RejectedRecord]]:
+    """Every row of the files, blank lines and headers aside, with its file and line."""
+    for file in files:
+        system, path = filesystem(file)
+        with system.open(path, "rb") as opened:
+            for name, records in _sources(file, opened, form):
+                for _, number, _, outcome in records:
+                    if not isinstance(outcome, ControlMessage):
+                        yield name, number, outcome
+                if records.damage:
+                    raise _damaged(name, records.damage)
+
+
+def _damaged(name: str, damage: str) -> InputError:
+    return InputError(f"{name} cannot be read: {damage.rstrip('.')}. Does corpus.format fit it?")
+
+
+def _sources(file: str, opened: BinaryIO, form: CorpusFormat) -> Iterator[tuple[str, Records[LabelledText]]]:
+    """The records of a file, or of each of its members: containers are recognised by their content."""
+    stream = FileStream(opened)
+    if stream.peek(_PEEK_BYTES).startswith(PARQUET_MAGIC) and isinstance(form, TableFormat):
+        if existing := parquet_columns(opened):  # none in a broken file, which the reader reports as damage
+            _check_columns(file, form, existing)
+        yield file, ParquetRecords(opened, form, _MAX_RECORD, _MAX_EXPANSION)
         return
-    reader: Callable[[Iterable[str]], Iterator[_Row]] = _rutweetcorp if form == "rutweetcorp" else _sentiment140
-    system, path = filesystem(file)
-    encoding = "utf-8-sig" if form == "rutweetcorp" else "latin-1"
-    with system.open(path, "rb", compression="infer") as stream:
-        yield from reader(io.TextIOWrapper(_bounded(stream, system.size(path)), encoding, "replace", newline=""))
+    for member in walk_stream(file, stream, ExpansionLimit(_MAX_EXPANSION)):
+        if member.damage:
+            raise _damaged(member.name, member.damage)
+        if member.stream:
+            yield member.name, _records(member.name, member.stream, form)
 
 
-class _Bounded(io.RawIOBase):
-    """A stream that may not hold more than so many bytes."""
-
-    def __init__(self, stream: BinaryIO, most: int) -> None:
-        self._stream = stream
-        self._left = most
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        content = self._stream.read(len(buffer))
-        self._left -= len(content)
-        if self._left < 0:
-            raise OSError(f"it expands more than {_MOST_EXPANSION} times, as no text does: unpack it, and look")
-        buffer[: len(content)] = content
-        return len(content)
-
-
-def _bounded(stream: BinaryIO, packed: int) -> io.BufferedReader:
-    """What comes out of a file of so many bytes, for fear of a decompression bomb; the first 64 MiB always do."""
-    return io.BufferedReader(_Bounded(stream, max(_FREE_EXPANSION, _MOST_EXPANSION * packed)))
+def _records(name: str, stream: Stream, form: CorpusFormat) -> Records[LabelledText]:
+    start = stream.peek(_PEEK_BYTES)
+    if start.startswith(PARQUET_MAGIC):
+        return Unreadable(
+            "a Parquet table" + (" inside a container: unpack it" if isinstance(form, TableFormat) else "")
+        )
+    if foreign := unsupported_content(start):
+        return Unreadable(foreign)
+    lines = Lines(stream.blocks(), _MAX_RECORD)
+    match form:
+        case "rutweetcorp":
+            return RuTweetCorpRecords(lines, lambda row: _RUTWEETCORP.record((row.text, row.label)))
+        case "sentiment140":
+            return CsvRecords(lines, replace(SENTIMENT140_LAYOUT, mend=None), _SENTIMENT140)
+        case _ if start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
+            return JsonTableRecords(lines, form)
+        case _:
+            _check_columns(name, form, csv_columns(Lines(iter([Block(start)]), _PEEK_BYTES), form.delimiter))
+            return CsvRecords(lines, Layout(form.delimiter), form)
 
 
-def _rutweetcorp(lines: Iterable[str]) -> Iterator[_Row]:
-    pending, ended = "", False
-    for line in lines:
-        if ended or ROW_START.match(line):
-            if pending.strip():
-                yield _rutweetcorp_row(pending)
-            pending = ""
-        pending += line
-        ended = ROW_END.search(line) is not None
-    if pending.strip():
-        yield _rutweetcorp_row(pending)
-
-
-def _rutweetcorp_row(row: str) -> _Row:
-    match = ROW.fullmatch(row)
-    if not match:
-        return "malformed row"
-    text = unescaped(match["text"].replace('""', '"'))
-    return (text, 1.0 if match["label"] == "1" else 0.0) if text.strip() else "no text"
-
-
-def _sentiment140(lines: Iterable[str]) -> Iterator[_Row]:
-    for row in _csv_rows(lines, ","):
-        if row is None or len(row) != 6:
-            yield "malformed row"
-        elif row[0] not in _SENTIMENT140_LABELS:
-            yield "other label"
-        else:
-            yield (unescaped(row[5]), _SENTIMENT140_LABELS[row[0]]) if row[5].strip() else "no text"
-
-
-def _table(file: str, form: TableFormat) -> Iterator[_Row]:
-    for row in _table_rows(file, form):
-        if row is None:
-            yield "malformed row"
-            continue
-        text, label = row.get(form.text), form.number(row.get(form.label))
-        if not isinstance(text, str) or not text.strip():
-            yield "no text"
-        elif label is None:
-            yield "other label"
-        else:
-            yield unescaped(text), label
-
-
-def _table_rows(file: str, form: TableFormat) -> Iterator[Mapping[str, object] | None]:
-    """The rows by column; None for one that is no row of this table."""
-    system, path = filesystem(file)
-    if path.endswith(".parquet"):
-        with system.open(path, "rb") as stream:
-            parquet = pq.ParquetFile(stream)
-            _check_columns(file, form, parquet.schema_arrow.names)
-            for batch in parquet.iter_batches(columns=[form.text, form.label]):
-                yield from batch.to_pylist()
-        return
-    with system.open(path, "rb", compression="infer") as stream:
-        text = io.TextIOWrapper(_bounded(stream, system.size(path)), "utf-8-sig", "replace", newline="")
-        rows = _csv_rows(text, form.delimiter)
-        header = next(rows, None) or []
-        _check_columns(file, form, header)
-        for row in rows:
-            yield dict(zip(header, row, strict=True)) if row is not None and len(row) == len(header) else None
-
-
-def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str] | None]:
-    """The rows of a CSV file (RFC 4180); None for each line of what is no row. Blank lines are passed by."""
-    taken = 0
-
-    def counted() -> Iterator[str]:
-        nonlocal taken
-        for line in lines:
-            taken += 1
-            yield line
-
-    source = counted()
-    while True:
-        try:
-            for row in csv.reader(source, delimiter=delimiter, strict=True):
-                taken = 0
-                if row:
-                    yield row
-            return
-        except csv.Error:
-            yield from [None] * taken
-            taken = 0
-
-
-def _check_columns(file: str, form: TableFormat, found: Iterable[str]) -> None:
-    names = list(found)
+def _check_columns(file: str, form: TableFormat, existing: Sequence[str]) -> None:
+    """Refuse a table without the columns. Raises InputError with the settings that name them and the columns it has."""
     expected = {"corpus.text": form.text, "corpus.label": form.label}
-    if missing := [f"{key} = {name!r}" for key, name in expected.items() if name not in names]:
-        raise InputError(f"{file} has no such column: {', '.join(missing)}; it has {', '.join(names) or 'no header'}")
+    if missing := [f"{key} = {name!r}" for key, name in expected.items() if name not in existing]:
+        has = ", ".join(existing) or "no header"
+        raise InputError(f"{file} has no such column: {', '.join(missing)}; it has {has}")

@@ -1,4 +1,4 @@
-"""Lines as text: what stands before it, what is cut in it, and what it says of itself."""
+"""Decode lines: from bytes to text and JSON."""
 
 import re
 from collections.abc import Sequence
@@ -9,23 +9,23 @@ import orjson
 from tonality.ingest.formats.lines import Line
 from tonality.ingest.formats.record import RejectedRecord
 
-__all__ = ["BYTE_ORDER_MARK", "Encoding", "is_retweet_text", "joined", "json_value", "text_of", "whole_characters"]
+__all__ = ["BYTE_ORDER_MARK", "Encoding", "decode_line", "join_lines", "parse_json", "replace_lone_surrogates"]
 
 Encoding = Literal["utf-8", "latin-1"]
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-"""Of UTF-8, which some programs write at the start of a file."""
+"""UTF-8's, which some programs write at the start of a file."""
 
 _ESCAPE: Final = re.compile(
     rb"(\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
-"""The first group is what may stand: an escaped character, so that no backslash is taken for another's, or a pair."""
+"""A lone surrogate; or, in the first group, an escape to be kept: a surrogate pair, or any other escaped character."""
 
 
-def text_of(line: Line, encoding: Encoding = "utf-8") -> str:
-    """The line's text, without a byte order mark.
+def decode_line(line: Line, encoding: Encoding = "utf-8") -> str:
+    """Return the text of a line without a byte order mark.
 
-    Raises RejectedRecord where the line is no text, or not there as a whole: cut-off, too-long, nul-byte, invalid-utf8.
+    Raises RejectedRecord if the line is incomplete (cut-off, too-long) or not text (nul-byte, invalid-utf8).
     """
     content = line.content
     if line.damage:
@@ -40,8 +40,8 @@ def text_of(line: Line, encoding: Encoding = "utf-8") -> str:
         raise RejectedRecord("invalid-utf8", str(error)) from None
 
 
-def joined(lines: Sequence[Line], max_record: int) -> Line:
-    """The lines of one row as one line, of which at most `max_record` bytes are kept."""
+def join_lines(lines: Sequence[Line], max_record: int) -> Line:
+    """Return the lines of one row as a single line, truncated to `max_record` bytes."""
     if len(lines) == 1:
         return lines[0]
     first, last = lines[0], lines[-1]
@@ -50,28 +50,27 @@ def joined(lines: Sequence[Line], max_record: int) -> Line:
     return Line(first.offset, first.number, content[:max_record], size, last.damage)
 
 
-def whole_characters(json: bytes) -> bytes:
-    """JSON with U+FFFD, just as long, for each escape of half a character that stands alone.
+def replace_lone_surrogates(json: bytes) -> bytes:
+    """Replace each escaped lone surrogate by U+FFFD, which has the same length.
 
-    No text can hold such a half, but Twitter wrote them where it cut a text, in descriptions of users above all.
+    A lone surrogate is no character, but Twitter wrote them where it truncated a text, above all in user descriptions.
     """
-    return _ESCAPE.sub(_whole_escape, json) if b"\\ud" in json or b"\\uD" in json else json
+    return _ESCAPE.sub(_valid_escape, json) if b"\\ud" in json or b"\\uD" in json else json
 
 
-def _whole_escape(escape: re.Match[bytes]) -> bytes:
+def _valid_escape(escape: re.Match[bytes]) -> bytes:
     return escape[1] or rb"\ufffd"
 
 
-def json_value(content: bytes) -> Any:
-    """What JSON says, with whole characters. Raises orjson.JSONDecodeError where it is none."""
+def parse_json(content: bytes) -> Any:
+    """Parse JSON, replacing lone surrogates. Raises orjson.JSONDecodeError if it is invalid."""
+    # Why two JSON libraries: tweets are parsed by msgspec's typed decoders, which skip every undeclared field. For
+    # whole objects, as here, msgspec has no advantage over orjson: 0.87 against 0.95 us a row of 270 bytes, 7.0 against
+    # 6.2 us a status of 1.6 KB. It raises three unrelated exceptions (DecodeError, UnicodeDecodeError for text that is
+    # not UTF-8, RecursionError for deep nesting) where orjson raises one, and rejects would show other messages.
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
-        if (mended := whole_characters(content)) == content:
+        if (repaired := replace_lone_surrogates(content)) == content:
             raise
-        return orjson.loads(mended)
-
-
-def is_retweet_text(text: str) -> bool:
-    """Whether the text begins as Twitter begins a retweet's, which tells it where no column does."""
-    return text.startswith("RT @")
+        return orjson.loads(repaired)

@@ -1,13 +1,15 @@
-"""What a record of an archive turns out to be: a tweet, a notice, or a reject."""
+"""Records of an archive, each a tweet, a control message or a rejected record."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-__all__ = ["ControlMessage", "Record", "Records", "RejectedRecord", "Tweet"]
+__all__ = ["ControlMessage", "Record", "Records", "RejectedRecord", "Tweet", "parse_id"]
+
+T = TypeVar("T")
 
 
 class Tweet(NamedTuple):
-    """A tweet as the archive has it."""
+    """A tweet as stored in the archive."""
 
     tweet_id: int
     created_at: int
@@ -20,15 +22,15 @@ class Tweet(NamedTuple):
 
 
 class ControlMessage(NamedTuple):
-    """A record that belongs to a stream but is no tweet: a delete, a limit, a keep-alive."""
+    """A valid record of a stream other than a tweet: a delete, a limit, a keep-alive."""
 
     kind: str
     deleted: int | None = None
-    """The id of the tweet that a delete withdraws."""
+    """The id of the tweet that a delete message removes."""
 
 
 class RejectedRecord(Exception):
-    """A record that is neither tweet nor notice. The reason is a word that can be counted."""
+    """A record that is neither a tweet nor a control message. Rejected records are counted by their reason."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason, detail)
@@ -36,23 +38,40 @@ class RejectedRecord(Exception):
         self.detail = detail
 
 
-class Record(NamedTuple):
-    """One record and what became of it."""
+class Record(NamedTuple, Generic[T]):
+    """A record as read, and its outcome."""
 
     offset: int
-    """Bytes of the uncompressed stream before it; rows of the file, where it is Parquet."""
+    """Position in the uncompressed stream, in bytes; for Parquet, in rows of the file."""
     number: int
-    """Its line, from 1."""
+    """Line number, from 1."""
     raw: bytes
-    outcome: Tweet | ControlMessage | RejectedRecord
+    outcome: T | ControlMessage | RejectedRecord
 
 
-class Records(Protocol):
-    """The records of a stream, in their order."""
+class Records(Protocol[T]):
+    """The records of a stream, in order."""
 
     @property
     def damage(self) -> str:
-        """After the iteration, what broke the stream; empty where nothing did."""
+        """Damage of the stream, known after the iteration; empty if there is none."""
         ...
 
-    def __iter__(self) -> Iterator[Record]: ...
+    def __iter__(self) -> Iterator[Record[T]]: ...
+
+
+def parse_id(value: object, id_str: object = None) -> int:
+    """Return the id of a tweet or a user, a positive number below 2**63, from a number or its digits.
+
+    Unless the value is an integer, Twitter's `id_str` takes precedence: JavaScript rounds ids to floating point. Raises
+    RejectedRecord if the id is missing (no-id) or invalid (wrong-type).
+    """
+    if type(value) is not int:
+        value = id_str or value
+        if value is None:
+            raise RejectedRecord("no-id")
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+            value = int(value)
+    if type(value) is not int or not 0 < value < 2**63:
+        raise RejectedRecord("wrong-type", f"id is {str(value)[:100]!r}, not a positive 64-bit number")
+    return value

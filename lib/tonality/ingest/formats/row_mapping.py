@@ -1,49 +1,62 @@
-"""Tables as archives: the fields of a row to a tweet, by what each of them holds."""
+"""Rows of tables: the columns of a row to a tweet, by the role of each column."""
 
 import hashlib
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, Protocol, TypeVar
 
 from tonality.ingest.formats.record import RejectedRecord, Tweet
 from tonality.ingest.formats.timestamps import microseconds
-from tonality.ingest.options import ColumnNames
-from tonality.text.html_entities import unescaped
+from tonality.runtime.settings.sections import ColumnNames
+from tonality.text.tweet_markup import unescape_html
 
-__all__ = ["RowReader", "column_order", "missing_columns"]
+__all__ = ["RowMapper", "TweetMapper", "missing_columns", "string_of"]
+
+T_co = TypeVar("T_co", covariant=True)
 
 _LINK_OR_HASHTAG: Final = re.compile(r"https?://\S+|[#＃](?<![\w&][#＃])(?![\d_]+\b)(\w+)")
 _TRUE: Final = frozenset({"true", "t", "yes", "y", "retweet", "retweeted"})
 _FLOATING: Final = re.compile(r"\d+(?=[.eE])(?:\.\d*)?(?:[eE][+-]?\d{1,4})?")
 _EXACT: Final = 2**53
-"""Whole numbers below it are the same as floating-point numbers; above, several share one."""
+"""The bound below which floating-point numbers hold every whole number exactly."""
 
 
-def column_order(columns: ColumnNames) -> tuple[str, ...]:
-    """The names of the columns in the order in which RowReader takes their fields; empty where there is none."""
-    return (columns.id, columns.created_at, columns.author, columns.text, columns.lang, columns.retweet)
+class RowMapper(Protocol[T_co]):
+    """A mapping of table rows to records: which columns it reads, and the record of their fields."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column names in the order in which `record` takes their fields; empty for a column that is not mapped."""
+        ...
+
+    def record(self, fields: Sequence[object]) -> T_co:
+        """The record of a row's fields, None for a column that is not mapped or missing. Raises RejectedRecord."""
+        ...
 
 
-def missing_columns(columns: ColumnNames, found: Collection[str], shown: bool = True) -> str:
-    """What keeps a table that has the columns `found` from being read, or nothing. They may be those of a tweet, where
-    a table has no header, and are not shown then."""
-    missing = [name for name in columns.named().values() if name not in found]
-    there = f"there are {', '.join(found) or 'none'}" if shown else f"there are {len(found)} others"
-    return f"no column {', '.join(missing)}; {there}" if missing else ""
+def missing_columns(columns: Iterable[str], existing: Collection[str], shown: bool = True) -> str:
+    """The error message if a table lacks one of the columns; empty if it has all.
+
+    Without `shown` the existing columns are only counted: the first row of a table without a header is a tweet's.
+    """
+    missing = [name for name in columns if name and name not in existing]
+    others = f"there are {', '.join(existing) or 'none'}" if shown else f"there are {len(existing)} others"
+    return f"no column {', '.join(missing)}; {others}" if missing else ""
 
 
-class RowReader:
-    """Makes tweets of rows."""
+class TweetMapper:
+    """The mapping of rows to tweets."""
 
     def __init__(self, columns: ColumnNames) -> None:
         self._derives_ids = not columns.id
+        self.columns = (columns.id, columns.created_at, columns.author, columns.text, columns.lang, columns.retweet)
 
-    def tweet(self, fields: Sequence[object]) -> Tweet:
-        """The tweet of a row's fields, in the order of `column_order`, None for a column that the table has not.
+    def record(self, fields: Sequence[object]) -> Tweet:
+        """The tweet of a row's id, time, author, text, language and retweet field.
 
-        Raises RejectedRecord where the text, the time or the id is missing, or a field holds what it cannot hold.
+        Raises RejectedRecord if the text, the time or the id is missing, or a field has a value of a wrong type.
         """
         number, created, author, text, lang, retweet = fields
         whole = _text(text)
@@ -55,16 +68,16 @@ class RowReader:
 
 
 def _text(value: object) -> str:
-    text = _string(value)
+    text = string_of(value)
     if text is None or text == "":
         raise RejectedRecord("no-text")
     if not isinstance(text, str):
         raise RejectedRecord("wrong-type", f"text is a {type(text).__name__}")
-    return unescaped(text)
+    return unescape_html(text)
 
 
-def _string(value: object) -> object:
-    """Bytes, as some writers of Parquet leave text, as the text that they are."""
+def string_of(value: object) -> object:
+    """The value, decoded if it is bytes, as some Parquet writers store text. Raises RejectedRecord if not UTF-8."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -74,7 +87,7 @@ def _string(value: object) -> object:
 
 
 def _hashtags(text: str) -> list[str]:
-    """The hashtags as Twitter finds them, lower-case: not in links, and no bare numbers."""
+    """The hashtags by Twitter's rules, lower-case: none in links, no bare numbers."""
     return [tag.lower() for tag in _LINK_OR_HASHTAG.findall(unicodedata.normalize("NFC", text)) if tag]
 
 
@@ -85,23 +98,23 @@ def _optional(value: object, role: str) -> str | None:
         return None
     if isinstance(value, dict | list):
         raise RejectedRecord("wrong-type", f"{role} is a {type(value).__name__}")
-    return str(_string(value)) or None
+    return str(string_of(value)) or None
 
 
 def _is_nan(value: object) -> bool:
-    """Whether this is what pandas leaves where a number is missing."""
+    """True for pandas' form of a missing number."""
     return isinstance(value, float) and math.isnan(value)
 
 
 def _is_retweet(value: object) -> bool:
-    """Whether the field says so: yes, a number above zero such as the retweeted tweet's id, or that tweet itself."""
+    """True for a yes, for a number above zero such as the retweeted tweet's id, and for that tweet itself."""
     if value is None or value in ("", "0"):
         return False
     if isinstance(value, dict):
         return bool(value)
     if isinstance(value, list):  # `referenced_tweets` of Twitter's API v2, which also holds replies and quotes
         return any(isinstance(tweet, dict) and tweet.get("type") == "retweeted" for tweet in value)
-    word = str(_string(value)).strip().lower()
+    word = str(string_of(value)).strip().lower()
     if word.startswith("["):  # the same, as text
         return "retweeted" in word
     return word in _TRUE or _is_positive(word)
@@ -117,7 +130,7 @@ def _is_positive(word: str) -> bool:
 def _identifier(value: object) -> int:
     if value is None or value == "" or _is_nan(value):
         raise RejectedRecord("no-id")
-    text = str(_string(value)).strip()
+    text = str(string_of(value)).strip()
     if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < 2**63:
         return int(text)
     number = float(text) if _FLOATING.fullmatch(text) else 0.0
@@ -131,6 +144,6 @@ def _identifier(value: object) -> int:
 
 
 def _derived_id(author: str | None, created_at: int, text: str) -> int:
-    """A number that the same author, time and text always have: two such rows are one tweet."""
+    """A number derived from author, time and text: two rows with the same are one tweet."""
     content = f"{author or ''}\0{created_at}\0{text}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1

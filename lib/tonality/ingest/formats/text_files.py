@@ -1,4 +1,4 @@
-"""Files of texts: read record by record, and written in the form that they came in, with two more columns."""
+"""Files of texts, read record by record and written in the same format with two columns added."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -8,67 +8,66 @@ from typing import Final, NamedTuple, Protocol
 import orjson
 
 from tonality.ingest.formats.csv_rows import CsvReader
-from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, json_value, text_of
+from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, decode_line, parse_json
 from tonality.ingest.formats.lines import Line, Lines
 from tonality.ingest.formats.record import RejectedRecord
 from tonality.runtime.diagnostics.errors import InputError
 
-__all__ = ["FORMS", "TEXT", "TextForm", "TextRow", "form_by_name", "text_form"]
+__all__ = ["TEXT_COLUMN", "TEXT_FORMATS", "TextFormat", "TextRow", "format_from_name", "text_format"]
 
-TEXT: Final = "text"
-"""The column of the texts, where nobody names another."""
-FORMS: Final = ("lines", "csv", "tsv", "jsonl")
+TEXT_COLUMN: Final = "text"
+"""Default name of the column of texts."""
+TEXT_FORMATS: Final = ("lines", "csv", "tsv", "jsonl")
 
 _PROBABILITY: Final = "probability"
 _TONALITY: Final = "tonality"
-_PACKED: Final = (".gz", ".bz2", ".zst")
+_COMPRESSED: Final = (".gz", ".bz2", ".zst")
 _BY_SUFFIX: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 _SHOWN: Final = 20
-"""Columns that a message shows."""
-_MULTILINE: Final = 100_000
-"""Lines of a row: many more than of an archive's, since a stray quote ends the reading here and costs no other row."""
-_DELIMITERS: Final = "commas (csv) or tabs (tsv) between fields"
-_BREAKS_A_ROW: Final = str.maketrans("\t\r", "  ")
-_WORDS: Final = {
-    "invalid-utf8": "no text in UTF-8 ({}): convert the input, as with iconv -f ITS-ENCODING -t UTF-8",
-    "nul-byte": "a NUL byte found, text in UTF-8 expected{}: UTF-16 is converted with iconv -f UTF-16 -t UTF-8",
+"""Maximum number of columns in a message."""
+_MAX_ROW_LINES: Final = 100_000
+"""Lines of a row; far more than in an archive, since here a stray quote is an error in any case."""
+_EXPECTED_DELIMITERS: Final = "commas (csv) or tabs (tsv) between fields"
+_SEPARATORS_TO_SPACES: Final = str.maketrans("\t\r", "  ")
+_MESSAGES: Final = {
+    "invalid-utf8": "not UTF-8 ({}): convert the input, for example with iconv -f ITS-ENCODING -t UTF-8",
+    "nul-byte": "found a NUL byte, expected UTF-8{}: convert UTF-16 with iconv -f UTF-16 -t UTF-8",
     "too-long": "{}",
-    "malformed-csv": "no row of CSV: {}",
+    "malformed-csv": "not a CSV row: {}",
 }
 
 
 class TextRow(NamedTuple):
-    """A text, and the record that holds it."""
+    """A text and its record."""
 
     text: str | None
     content: bytes
-    """The record, without its line break."""
-    end: bytes
-    """Its line break."""
+    """The record without its line break."""
+    line_break: bytes
 
 
-class TextForm(Protocol):
-    """How a file holds its texts."""
+class TextFormat(Protocol):
+    """A format of text files."""
 
     def read(self, lines: Lines) -> tuple[bytes, Iterator[TextRow]]:
-        """What the output begins with, and the texts. Raises InputError at a line that holds none, with its number."""
+        """Return the header of the output and the rows. Raises InputError with the line number at an invalid line."""
         ...
 
-    def written(self, row: TextRow, probability: str, tone: str) -> bytes:
-        """The record with its probability, which may be empty, and its tone."""
+    def render(self, row: TextRow, probability: str, tone: str) -> bytes:
+        """Return the record with its probability, which may be empty, and its tone added."""
         ...
 
 
-def form_by_name(file: str) -> str:
-    """The form that a file's name tells; `lines` where it tells none."""
+def format_from_name(file: str) -> str:
+    """Return the format that matches a file's suffix; `lines` if none does."""
     name = PurePosixPath(file.lower())
-    inner = name.with_suffix("") if name.suffix in _PACKED else name
+    inner = name.with_suffix("") if name.suffix in _COMPRESSED else name
     return _BY_SUFFIX.get(inner.suffix, "lines")
 
 
-def text_form(form: str, column: str) -> TextForm:
-    """One of FORMS; the column is for those that have some."""
-    match form:
+def text_format(name: str, column: str) -> TextFormat:
+    """Return one of TEXT_FORMATS by name; `column` applies to those with columns."""
+    match name:
         case "csv":
             return _Csv(column, ",")
         case "tsv":
@@ -80,21 +79,21 @@ def text_form(form: str, column: str) -> TextForm:
 
 
 class _PlainLines:
-    """A text a line. Written as probability, tone and text with tabs between, so a text's own tabs become spaces."""
+    """One text per line; written as probability, tone and text separated by tabs, with tabs in the text as spaces."""
 
     def read(self, lines: Lines) -> tuple[bytes, Iterator[TextRow]]:
         return b"", map(self._row, lines)
 
     def _row(self, line: Line) -> TextRow:
-        text = _text(line).removesuffix("\r")
-        return TextRow(text, text.translate(_BREAKS_A_ROW).encode(), _end(line))
+        text = _decode(line).removesuffix("\r")
+        return TextRow(text, text.translate(_SEPARATORS_TO_SPACES).encode(), _line_break(line))
 
-    def written(self, row: TextRow, probability: str, tone: str) -> bytes:
-        return f"{probability}\t{tone}\t".encode() + row.content + row.end
+    def render(self, row: TextRow, probability: str, tone: str) -> bytes:
+        return f"{probability}\t{tone}\t".encode() + row.content + row.line_break
 
 
 class _Csv:
-    """A table with a header. A row is written as it came, quotes and all, with two fields behind."""
+    """A table with a header; rows are written unchanged, including their quotes, with two fields appended."""
 
     def __init__(self, column: str, delimiter: str) -> None:
         self._column = column
@@ -105,40 +104,39 @@ class _Csv:
         line, header = next(rows, (None, []))
         if line is None:
             return b"", iter(())
-        if len(header) == 1 and any(mark in header[0] for mark in ",;\t"):
+        if len(header) == 1 and any(delimiter in header[0] for delimiter in ",;\t"):
             raise InputError(
-                f"line {line.number}: the header is one field, {header[0][:40]!r}: {_DELIMITERS} are expected"
+                f"line {line.number}: the header is one field, {header[0][:40]!r}; expected {_EXPECTED_DELIMITERS}"
             )
         _check_columns(line, self._column, header)
-        head = self.written(self._row(line, ""), _PROBABILITY, _TONALITY)
-        return head, self._texts(rows, header)
+        return self.render(self._row(line, ""), _PROBABILITY, _TONALITY), self._texts(rows, header)
 
     def _fields(self, lines: Lines) -> Iterator[tuple[Line, list[str]]]:
-        """The rows that are not blank."""
-        for line, fields in CsvReader(lines, self._delimiter, "utf-8", _MULTILINE).rows():
+        """Yield the rows that are not blank."""
+        for line, fields in CsvReader(lines, self._delimiter, "utf-8", _MAX_ROW_LINES).rows():
             if isinstance(fields, RejectedRecord):
-                raise _fault(line, fields)
+                raise _input_error(line, fields)
             if fields:
                 yield line, fields
 
     def _texts(self, rows: Iterable[tuple[Line, list[str]]], header: list[str]) -> Iterator[TextRow]:
-        at = header.index(self._column)
+        index = header.index(self._column)
         for line, fields in rows:
             if len(fields) != len(header):
                 raise InputError(
-                    f"line {line.number}: {len(fields)} fields found, {len(header)} expected, as in the header"
+                    f"line {line.number}: found {len(fields)} fields, expected {len(header)} as in the header"
                 )
-            yield self._row(line, fields[at])
+            yield self._row(line, fields[index])
 
     def _row(self, line: Line, text: str) -> TextRow:
-        return TextRow(text, line.content.removesuffix(b"\r"), _end(line))
+        return TextRow(text, line.content.removesuffix(b"\r"), _line_break(line))
 
-    def written(self, row: TextRow, probability: str, tone: str) -> bytes:
-        return self._delimiter.encode().join((row.content, probability.encode(), tone.encode())) + row.end
+    def render(self, row: TextRow, probability: str, tone: str) -> bytes:
+        return self._delimiter.encode().join((row.content, probability.encode(), tone.encode())) + row.line_break
 
 
 class _JsonLines:
-    """An object a line. It is written as it came, with two keys behind, so that no number is rounded on the way."""
+    """One object per line; written unchanged with two keys appended, so that no number is rounded."""
 
     def __init__(self, column: str) -> None:
         self._column = column
@@ -147,37 +145,37 @@ class _JsonLines:
         return b"", (self._row(line) for line in lines if not _is_blank(line))
 
     def _row(self, line: Line) -> TextRow:
-        _text(line)
+        _decode(line)
         content = line.content.removeprefix(BYTE_ORDER_MARK).strip()
         try:
-            value = json_value(content)
+            value = parse_json(content)
         except orjson.JSONDecodeError as error:
-            raise InputError(f"line {line.number}: no JSON: {error}; an object a line is expected") from None
+            raise InputError(f"line {line.number}: not JSON: {error}; expected one object per line") from None
         if not isinstance(value, dict):
-            raise InputError(f"line {line.number}: {_kind(value)} found, a JSON object expected")
+            raise InputError(f"line {line.number}: found {_type_name(value)}, expected a JSON object")
         _check_columns(line, self._column, value)
         text = value[self._column]
         if not isinstance(text, str | None):
-            raise InputError(f"line {line.number}: {self._column} is {_kind(text)}, a string expected")
-        return TextRow(text, content, _end(line))
+            raise InputError(f"line {line.number}: {self._column} is {_type_name(text)}, expected a string")
+        return TextRow(text, content, _line_break(line))
 
-    def written(self, row: TextRow, probability: str, tone: str) -> bytes:
+    def render(self, row: TextRow, probability: str, tone: str) -> bytes:
         added = f',"{_PROBABILITY}":{probability or "null"},"{_TONALITY}":"{tone}"}}'
-        return row.content[:-1].rstrip() + added.encode() + row.end
+        return row.content[:-1].rstrip() + added.encode() + row.line_break
 
 
-def _text(line: Line) -> str:
+def _decode(line: Line) -> str:
     try:
-        return text_of(line)
+        return decode_line(line)
     except RejectedRecord as rejected:
-        raise _fault(line, rejected) from None
+        raise _input_error(line, rejected) from None
 
 
-def _fault(line: Line, rejected: RejectedRecord) -> InputError:
-    return InputError(f"line {line.number}: {_WORDS[rejected.reason].format(rejected.detail)}")
+def _input_error(line: Line, rejected: RejectedRecord) -> InputError:
+    return InputError(f"line {line.number}: {_MESSAGES[rejected.reason].format(rejected.detail)}")
 
 
-def _end(line: Line) -> bytes:
+def _line_break(line: Line) -> bytes:
     return b"\r\n" if line.content.endswith(b"\r") else b"\n"
 
 
@@ -186,12 +184,12 @@ def _is_blank(line: Line) -> bool:
     return not content or content.isspace()
 
 
-def _kind(value: object) -> str:
+def _type_name(value: object) -> str:
     match value:
         case None:
             return "null"
         case bool():
-            return "a truth value"
+            return "a boolean"
         case str():
             return "a string"
         case int() | float():
@@ -202,19 +200,20 @@ def _kind(value: object) -> str:
             return "an object"
 
 
-def _check_columns(line: Line, column: str, found: Iterable[str]) -> None:
-    names = list(found)
+def _check_columns(line: Line, column: str, existing: Iterable[str]) -> None:
+    """Raise InputError if the column of texts is missing or a column to be added already exists."""
+    names = list(existing)
     if column not in names:
-        near = difflib.get_close_matches(column, names, n=1)
-        meant = f"did you mean --text {near[0]}?" if near else "name the one of the texts with --text"
-        raise InputError(f"line {line.number}: no column {column}; there are {_few(names)}; {meant}")
+        similar = difflib.get_close_matches(column, names, n=1)
+        hint = f"did you mean --text {similar[0]}?" if similar else "name the column of texts with --text"
+        raise InputError(f"line {line.number}: no column {column}; the columns are {_shorten(names)}; {hint}")
     if taken := [name for name in (_PROBABILITY, _TONALITY) if name in names]:
         raise InputError(
-            f"line {line.number}: there is a column {' and a column '.join(taken)} already, which would be written "
-            f"twice: rename it or take it out"
+            f"line {line.number}: found a column {' and a column '.join(taken)}, which would be written twice: "
+            "rename or remove it"
         )
 
 
-def _few(names: list[str]) -> str:
+def _shorten(names: list[str]) -> str:
     more = len(names) - _SHOWN
     return (", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")) or "none"

@@ -1,4 +1,4 @@
-"""Times as archives write them, to microseconds since 1970."""
+"""Parse the timestamps of archives to microseconds since 1970."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,46 +17,46 @@ _TWITTER: Final = re.compile(
 _MONTH_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _ZONES: Final = {"UTC": 0, "GMT": 0, "PDT": -7, "PST": -8}
-"""Hours east of Greenwich of the zones that Twitter's first years were written in."""
+"""Offsets from UTC, in hours, of the time zones that appear in Twitter's first years."""
 _NUMBER: Final = re.compile(r"\d{1,19}(\.\d*)?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECONDS: Final = {f"{second:02}": second * 1_000_000 for second in range(60)}
-"""Where Twitter and ISO 8601 write the second of a minute, both at the same place."""
+"""Microseconds by the two digits of the second, which are at the same position in Twitter's format and ISO 8601."""
 _FIRST_YEAR: Final = 2006
-"""Twitter's first year: an earlier date is a clock that was never set."""
+"""Twitter's first year; an earlier date comes from a clock that was never set."""
 _LAST_YEAR: Final = 2100
-_LONGEST: Final = 64
-"""Characters of a date, with room to spare: what is remembered of dates stays small, whatever a file holds."""
+_MAX_LENGTH: Final = 64
+"""Maximum length of a date in characters, well above any real one: it bounds the size of the cache."""
 
 
 def microseconds(value: object) -> int:
-    """A time as microseconds since 1970, UTC.
+    """Return a timestamp in microseconds since 1970, UTC.
 
-    Reads Twitter's own form (Thu Dec 10 08:01:02 +0000 2015, or with UTC, GMT, PDT or PST), ISO 8601 (UTC where it
-    names no offset), seconds or milliseconds since 1970, datetimes and dates. Raises RejectedRecord where it is none
-    of these or no time Twitter has seen.
+    Accepts Twitter's own format (Thu Dec 10 08:01:02 +0000 2015, or with UTC, GMT, PDT or PST), ISO 8601 (UTC if it has
+    no offset), seconds or milliseconds since 1970, datetimes and dates. Raises RejectedRecord if the value is missing
+    (no-date), in another format or not in Twitter's lifetime (bad-date).
     """
     if value is None or value == "":
         raise RejectedRecord("no-date")
     try:
-        return _from_text(value) if isinstance(value, str) else _since_1970(_moment(value))
+        return _parse_cached(value) if isinstance(value, str) else _since_1970(_to_datetime(value))
     except (ValueError, OverflowError, KeyError, OSError) as error:
         raise RejectedRecord("bad-date", f"{str(value)[:100]}: {error}") from None
 
 
-def _from_text(text: str) -> int:
-    """The time, read once for the tweets of a minute, which stand together in an archive."""
-    if len(text) > _LONGEST:
-        raise ValueError(f"{len(text)} characters are no date")
+def _parse_cached(text: str) -> int:
+    """Parse a string; the result is cached for its minute, since tweets of a minute are neighbours in an archive."""
+    if len(text) > _MAX_LENGTH:
+        raise ValueError(f"{len(text)} characters are too long for a date")
     if text[13:14] == ":" == text[16:17] and (seconds := _SECONDS.get(text[17:19])) is not None:
-        return _since_text(f"{text[:17]}00{text[19:]}") + seconds
-    return _since_text(text)
+        return _cached_microseconds(f"{text[:17]}00{text[19:]}") + seconds
+    return _cached_microseconds(text)
 
 
 @lru_cache(maxsize=4096)
-def _since_text(text: str) -> int:
-    return _since_1970(_read(text.strip()))
+def _cached_microseconds(text: str) -> int:
+    return _since_1970(_parse(text.strip()))
 
 
 def _since_1970(moment: datetime) -> int:
@@ -65,17 +65,17 @@ def _since_1970(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _moment(value: object) -> datetime:
+def _to_datetime(value: object) -> datetime:
     if isinstance(value, datetime):
-        return _in_utc(value)
+        return _to_utc(value)
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"a {type(value).__name__} is no time")
-    return _read(str(value))
+        raise ValueError(f"a {type(value).__name__} is not a time")
+    return _parse(str(value))
 
 
-def _read(text: str) -> datetime:
+def _parse(text: str) -> datetime:
     if match := _TWITTER.fullmatch(text):
         month, day, hour, minute, second, zone, year = match.groups()
         moment = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
@@ -83,11 +83,11 @@ def _read(text: str) -> datetime:
     if _NUMBER.fullmatch(text):
         seconds = float(text)
         return datetime.fromtimestamp(seconds / 1000 if seconds >= 1e11 else seconds, UTC)
-    return _in_utc(datetime.fromisoformat(text))
+    return _to_utc(datetime.fromisoformat(text))
 
 
 def _offset(zone: str) -> timedelta:
-    """How far a zone's clocks are ahead of UTC."""
+    """Return the offset of a time zone from UTC."""
     if zone in _ZONES:
         return timedelta(hours=_ZONES[zone])
     if zone.isalpha():
@@ -96,5 +96,5 @@ def _offset(zone: str) -> timedelta:
     return -offset if zone.startswith("-") else offset
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,7 +1,7 @@
-"""Twitter's JSON, API v1.1 and v2: an object to a tweet or a notice, or to the page of tweets that it is.
+"""Twitter's JSON, API v1.1 and v2: parse an object to a tweet, a control message or a page of tweets.
 
 The formats are Twitter's "Tweet object" and "Streaming message types" of API v1.1, with the extended tweets of 2017,
-and the "Tweet object" and "Expansions" of API v2, whole as responses or flattened as twarc2 does.
+and the "Tweet object" and "Expansions" of API v2, as whole responses or flattened by twarc2.
 """
 
 import re
@@ -11,50 +11,27 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, whole_characters
-from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
+from tonality.ingest.formats.control_messages import CONTROL_MESSAGES
+from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, replace_lone_surrogates
+from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet, parse_id
 from tonality.ingest.formats.timestamps import microseconds
-from tonality.text.html_entities import unescaped
+from tonality.text.tweet_markup import unescape_html
 
 __all__ = ["Page", "TweetText", "parse_line", "parse_tweet"]
 
-_NOTICES: Final = frozenset(
-    [
-        "delete",
-        "limit",
-        "scrub_geo",
-        "status_withheld",
-        "user_withheld",
-        "disconnect",
-        "warning",
-        "friends",
-        "friends_str",
-        "event",
-        "user_update",
-        "control",
-        "for_user",
-        "user_delete",
-        "user_undelete",
-        "user_protect",
-        "user_unprotect",
-        "user_suspend",
-        "user_unsuspend",
-        "errors",
-        "meta",
-    ]
-)
-"""Keys of objects that are messages of a stream, or responses without a tweet."""
+_MESSAGE_KEYS: Final = CONTROL_MESSAGES | {"errors", "meta"}
+"""Keys of control messages, and of responses without a tweet."""
 _NO_HASHTAGS: Final = b'{"hashtags":[]'
-"""How most tweets' entities begin, as Twitter writes them."""
+"""Start of the entities of a tweet without hashtags, as Twitter writes them; most tweets have none."""
 _BYTE_ORDER_MARKS: Final = re.compile(rb"(?:%b)+" % BYTE_ORDER_MARK)
-"""At the start of a line: files put one behind the other have one of each that was empty, too."""
+"""At the start of a line there may be several: concatenated files have one each, even if they are empty."""
 
-# Structs name what is expected of an object: all else is skipped, which is what makes reading fast. `Raw` is for parts
-# that may be odd without making the tweet worthless.
+# Structs declare only the fields that are needed; the decoder skips all others, which makes it fast. `Raw` is for parts
+# that may be malformed without the tweet being rejected.
 
 
 class TweetText(msgspec.Struct, gc=False):
-    """The parts of an object that hold a tweet's text, in any of the APIs' forms."""
+    """The fields that hold a tweet's text in any of the APIs' formats."""
 
     text: str | msgspec.UnsetType | None = UNSET
     full_text: str | msgspec.UnsetType | None = UNSET
@@ -69,7 +46,7 @@ class _User(msgspec.Struct, gc=False):
 
 
 class _Reference(TweetText, gc=False):
-    """A tweet that another refers to; twarc2's flattened ones hold it whole."""
+    """A reference to another tweet, which is included in full if twarc2 has flattened the tweet."""
 
     type: str | None = None
     id: Any = None
@@ -90,7 +67,7 @@ class _Object(TweetText, gc=False):
 
 
 class _Extension(msgspec.Struct, gc=False):
-    """The whole text of a tweet that was cut where old clients look: v1.1's extended_tweet, v2's note_tweet."""
+    """The full text of a tweet whose `text` is truncated: v1.1's extended_tweet, v2's note_tweet."""
 
     full_text: str | None = None
     text: str | None = None
@@ -117,10 +94,10 @@ class _Delete(msgspec.Struct, gc=False):
 
 
 class Page(msgspec.Struct):
-    """A response of API v2: the tweets it holds, each as JSON, and what they refer to."""
+    """A response of API v2 as JSON: its tweets and the objects that they refer to."""
 
     content: bytes
-    """All of it, without byte order marks before it."""
+    """The whole response without leading byte order marks."""
     data: msgspec.Raw
     includes: msgspec.Raw | msgspec.UnsetType
 
@@ -133,143 +110,131 @@ _keys: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def parse_line(line: bytes) -> Tweet | ControlMessage | Page:
-    """A line of JSON as a tweet, a notice or a page of tweets. A blank line is the stream's keep-alive.
+    """Parse a line of JSON. A blank line is a keep-alive of the stream.
 
-    Raises RejectedRecord where it is none.
+    Raises RejectedRecord if it is neither a tweet nor a control message nor a page.
     """
     if not line or line.isspace():
         return ControlMessage("keep-alive")
-    content, line = _decoded(line)
+    content, line = _decode(line)
     if content.data is not UNSET:
         return Page(line, content.data, content.includes)
     try:
         return _outcome(content, line, {}, {})
-    except RecursionError as error:  # nested just so deep that the first look at it got through
+    except RecursionError as error:  # nested almost too deeply for the first decoder
         raise RejectedRecord("malformed-json", str(error)) from None
 
 
 def parse_tweet(content: bytes, included: Mapping[str, TweetText], names: Mapping[str, str]) -> Tweet | ControlMessage:
-    """A tweet of a page, with the tweets and the users' names that its page includes, by their ids.
+    """Parse a tweet of a page, given the page's included tweets and user names by id.
 
-    Raises RejectedRecord where it is neither tweet nor notice.
+    Raises RejectedRecord if it is neither a tweet nor a control message.
     """
     try:
-        return _outcome(*_decoded(content), included, names)
+        return _outcome(*_decode(content), included, names)
     except RecursionError as error:
         raise RejectedRecord("malformed-json", str(error)) from None
 
 
-def _decoded(line: bytes) -> tuple[_Object, bytes]:
-    """What a line says, and the line as it was read: without byte order marks, with whole characters."""
+def _decode(line: bytes) -> tuple[_Object, bytes]:
+    """Return the decoded line and its bytes, without byte order marks and lone surrogates if it had any."""
     try:
         content = _object(line)
     except msgspec.ValidationError as error:
         raise RejectedRecord(_reason(line, "wrong-type"), str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if marks := _BYTE_ORDER_MARKS.match(line):
-            return _decoded(line[marks.end() :])
-        if (mended := whole_characters(line)) != line:
-            return _decoded(mended)
+        if prefix := _BYTE_ORDER_MARKS.match(line):
+            return _decode(line[prefix.end() :])
+        if (repaired := replace_lone_surrogates(line)) != line:
+            return _decode(repaired)
         raise RejectedRecord(_reason(line, "malformed-json"), str(error)) from None
-    if not line.isascii() and _reason(line, ""):  # what is skipped is not decoded
+    if not line.isascii() and _reason(line, ""):  # the decoder does not check skipped fields
         raise RejectedRecord("invalid-utf8")
     return content, line
 
 
-def _reason(line: bytes, otherwise: str) -> str:
-    """Why a line is no JSON, as far as its bytes tell."""
+def _reason(line: bytes, default: str) -> str:
+    """Return the reason to reject a line: its bytes, or else the default."""
     if b"\0" in line:
         return "nul-byte"
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:
         return "invalid-utf8"
-    return otherwise
+    return default
 
 
 def _outcome(
     content: _Object, raw: bytes, included: Mapping[str, TweetText], names: Mapping[str, str]
 ) -> Tweet | ControlMessage:
-    if content.text is UNSET and content.full_text is UNSET and (notice := _notice(raw)):
-        return notice
+    if content.text is UNSET and content.full_text is UNSET and (message := _control_message(raw)):
+        return message
     original = content.retweeted_status
     if content.referenced_tweets:
-        original = _retweeted(content.referenced_tweets, included) or original
-    whole = (_whole_text(original) if original else None) or _whole_text(content)
-    if whole is None:
+        original = _retweeted_tweet(content.referenced_tweets, included) or original
+    full_text = (_full_text(original) if original else None) or _full_text(content)
+    if full_text is None:
         raise RejectedRecord("no-text")
-    text, entities = whole
+    text, entities = full_text
     return Tweet(
-        _identifier(content),
+        parse_id(content.id, content.id_str),
         microseconds(content.created_at),
         _author(content, names),
         content.lang,
-        unescaped(text) if "&" in text else text,
+        unescape_html(text) if "&" in text else text,
         _hashtags(content.entities if entities is UNSET else entities),
         original is not None,
     )
 
 
-def _notice(raw: bytes) -> ControlMessage | None:
+def _control_message(raw: bytes) -> ControlMessage | None:
     content = _keys(raw)
-    kind = next((key for key in content if key in _NOTICES), None)
+    kind = next((key for key in content if key in _MESSAGE_KEYS), None)
     if kind == "delete":
-        return ControlMessage(kind, _deleted(content["delete"]))
+        return ControlMessage(kind, _deleted_id(content["delete"]))
     return ControlMessage(kind) if kind else None
 
 
-def _deleted(content: msgspec.Raw) -> int | None:
+def _deleted_id(content: msgspec.Raw) -> int | None:
     try:
-        notice = _delete(content)
-        return _identifier(notice.status or notice.tweet or _Deleted())
+        message = _delete(content)
+        tweet = message.status or message.tweet or _Deleted()
+        return parse_id(tweet.id, tweet.id_str)
     except (msgspec.ValidationError, RejectedRecord):
         return None
 
 
-def _retweeted(references: Iterable[_Reference], included: Mapping[str, TweetText]) -> TweetText | None:
-    """The retweeted tweet as the page includes it; else the reference, which may hold it or not."""
+def _retweeted_tweet(references: Iterable[_Reference], included: Mapping[str, TweetText]) -> TweetText | None:
+    """Return the retweeted tweet included in the page, or else the reference, which may contain it."""
     reference = next((reference for reference in references if reference.type == "retweeted"), None)
     return included.get(str(reference.id), reference) if reference else None
 
 
-def _whole_text(content: TweetText) -> tuple[str, msgspec.Raw | msgspec.UnsetType] | None:
-    """The untruncated text and the entities that go with it; None where there is no text."""
-    if content.extended_tweet is not UNSET and (whole := _extended(content.extended_tweet, content.entities)):
-        return whole
-    if content.note_tweet is not UNSET and (whole := _extended(content.note_tweet, content.entities)):
-        return whole
+def _full_text(content: TweetText) -> tuple[str, msgspec.Raw | msgspec.UnsetType] | None:
+    """Return the untruncated text and its entities; None if there is no text."""
+    if content.extended_tweet is not UNSET and (full := _extended_text(content.extended_tweet, content.entities)):
+        return full
+    if content.note_tweet is not UNSET and (full := _extended_text(content.note_tweet, content.entities)):
+        return full
     text = content.full_text
     if text is None or text is UNSET:
         text = content.text
     return None if text is None or text is UNSET else (text, content.entities)
 
 
-def _extended(
+def _extended_text(
     extension: msgspec.Raw, entities: msgspec.Raw | msgspec.UnsetType
 ) -> tuple[str, msgspec.Raw | msgspec.UnsetType] | None:
     try:
-        whole = _extension(extension)
+        extended = _extension(extension)
     except (msgspec.ValidationError, UnicodeDecodeError):
         return None
-    text = whole.text if whole.full_text is None else whole.full_text
-    return None if text is None else (text, entities if whole.entities is UNSET else whole.entities)
-
-
-def _identifier(content: _Object | _Deleted) -> int:
-    value = content.id
-    if type(value) is not int:  # JavaScript's numbers lose its last digits; the string has them all
-        value = content.id_str or value
-        if value is None:
-            raise RejectedRecord("no-id")
-        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-            value = int(value)
-    if type(value) is not int or not 0 < value < 2**63:
-        raise RejectedRecord("wrong-type", f"id is {str(value)[:100]!r}, not a positive 64-bit number")
-    return value
+    text = extended.text if extended.full_text is None else extended.full_text
+    return None if text is None else (text, entities if extended.entities is UNSET else extended.entities)
 
 
 def _author(content: _Object, names: Mapping[str, str]) -> str | None:
-    """The name; where only API v2's number is known, that."""
+    """Return the author's name, or API v2's user id if the name is not known."""
     user = content.user or content.author
     name = (user.screen_name or user.username) if user else None
     if name or content.author_id is None:
@@ -279,7 +244,7 @@ def _author(content: _Object, names: Mapping[str, str]) -> str | None:
 
 
 def _hashtags(entities: msgspec.Raw | msgspec.UnsetType) -> list[str]:
-    """The hashtags, lower-case, in the order of the text. Odd entities are no reason to lose a tweet."""
+    """Return the hashtags in lower case, in the order of the text. Malformed entities are ignored."""
     if entities is UNSET or bytes(memoryview(entities)[: len(_NO_HASHTAGS)]) == _NO_HASHTAGS:
         return []
     try:

@@ -1,4 +1,4 @@
-"""Lines of Twitter's JSON as records: a line is one, a page of API v2 is as many as it has tweets."""
+"""Records of Twitter's JSON lines: one per line, or one per tweet of a page of API v2."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,10 +9,10 @@ from tonality.ingest.formats.lines import Line, Lines
 from tonality.ingest.formats.record import ControlMessage, Record, RejectedRecord, Tweet
 from tonality.ingest.formats.twitter_json import Page, TweetText, parse_line, parse_tweet
 
-__all__ = ["PAGE_RECORDS", "JsonRecords"]
+__all__ = ["PAGE_RECORDS", "TwitterRecords"]
 
 PAGE_RECORDS: Final = 16
-"""How many times longer than the longest record a page may be."""
+"""Length limit of a page, in multiples of that of a record."""
 
 
 class _IncludedTweet(TweetText, gc=False):
@@ -33,8 +33,8 @@ _includes: Final = msgspec.json.Decoder(_Includes).decode
 _elements: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class JsonRecords:
-    """The records of lines of JSON, as Twitter's APIs v1.1 and v2 give them and collectors write them."""
+class TwitterRecords:
+    """The records of JSON lines in the formats of Twitter's APIs v1.1 and v2 and of collectors."""
 
     def __init__(self, lines: Lines, max_record: int) -> None:
         self._lines = lines
@@ -42,10 +42,10 @@ class JsonRecords:
 
     @property
     def damage(self) -> str:
-        """What broke the file, or nothing."""
+        """Damage of the file; empty if there is none."""
         return self._lines.damage
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[Record[Tweet]]:
         limit = self._max_record
         for line in self._lines:
             outcome: Tweet | ControlMessage | Page | RejectedRecord
@@ -65,8 +65,8 @@ class JsonRecords:
                     outcome = _too_long(line.bytes, limit)
             yield Record(line.offset, line.number, line.content, outcome)
 
-    def _page(self, line: Line, page: Page) -> Iterator[Record]:
-        """A page's tweets, each a record that stands where its JSON begins."""
+    def _page(self, line: Line, page: Page) -> Iterator[Record[Tweet]]:
+        """Yield a page's tweets, each a record at the position of its JSON."""
         data = bytes(page.data)
         elements = [bytes(element) for element in _elements(data)] if data.startswith(b"[") else [data]
         if not elements or data == b"null":
@@ -75,9 +75,9 @@ class JsonRecords:
         included, names = _included(page)
         content = page.content
         start = content.find(data, max(0, content.find(b'"data"')))
-        if start < 0:  # the key is written with escapes, and the word stands further on
+        if start < 0:  # the key is written with escapes, and "data" occurs only later
             start = content.find(data)
-        # each element is found at its place: what stands between them, commas and blanks, begins none
+        # searching from the end of the previous element is exact: no element begins with a comma or white space
         before = len(line.content) - len(content) + start
         end = 0
         for element in elements:
@@ -102,10 +102,10 @@ def _too_long(size: int, limit: int) -> RejectedRecord:
 
 
 def _included(page: Page) -> tuple[dict[str, TweetText], dict[str, str]]:
-    """The tweets that a page's tweets refer to, and its users' names, by id. Odd ones are no reason to lose a tweet."""
+    """Return a page's included tweets and user names by id. Malformed ones are ignored."""
     try:
-        found = _Includes() if page.includes is msgspec.UNSET else _includes(page.includes)
+        includes = _Includes() if page.includes is msgspec.UNSET else _includes(page.includes)
     except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
-        found = _Includes()
-    tweets: dict[str, TweetText] = {str(tweet.id): tweet for tweet in found.tweets or []}
-    return tweets, {str(user.id): user.username for user in found.users or [] if user.username}
+        includes = _Includes()
+    tweets: dict[str, TweetText] = {str(tweet.id): tweet for tweet in includes.tweets or []}
+    return tweets, {str(user.id): user.username for user in includes.users or [] if user.username}

@@ -1,1 +1,1 @@
-"""Planning: which files an archive has and how they are split over tasks."""
+"""Planning: the files of an archive and their split into tasks."""

@@ -3,25 +3,26 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from tonality.ingest.containers.compression import Expansion
+from tonality.ingest.containers.compression import ExpansionLimit
 from tonality.ingest.containers.streams import FileStream
-from tonality.ingest.containers.walk import find_members_in
+from tonality.ingest.containers.walk import walk_stream
 from tonality.ingest.formats.csv_rows import csv_columns
-from tonality.ingest.formats.detect import form_of
+from tonality.ingest.formats.detect import detect_format
 from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.parquet_rows import parquet_columns
 from tonality.ingest.options import ReadOptions
 from tonality.runtime.diagnostics.errors import InputError, MissingInputError
-from tonality.runtime.storage.urls import expand, filesystem
+from tonality.runtime.storage.inputs import expand
+from tonality.runtime.storage.urls import filesystem
 
 __all__ = ["ArchiveFile", "check_columns", "find_files"]
 
 _PEEK_BYTES: Final = 2**16
 _HEADER_BYTES: Final = 2**20
 _DELIMITERS: Final = {"\t": "tab", ";": ";", "|": "|", ",": ","}
-"""What separates columns, and how the settings write it."""
+"""Usual delimiters, with their spelling in the settings."""
 _SHOWN: Final = 3
-"""Of the locations where nothing is."""
+"""Missing locations listed in an error."""
 
 
 class ArchiveFile(NamedTuple):
@@ -31,23 +32,23 @@ class ArchiveFile(NamedTuple):
     bytes: int
 
 
-def find_files(locations: Iterable[str], besides: Iterable[str] = ()) -> list[ArchiveFile]:
-    """Every file that the locations name, once, in the order of their URLs, and what those besides name, if anything.
-    Below folders, names that begin with . or _ are hidden.
+def find_files(locations: Iterable[str], optional: Iterable[str] = ()) -> list[ArchiveFile]:
+    """The distinct files at all locations, sorted by URL; optional locations may match nothing.
 
-    Raises InputError where a location finds nothing, for all such locations together.
+    Below folders, names that begin with . or _ are hidden. Raises InputError with all required locations at which
+    there is no file.
     """
     found: dict[str, int] = {}
     missing: list[str] = []
     for location in locations:
         try:
             found |= expand(location)
-        except InputError as fault:
-            missing.append(str(fault))
+        except InputError as error:
+            missing.append(str(error))
     if missing:
         more = [f"and so on, {len(missing):,} in all"] if len(missing) > _SHOWN else []
         raise InputError("\n".join(missing[:_SHOWN] + more))
-    for location in besides:
+    for location in optional:
         try:
             found |= expand(location)
         except MissingInputError:
@@ -56,38 +57,38 @@ def find_files(locations: Iterable[str], besides: Iterable[str] = ()) -> list[Ar
 
 
 def check_columns(files: Sequence[ArchiveFile], options: ReadOptions) -> None:
-    """Refuse tables whose first file, of those that are not empty, lacks a column that the options names; the accounts
-    tell of later files.
+    """Check the columns of the first file that is not empty, for tables; the accounts report those of later files.
 
-    Raises InputError with the columns that the file has, or how many, where the options hides who wrote what.
+    Raises InputError with the missing columns and those that the file has, or only their number if the privacy policy
+    hides anything: without a header, they are fields of a tweet.
     """
-    if options.columns is None:
+    if options.format != "table":
         return
     file = next((file for file in files if file.bytes), None)
     found = _columns(file.url, options) if file else None
     if file is None or found is None:
         return
-    expected = {role: name for role, name in options.columns.named().items() if name not in found}
-    if expected:
-        asked = ", ".join(f"archive.columns.{role} = {name!r}" for role, name in expected.items())
-        has = ", ".join(found) or "no header: is it empty or broken?"
-        if len(found) == 1 and (mark := next((mark for mark in _DELIMITERS if mark in found[0]), "")):
-            has = f'one column: set archive.delimiter = "{_DELIMITERS[mark]}"?'
-        elif options.privacy.hides and found:  # which are those of a tweet where the file has no header
-            has = f"{len(found)} others"
-        raise InputError(f"{file.url} has no such column: {asked}; it has {has}")
+    missing = {field: name for field, name in options.columns.named().items() if name not in found}
+    if missing:
+        settings = ", ".join(f"archive.columns.{field} = {name!r}" for field, name in missing.items())
+        existing = ", ".join(found) or "no header: is it empty or broken?"
+        if len(found) == 1 and (delimiter := next((one for one in _DELIMITERS if one in found[0]), "")):
+            existing = f'one column: set archive.delimiter = "{_DELIMITERS[delimiter]}"?'
+        elif options.privacy.hides and found:
+            existing = f"{len(found)} others"
+        raise InputError(f"{file.url} has no such column: {settings}; it has {existing}")
 
 
 def _columns(url: str, options: ReadOptions) -> list[str] | None:
-    """The columns of a file, of its first member where it is a tar; None for what has no header, as JSON."""
+    """The columns of a file, or of a tar's first member; None for formats without a header, such as JSON."""
     system, path = filesystem(url)
     with system.open(path, "rb") as file:
         stream = FileStream(file)
-        if form_of(stream.peek(_PEEK_BYTES), options) == "parquet":
+        if detect_format(stream.peek(_PEEK_BYTES), options) == "parquet":
             return parquet_columns(file)
         streams = (
-            source.stream for source in find_members_in(url, stream, Expansion(options.max_expansion)) if source.stream
+            member.stream for member in walk_stream(url, stream, ExpansionLimit(options.max_expansion)) if member.stream
         )
-        if (first := next(streams, None)) is None or form_of(first.peek(_PEEK_BYTES), options) != "csv":
+        if (first := next(streams, None)) is None or detect_format(first.peek(_PEEK_BYTES), options) != "csv":
             return None
         return csv_columns(Lines(first.blocks(), _HEADER_BYTES), options.delimiter)

@@ -1,1 +1,1 @@
-"""Reading: what a Spark task does with its splits; the Spark data source; the estimate of a run."""
+"""Reading: the work of a Spark task, from an opened split to filtered, pseudonymised rows; estimates for --plan."""

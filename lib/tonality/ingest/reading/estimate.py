@@ -1,4 +1,4 @@
-"""What a pass over an archive would meet and how long it would take, told by reading the beginning of some files."""
+"""An estimate of a pass over an archive, its tweets and its duration, from the beginnings of some files."""
 
 import io
 import re
@@ -11,17 +11,17 @@ from typing import BinaryIO, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tonality.ingest.containers.compression import Expansion, compression_of
+from tonality.ingest.containers.compression import ExpansionLimit, detect_compression
 from tonality.ingest.containers.streams import FileStream, Stream
-from tonality.ingest.containers.walk import find_members_in
-from tonality.ingest.formats.detect import form_of
+from tonality.ingest.containers.walk import walk_stream
+from tonality.ingest.formats.detect import detect_format
 from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import ArchiveFile
 from tonality.ingest.planning.splits import Split
-from tonality.ingest.reading.task import read_opened
+from tonality.ingest.reading.task import read_split
 from tonality.runtime.storage.urls import filesystem
 
-__all__ = ["SampledFiles", "estimate", "in_words"]
+__all__ = ["GroupEstimate", "estimate", "format_estimate"]
 
 _SAMPLED_FILES: Final = 4
 _SAMPLED_BYTES: Final = 2**22
@@ -32,54 +32,53 @@ _NAMES: Final = {
     "csv": "CSV",
     "known table": "table",
     "parquet": "Parquet",
-    "foreign": "no form that is read",
+    "unsupported": "unsupported format",
 }
 _WHOLE_JOB: Final = 1.4
-"""How much longer the job takes than its reading: duplicates are told apart, days written, counts verified."""
+"""The duration of the job relative to reading: it also deduplicates, writes the days and verifies the counts."""
 
 
-class SampledFiles(NamedTuple):
-    """Files of one form."""
+class GroupEstimate(NamedTuple):
+    """The estimate of a group of files with the same name ending."""
 
-    form: str
-    """In words: how they are packed and what they hold."""
+    format: str
+    """Compression and content, in words."""
     files: int
     bytes: int
     tweets: float
-    """About how many would be kept."""
+    """The estimated number of kept tweets."""
     core_seconds: float
-    """About how long one core would work on them."""
+    """The estimated time on one core."""
     others: Counter[str]
-    """What else was found in what was read: filtered, notices, reasons of rejects, damage."""
+    """Other outcomes in the sampled data: filtered, notices, reasons of rejects, damage."""
 
 
-def estimate(files: Sequence[ArchiveFile], options: ReadOptions) -> list[SampledFiles]:
-    """The files by the endings of their names, each group by the beginning of a few of its files."""
+def estimate(files: Sequence[ArchiveFile], options: ReadOptions) -> list[GroupEstimate]:
+    """Group files by the ending of their names and estimate each group from the beginnings of a few of its files."""
     by_ending: defaultdict[str, list[ArchiveFile]] = defaultdict(list)
     for file in files:
         by_ending[_ending(file.url)].append(file)
-    return [_group(ending, group, options) for ending, group in sorted(by_ending.items())]
+    return [_estimate_group(ending, group, options) for ending, group in sorted(by_ending.items())]
 
 
-def in_words(groups: Sequence[SampledFiles], tasks: int, cores: int | None) -> str:
-    """The groups as a table, and about how long so many tasks take, on the cores of this machine too where it is one's
-    own."""
-    lines = [f"  {'tweets, about':>16}  {'files':>9}  {'bytes':>18}  form"]
-    lines += [f"  {group.tweets:>16,.0f}  {group.files:>9,}  {group.bytes:>18,}  {group.form}" for group in groups]
-    lines += [f"  no tweet was found in what was read of {_instead(group)}" for group in groups if not group.tweets]
+def format_estimate(groups: Sequence[GroupEstimate], tasks: int, cores: int | None) -> str:
+    """The groups as a table, with the total time on one core and, for local runs, on this machine's cores."""
+    lines = [f"  {'tweets, about':>16}  {'files':>9}  {'bytes':>18}  format"]
+    lines += [f"  {group.tweets:>16,.0f}  {group.files:>9,}  {group.bytes:>18,}  {group.format}" for group in groups]
+    lines += [f"  no tweet was found in the sampled part of {_contents(group)}" for group in groups if not group.tweets]
     seconds = sum(group.core_seconds for group in groups)
-    here = f", {_time(seconds / cores)} on {cores} cores" if cores else ""
-    said = f"{tasks:,} {'task' if tasks == 1 else 'tasks'}, about {_time(seconds)} of one core{here}"
-    return "\n".join([*lines, f"  {said}; Spark's start aside", "Nothing was written."])
+    local = f", {_duration(seconds / cores)} on {cores} cores" if cores else ""
+    total = f"{tasks:,} {'task' if tasks == 1 else 'tasks'}, about {_duration(seconds)} on one core{local}"
+    return "\n".join([*lines, f"  {total}, without Spark's start-up", "Nothing was written."])
 
 
-def _instead(group: SampledFiles) -> str:
-    """The form of a group without a tweet, and what it has instead."""
-    found = ", ".join(f"{count:,} {what}" for what, count in group.others.most_common())
-    return f"{group.form}: {found}" if found else group.form
+def _contents(group: GroupEstimate) -> str:
+    """The format of a group without tweets, and its other contents."""
+    found = ", ".join(f"{count:,} {outcome}" for outcome, count in group.others.most_common())
+    return f"{group.format}: {found}" if found else group.format
 
 
-def _time(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} hours" if seconds >= 5400 else f"{max(seconds / 60, 1):,.0f} min"
 
 
@@ -88,41 +87,44 @@ def _ending(url: str) -> str:
     return found[0] if found else ""
 
 
-def _group(ending: str, files: Sequence[ArchiveFile], options: ReadOptions) -> SampledFiles:
+def _estimate_group(ending: str, files: Sequence[ArchiveFile], options: ReadOptions) -> GroupEstimate:
     samples = [_sample(file, options) for file in _spread([file for file in files if file.bytes])]
     size = sum(file.bytes for file in files)
-    read = sum(sample.bytes for sample in samples)
-    scale = size / read if read else 0
-    forms = ", ".join(dict.fromkeys(sample.form for sample in samples)) or "empty"
-    tweets = scale * sum(sample.tweets for sample in samples)
-    seconds = scale * sum(sample.core_seconds for sample in samples)
-    others = sum((sample.others for sample in samples), Counter())
-    return SampledFiles(
-        f"{ending} ({forms})" if ending else forms, len(files), size, tweets, seconds * _WHOLE_JOB, others
+    sampled = sum(sample.bytes for sample in samples)
+    scale = size / sampled if sampled else 0
+    formats = ", ".join(dict.fromkeys(sample.format for sample in samples)) or "empty"
+    return GroupEstimate(
+        format=f"{ending} ({formats})" if ending else formats,
+        files=len(files),
+        bytes=size,
+        tweets=scale * sum(sample.tweets for sample in samples),
+        core_seconds=scale * sum(sample.core_seconds for sample in samples) * _WHOLE_JOB,
+        others=sum((sample.others for sample in samples), Counter()),
     )
 
 
 def _spread(files: Sequence[ArchiveFile]) -> Iterable[ArchiveFile]:
-    """Some files from all over the archive: months differ."""
+    """Some files, evenly spread over the archive since months differ."""
     step = max(1, len(files) // _SAMPLED_FILES)
     return files[step // 2 :: step][:_SAMPLED_FILES]
 
 
-def _sample(file: ArchiveFile, options: ReadOptions) -> SampledFiles:
+def _sample(file: ArchiveFile, options: ReadOptions) -> GroupEstimate:
+    """The counts of a file's beginning, as a group of its own."""
     system, path = filesystem(file.url)
     with system.open(path, "rb") as opened:
-        form = _form(FileStream(opened), options)
+        name = _format(FileStream(opened), options)
         opened.seek(0)
-        if form == _NAMES["parquet"]:
+        if name == _NAMES["parquet"]:
             return _sample_parquet(file, opened, options)
         start = opened.read(_SAMPLED_BYTES)
-    return _timed(form, Split(file.url, len(start)), io.BytesIO(start), options)
+    return _timed(name, Split(file.url, len(start)), io.BytesIO(start), options)
 
 
-def _sample_parquet(file: ArchiveFile, opened: BinaryIO, options: ReadOptions) -> SampledFiles:
-    """One row group, for its share of the rows: a Parquet table is read from its end, and may be of any size."""
-    form = _NAMES["parquet"]
-    nothing = SampledFiles(form, 1, file.bytes, 0, 0, Counter())
+def _sample_parquet(file: ArchiveFile, opened: BinaryIO, options: ReadOptions) -> GroupEstimate:
+    """The counts of one row group, scaled by rows: Parquet is read from its end, and files may be of any size."""
+    name = _NAMES["parquet"]
+    nothing = GroupEstimate(name, 1, file.bytes, 0, 0, Counter())
     if options.format != "table":
         return nothing
     try:
@@ -134,23 +136,23 @@ def _sample_parquet(file: ArchiveFile, opened: BinaryIO, options: ReadOptions) -
     if not rows:
         return nothing
     share = max(1, file.bytes * rows // metadata.num_rows)
-    return _timed(form, Split(file.url, share, "row groups", middle, middle + 1), opened, options)
+    return _timed(name, Split(file.url, share, "row groups", middle, middle + 1), opened, options)
 
 
-def _timed(form: str, split: Split, file: BinaryIO, options: ReadOptions) -> SampledFiles:
-    """A split read, as a group of its own."""
-    began = time.process_time()
+def _timed(name: str, split: Split, file: BinaryIO, options: ReadOptions) -> GroupEstimate:
+    """Read a split, count its outcomes and measure the CPU time."""
+    started = time.process_time()
     tweets, others = 0, Counter[str]()
-    for batch in read_opened(split, file, options):
+    for batch in read_split(split, file, options):
         if batch["kind"][0].as_py() == "tweet":
             tweets += batch.num_rows
         else:
             others.update(_others(batch))
-    return SampledFiles(form, 1, split.bytes, tweets, time.process_time() - began, others)
+    return GroupEstimate(name, 1, split.bytes, tweets, time.process_time() - started, others)
 
 
 def _others(batch: pa.RecordBatch) -> Iterator[str]:
-    """What records that are no tweets turned out to be, each once."""
+    """The outcomes of records that are not kept tweets, one for each record, and damage."""
     for row in batch.select(["kind", "reason", "notices", "filtered", "damage"]).to_pylist():
         if row["kind"] == "reject":
             yield row["reason"]
@@ -159,15 +161,15 @@ def _others(batch: pa.RecordBatch) -> Iterator[str]:
             yield from [row["damage"]] if row["damage"] else []
 
 
-def _form(stream: Stream, options: ReadOptions) -> str:
-    """How a file is packed and what it holds, as `gzip JSON lines`, of a tar its first member."""
+def _format(stream: Stream, options: ReadOptions) -> str:
+    """Compression and content of a file, as in `gzip JSON lines`; a tar's content is that of its first member."""
     start = stream.peek(_PEEK_BYTES)
-    if form_of(start, options) == "parquet":
+    if detect_format(start, options) == "parquet":
         return _NAMES["parquet"]
-    words = [compression_of(start) or ""]
-    for source in find_members_in("", stream, Expansion(options.max_expansion)):
-        words += ["tar of"] if source.name else []
-        if source.stream:
-            words.append(_NAMES[form_of(source.stream.peek(_PEEK_BYTES), options)])
+    words = [detect_compression(start) or ""]
+    for member in walk_stream("", stream, ExpansionLimit(options.max_expansion)):
+        words += ["tar of"] if member.name else []
+        if member.stream:
+            words.append(_NAMES[detect_format(member.stream.peek(_PEEK_BYTES), options)])
             break
     return " ".join(filter(None, words))

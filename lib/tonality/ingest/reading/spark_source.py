@@ -1,6 +1,6 @@
-"""The Spark data source `tweets`: one pass over an archive (Spark's Python Data Source API).
+"""The Spark data source `tweets`: a single pass over an archive, using Spark's Python Data Source API.
 
-Its rows are schema.TASK_MANIFEST: accounts, rejects, deletes, and the row groups of the files of tweets
+Its rows are the task manifest (schema.TASK_MANIFEST): accounts, rejects, deletes, and the row groups of the tweet files
 that its tasks write.
 """
 
@@ -17,22 +17,22 @@ from pyspark.sql.types import StructType
 from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import find_files
 from tonality.ingest.planning.splits import Split, plan_tasks
-from tonality.ingest.reading.task import read_staged
-from tonality.ingest.writing.tweet_files import stored
-from tonality.privacy.keys import keys_of_pass
-from tonality.runtime.diagnostics.task_log import announced
+from tonality.ingest.reading.task import read_splits
+from tonality.ingest.writing.tweet_files import write_tweets
+from tonality.privacy.keys import load_keys
+from tonality.runtime.diagnostics.task_log import log_task
 from tonality.runtime.storage.schema import TASK_MANIFEST
 
 __all__ = ["TweetSource"]
 
-_OBJECTS_A_COLLECTION: Final = 100_000
-"""New objects before garbage is looked for among them. Tweets that wait are no garbage, and there are thousands."""
+_GC_THRESHOLD: Final = 100_000
+"""New objects before a garbage collection. Buffered tweets are thousands of objects and no garbage."""
 
 
 class TweetSource(DataSource):
     """`spark.read.format("tweets").option("options", ReadOptions(...).model_dump_json()).option("folder", url).load()`.
 
-    The folder is where the tasks write the tweets, which must be there and belong to this pass alone.
+    The tasks write the tweets to the folder, which must exist and be used for this pass only.
     """
 
     @classmethod
@@ -45,12 +45,12 @@ class TweetSource(DataSource):
         return from_arrow_schema(TASK_MANIFEST)
 
     def reader(self, schema: StructType) -> DataSourceReader:  # noqa: ARG002 - Spark's signature
-        """The reader of one options."""
+        """The reader of an archive with the options given to Spark."""
         return _Reader(ReadOptions.model_validate_json(self.options["options"]), self.options["folder"])
 
 
 class _Task(InputPartition):
-    """The splits that a task reads."""
+    """The splits of a task."""
 
     def __init__(self, splits: list[Split]) -> None:
         super().__init__(splits)
@@ -61,21 +61,21 @@ class _Reader(DataSourceReader):
     def __init__(self, options: ReadOptions, folder: str) -> None:
         self._options = options
         self._folder = folder
-        # Spark makes the reader on the driver, and sends it to the tasks: no other machine needs the key's file
-        self._keys = keys_of_pass(options.privacy, options.key)
+        # Spark creates the reader on the driver and sends it to the tasks: no other machine needs the key's file
+        self._keys = load_keys(options.privacy, options.key_file)
 
     def partitions(self) -> list[InputPartition]:
-        files = find_files(self._options.paths, self._options.besides)
-        return [_Task(task) for task in plan_tasks(files, self._options)]
+        files = find_files(self._options.paths, self._options.optional_paths)
+        return [_Task(splits) for splits in plan_tasks(files, self._options)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch] | Any:
         assert isinstance(partition, _Task)
-        gc.freeze()  # what was imported lives as long as the worker: no collection need look at it again
-        gc.set_threshold(_OBJECTS_A_COLLECTION)
-        notes = stored(read_staged(partition.splits, self._options, self._keys), self._folder)
-        return announced("read", notes, _records)
+        gc.freeze()  # imported modules live as long as the worker: collections need not scan them again
+        gc.set_threshold(_GC_THRESHOLD)
+        manifest = write_tweets(read_splits(partition.splits, self._options, self._keys), self._folder)
+        return log_task("read", manifest, _records)
 
 
-def _records(notes: pa.RecordBatch) -> int:
-    """How many records these notes account for."""
-    return pc.sum(notes["lines"]).as_py() or 0
+def _records(manifest: pa.RecordBatch) -> int:
+    """The number of records counted in these manifest rows."""
+    return pc.sum(manifest["lines"]).as_py() or 0

@@ -1,41 +1,62 @@
-"""One pass over files: every record counted where it goes, kept tweets cut into stems, all of it as Arrow batches."""
+"""The work of a task: open its splits, count every record, yield Arrow batches of tweets, rejects and accounts."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
-from math import inf
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import pyarrow as pa
 
+from tonality.ingest.containers.compression import ExpansionLimit, decompress, detect_compression
+from tonality.ingest.containers.streams import Block, FileStream
+from tonality.ingest.containers.walk import Member, walk_stream, walk_tar
+from tonality.ingest.formats.detect import detect_format, json_lines, json_records, open_parquet, open_records
+from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.record import ControlMessage, Records, Tweet
-from tonality.ingest.formats.timestamps import DAY_MICROSECONDS
 from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.splits import Split
-from tonality.ingest.reading.open_split import open_split
 from tonality.ingest.reading.pseudonymize import Pseudonymizer
-from tonality.ingest.reading.topic_filter import TopicFilter
+from tonality.ingest.reading.tweet_filter import TweetFilter
 from tonality.privacy.keys import Keys
 from tonality.runtime.diagnostics.redaction import redacted
 from tonality.runtime.storage.schema import STAGED
-from tonality.runtime.storage.urls import filesystem
-from tonality.text.html_entities import in_utf8
+from tonality.runtime.storage.urls import escape_undecodable, filesystem
 from tonality.text.preprocess import TextPreprocessor
 from tonality.text.rules import Rules
 
-__all__ = ["read_opened", "read_staged"]
+__all__ = ["read_split", "read_splits"]
 
+_PEEK_BYTES: Final = 512
 _BATCH_ROWS: Final = 4096
 _BATCH_CHARACTERS: Final = 2**24
-"""Of text, in a batch: far more than so many tweets have, and an end to a batch of monsters."""
+"""The most text in a batch: far more than in usual tweets, a limit for extremely long ones."""
 _RAW_BYTES: Final = 4096
 _TWEET_COLUMNS: Final = ("source", "split", "entry", "offset", "line", *Tweet._fields, "digests")
 
 
+def read_splits(splits: Iterable[Split], options: ReadOptions, keys: Keys | None = None) -> Iterator[pa.RecordBatch]:
+    """Read splits as batches of schema.STAGED: kept tweets with their stems, rejects, deletes, an account per source.
+
+    The keys are required if the policy hides authors or ids.
+    """
+    reader = _TaskReader(options, keys)
+    for split in splits:
+        system, path = filesystem(split.url)
+        with system.open(path, "rb") as file:
+            yield from reader.read(split, file)
+    yield from reader.flush()
+
+
+def read_split(split: Split, file: BinaryIO, options: ReadOptions) -> Iterator[pa.RecordBatch]:
+    """Read one split of an open file, as `read_splits` does, without keys."""
+    reader = _TaskReader(options)
+    yield from reader.read(split, file)
+    yield from reader.flush()
+
+
 @dataclass
 class _Account:
-    """Where a source's records went, each counted as it goes there."""
+    """The counts of a source's records by outcome, as one row of the task manifest."""
 
     source: str
     lines: int = 0
@@ -51,86 +72,68 @@ class _Account:
     breaks: int = 0
 
 
-def read_staged(splits: Iterable[Split], options: ReadOptions, keys: Keys | None = None) -> Iterator[pa.RecordBatch]:
-    """Batches of schema.STAGED: the kept tweets with their stems, the rejects, and an account of each source.
-
-    The keys are those of the options's policy, where it hides authors or ids.
-    """
-    task = _Pass(options, keys)
-    for split in splits:
-        system, path = filesystem(split.url)
-        with system.open(path, "rb") as file:
-            yield from task.read(split, file)
-    yield from task.rest()
-
-
-def read_opened(split: Split, file: BinaryIO, options: ReadOptions) -> Iterator[pa.RecordBatch]:
-    """The same of one split of a file that is open."""
-    task = _Pass(options)
-    yield from task.read(split, file)
-    yield from task.rest()
-
-
-class _Pass:
-    """The rows that wait for their batch to fill."""
+class _TaskReader:
+    """The reader of a task's splits, with the rows of the batches that are not yet full."""
 
     def __init__(self, options: ReadOptions, keys: Keys | None = None) -> None:
         self._options = options
-        self._protection = Pseudonymizer(options.privacy, keys, options.erasure_salt)
+        self._filter = TweetFilter(options)
+        self._pseudonymizer = Pseudonymizer(options.privacy, keys, options.erasure_salt)
         self._hides = options.privacy.hides
-        self._cleaner = _cleaner(options.rules.model_dump_json())
-        self._languages = frozenset(language.casefold() for language in options.languages)
-        self._start = _midnight(options.since) if options.since else -inf
-        self._end = _midnight(options.until) + DAY_MICROSECONDS if options.until else inf
-        about = (options.hashtags, options.keywords)
-        self._topic = TopicFilter(*about) if any(about) else None
+        self._preprocessor = _preprocessor(options.rules.model_dump_json())
         self._tweets: list[tuple[Any, ...]] = []
         self._characters = 0
-        self._others: list[dict[str, Any]] = []
+        self._manifest: list[dict[str, Any]] = []
 
     def read(self, split: Split, file: BinaryIO) -> Iterator[pa.RecordBatch]:
-        """The batches that fill up while a split is read."""
-        for entry, opened in enumerate(open_split(split, file, self._options)):
-            account = _Account(redacted(in_utf8(opened.name)), damage=opened.damage, skipped=in_utf8(opened.skipped))
-            account.split, account.entry = split.number, entry
-            if opened.records:
-                yield from self._take(opened.records, account)
-                account.damage = opened.records.damage
-            if opened.lines:
-                account.span, account.breaks = opened.lines.span, opened.lines.breaks
-            self._others.append({"kind": "account", **vars(account)})
+        """Read a split and yield the batches that fill up meanwhile."""
+        for entry, source in enumerate(_open_split(split, file, self._options)):
+            account = _Account(
+                source=redacted(escape_undecodable(source.name)),
+                damage=source.damage,
+                skipped=escape_undecodable(source.skipped),
+                split=split.number,
+                entry=entry,
+            )
+            if source.records:
+                yield from self._read_records(source.records, account)
+                account.damage = source.records.damage
+            if source.lines:
+                account.span, account.breaks = source.lines.span, source.lines.breaks
+            self._manifest.append({"kind": "account", **vars(account)})
 
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        """What is left when all splits are read."""
+    def flush(self) -> Iterator[pa.RecordBatch]:
+        """Yield the remaining rows, after all splits have been read."""
         if self._tweets:
             yield self._tweet_batch()
-        if self._others:
-            yield self._other_batch()
+        if self._manifest:
+            yield self._manifest_batch()
 
-    def _take(self, records: Records, account: _Account) -> Iterator[pa.RecordBatch]:
+    def _read_records(self, records: Records[Tweet], account: _Account) -> Iterator[pa.RecordBatch]:
         source, split, entry = account.source, account.split, account.entry
-        protection = self._protection if self._protection.acts else None
+        keeps = self._filter.keeps
+        pseudonymizer = self._pseudonymizer if self._pseudonymizer.enabled else None
         for offset, number, raw, outcome in records:
             account.lines += 1
             if isinstance(outcome, Tweet):
-                if not self._expected(outcome):
+                if not keeps(outcome):
                     account.filtered += 1
                     continue
                 account.kept += 1
-                digests = protection.digests(outcome) if protection else None
-                shown = protection.shown(outcome) if protection else outcome
-                self._tweets.append((source, split, entry, offset, number, *shown, digests))
-                self._characters += len(shown.text)
+                digests = pseudonymizer.digests(outcome) if pseudonymizer else None
+                tweet = pseudonymizer.pseudonymize(outcome) if pseudonymizer else outcome
+                self._tweets.append((source, split, entry, offset, number, *tweet, digests))
+                self._characters += len(tweet.text)
                 if len(self._tweets) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
                     yield self._tweet_batch()
             elif isinstance(outcome, ControlMessage):
                 account.notices += 1
                 if outcome.deleted and self._options.honour_deletes:
-                    deleted = self._protection.tweet_id(outcome.deleted)
-                    self._others.append({"kind": "delete", "source": source, "tweet_id": deleted})
+                    deleted = self._pseudonymizer.tweet_id(outcome.deleted)
+                    self._manifest.append({"kind": "delete", "source": source, "tweet_id": deleted})
             else:
                 account.rejects += 1
-                self._others.append(
+                self._manifest.append(
                     {
                         "kind": "reject",
                         "source": source,
@@ -138,21 +141,12 @@ class _Pass:
                         "offset": offset,
                         "line": number,
                         "reason": outcome.reason,
-                        "detail": "" if self._hides else in_utf8(outcome.detail),
+                        "detail": "" if self._hides else escape_undecodable(outcome.detail),
                         "raw": b"" if self._hides else raw[:_RAW_BYTES],
                     }
                 )
-            if len(self._others) >= _BATCH_ROWS:
-                yield self._other_batch()
-
-    def _expected(self, tweet: Tweet) -> bool:
-        if self._languages and (tweet.lang or "").casefold() not in self._languages:
-            return False
-        if tweet.is_retweet and self._options.retweets == "drop":
-            return False
-        if not self._start <= tweet.created_at < self._end:
-            return False
-        return self._topic is None or self._topic.holds(tweet.text, tweet.hashtags)
+            if len(self._manifest) >= _BATCH_ROWS:
+                yield self._manifest_batch()
 
     def _tweet_batch(self) -> pa.RecordBatch:
         rows, self._tweets, self._characters = self._tweets, [], 0
@@ -161,22 +155,67 @@ class _Pass:
             for name, values in zip(_TWEET_COLUMNS, zip(*rows, strict=True), strict=True)
         }
         columns["kind"] = pa.array(["tweet"] * len(rows))
-        columns["stems"] = self._cleaner.stem_array(columns["text"])
+        columns["stems"] = self._preprocessor.stem_array(columns["text"])
         return pa.RecordBatch.from_arrays(
             [columns.get(field.name, pa.nulls(len(rows), field.type)) for field in STAGED], schema=STAGED
         )
 
-    def _other_batch(self) -> pa.RecordBatch:
-        rows, self._others = self._others, []
+    def _manifest_batch(self) -> pa.RecordBatch:
+        rows, self._manifest = self._manifest, []
         return pa.RecordBatch.from_pylist(rows, schema=STAGED)
 
 
 @lru_cache(maxsize=1)
-def _cleaner(rules: str) -> TextPreprocessor:
-    """The cleaner of the rules, as JSON: one for all tasks of a worker, since it remembers the stems of words."""
+def _preprocessor(rules: str) -> TextPreprocessor:
+    """The preprocessor of rules in JSON, shared by all tasks of a worker since it caches the stems of words."""
     return TextPreprocessor(Rules.model_validate_json(rules))
 
 
-def _midnight(day: date) -> int:
-    """The start of a day, UTC, in microseconds since 1970."""
-    return (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY_MICROSECONDS
+class _Source(NamedTuple):
+    """A source of records, to be read before the next one is opened; without records, the reason."""
+
+    name: str
+    records: Records[Tweet] | None = None
+    skipped: str = ""
+    damage: str = ""
+    lines: Lines | None = None
+    """The lines of a range; once read, they know its length."""
+
+
+def _open_split(split: Split, file: BinaryIO, options: ReadOptions) -> Iterator[_Source]:
+    """Open the sources of a split, one after the other."""
+    match split.part:
+        case "lines":
+            lines = json_lines(_range_blocks(file, split, options.max_expansion), options, split.start == 0)
+            yield _Source(split.url, json_records(lines, options), lines=lines)
+        case "row groups":
+            yield _Source(split.url, open_parquet(file, options, split.start, split.end))
+        case "members":
+            stream = FileStream(file, 0, split.end)
+            stream.seek(split.start)
+            members = walk_tar(split.url, stream, ExpansionLimit(options.max_expansion), complete=split.end is None)
+            yield from (_open_member(member, options) for member in members)
+        case "all":
+            stream = FileStream(file)
+            if detect_format(stream.peek(_PEEK_BYTES), options) == "parquet":
+                yield _Source(split.url, open_parquet(file, options))
+            else:
+                members = walk_stream(split.url, stream, ExpansionLimit(options.max_expansion))
+                yield from (_open_member(member, options) for member in members)
+
+
+def _open_member(member: Member, options: ReadOptions) -> _Source:
+    records = open_records(member.stream, options) if member.stream else None
+    return _Source(member.name, records, member.skipped, member.damage)
+
+
+def _range_blocks(file: BinaryIO, split: Split, max_expansion: int) -> Iterator[Block]:
+    """The bytes of a range of lines, decompressed if bzip2, then those behind it, marked as not its own."""
+    stream = FileStream(file)
+    compression = detect_compression(stream.peek(_PEEK_BYTES))
+    if compression:
+        yield from decompress(stream, compression, ExpansionLimit(max_expansion), split.start, split.end)
+        return
+    yield from FileStream(file, split.start, split.end).blocks()
+    if split.end is not None:
+        yield from (block._replace(in_range=False) for block in FileStream(file, split.end).blocks())

@@ -1,4 +1,4 @@
-"""The sample: a synthetic archive and labelled corpus of tweets about a film, with an opinion planted in them."""
+"""The sample: a synthetic archive and labelled corpus of tweets about a film, with a known, planted opinion."""
 
 from tonality.ingest.synthetic.write import SampleSummary, write_sample
 

@@ -1,4 +1,4 @@
-"""The people who tweet: names, numbers and the user object that every status of theirs carries."""
+"""Synthetic authors: names, counts and the user object in each of their statuses."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +9,7 @@ import orjson
 
 from tonality.ingest.synthetic.inflection import NOMINATIVE, Noun
 from tonality.ingest.synthetic.lexicon import lexicon
-from tonality.ingest.synthetic.random_streams import Ranked, pick, stream, whole_number
+from tonality.ingest.synthetic.random_streams import ZipfSampler, pick, random_below, random_stream
 from tonality.ingest.synthetic.timeline import twitter_time
 
 __all__ = ["Author", "population"]
@@ -18,15 +18,15 @@ _CYRILLIC: Final = "абвгдеёжзийклмнопрстуфхцчшщъыь
 _LATIN: Final = "a,b,v,g,d,e,e,zh,z,i,y,k,l,m,n,o,p,r,s,t,u,f,h,c,ch,sh,sch,,y,,e,yu,ya"
 _ROMANISED: Final = str.maketrans(dict(zip(_CYRILLIC, _LATIN.split(","), strict=True)))
 _MOST_AUTHORS: Final = 999_983
-"""A prime: the products of a number with all smaller numbers differ in their remainders."""
+"""A prime, so that multiples of another prime leave distinct remainders, the suffixes of the screen names."""
 _FIRST_ACCOUNT_MS: Final = 1_230_768_000_000  # 2009
 _ACCOUNTS_SPAN_MS: Final = 200_000_000_000
-_SOMEBODY: Final = Noun.parse("кто:n0")
+_ANYBODY: Final = Noun.parse("кто:n0")
 
 
 @dataclass(frozen=True)
 class Author:
-    """One account. `json` is its v1.1 user object, encoded once."""
+    """An account. `json` is its user object of API v1.1, encoded once."""
 
     id: int
     screen_name: str
@@ -38,26 +38,26 @@ class Author:
 
 
 @cache
-def population(seed: int, name: str, size: int) -> Ranked[Author]:
-    """That many authors, from the most to the least active; `name` tells populations of one seed apart."""
-    random = stream(seed, name, "authors")
-    return Ranked([_author(random, number) for number in range(min(size, _MOST_AUTHORS))])
+def population(seed: int, name: str, size: int) -> ZipfSampler[Author]:
+    """`size` authors, the most active first; populations of the same seed are distinguished by `name`."""
+    random = random_stream(seed, name, "authors")
+    return ZipfSampler([_author(random, number) for number in range(min(size, _MOST_AUTHORS))])
 
 
 def _author(random: Random, number: int) -> Author:
-    first, surname = _spoken(random, "name"), _spoken(random, "surname")
+    first, surname = _draw_word(random, "name"), _draw_word(random, "surname")
     handle = (first if random.random() < 0.5 else first[:1] + pick(random, ("_", "")) + surname).lower()
     screen_name = f"{handle.translate(_ROMANISED)[:8]}{(number + 1) * 7_919 % _MOST_AUTHORS}"
-    account = 10_000_000 + number * 37_003 + whole_number(random, 37_000)
+    account = 10_000_000 + number * 37_003 + random_below(random, 37_000)
     followers = int(30 / (random.random() + 0.002))
-    friends, statuses = whole_number(random, 900), 50 + whole_number(random, 40_000)
-    lists, favourites = followers // 60, whole_number(random, 9_000)
+    friends, statuses = random_below(random, 900), 50 + random_below(random, 40_000)
+    lists, favourites = followers // 60, random_below(random, 9_000)
     user = {
         "id": account,
         "id_str": str(account),
         "name": f"{first} {surname}" if random.random() < 0.6 else first,
         "screen_name": screen_name,
-        "location": _spoken(random, "city") if random.random() < 0.6 else None,
+        "location": _draw_word(random, "city") if random.random() < 0.6 else None,
         "url": None,
         "description": None,
         "protected": False,
@@ -67,7 +67,7 @@ def _author(random: Random, number: int) -> Author:
         "listed_count": lists,
         "favourites_count": favourites,
         "statuses_count": statuses,
-        "created_at": twitter_time(_FIRST_ACCOUNT_MS + whole_number(random, _ACCOUNTS_SPAN_MS)),
+        "created_at": twitter_time(_FIRST_ACCOUNT_MS + random_below(random, _ACCOUNTS_SPAN_MS)),
         "utc_offset": 10_800,
         "time_zone": "Moscow",
         "geo_enabled": random.random() < 0.4,
@@ -80,5 +80,5 @@ def _author(random: Random, number: int) -> Author:
     return Author(account, screen_name, statuses, followers, friends, lists, orjson.Fragment(orjson.dumps(user)))
 
 
-def _spoken(random: Random, words: str) -> str:
-    return lexicon().words[words].draw(random).form(NOMINATIVE, _SOMEBODY, False)
+def _draw_word(random: Random, word_list: str) -> str:
+    return lexicon().words[word_list].draw(random).form(NOMINATIVE, _ANYBODY, False)

@@ -1,11 +1,11 @@
-"""Broken lines: what disks, networks and other people's programs make of a status."""
+"""Corrupt lines, as damaged by disks, networks and faulty programs."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
 
-__all__ = ["DAMAGES"]
+__all__ = ["CORRUPTIONS"]
 
 
 def _truncated(status: dict[str, Any]) -> bytes:
@@ -42,7 +42,7 @@ def _without(status: dict[str, Any], *fields: str) -> bytes:
     return orjson.dumps({name: value for name, value in status.items() if name not in fields})
 
 
-DAMAGES: Final[tuple[Callable[[dict[str, Any]], bytes], ...]] = (
+CORRUPTIONS: Final[tuple[Callable[[dict[str, Any]], bytes], ...]] = (
     _truncated,
     _invalid_utf8,
     _without_id,
@@ -51,4 +51,4 @@ DAMAGES: Final[tuple[Callable[[dict[str, Any]], bytes], ...]] = (
     _not_an_object,
     _null_byte,
 )
-"""Ways to make a line of a status that no reader can take for a tweet."""
+"""Functions that turn a status into a line that must be rejected."""

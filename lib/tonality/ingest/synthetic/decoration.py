@@ -1,23 +1,25 @@
-"""What stands in a tweet beside its words: emoticons, hashtags, names and links."""
+"""Decoration of a tweet's words: emoticons, hashtags, mentions and links."""
 
 from random import Random
 from string import ascii_letters, digits
 from typing import Final
 
-from tonality.ingest.synthetic.random_streams import Ranked, pick
+from tonality.ingest.synthetic.random_streams import ZipfSampler, pick
 from tonality.runtime.storage.schema import NEGATIVE, POSITIVE
 
 __all__ = ["EMOTICONS", "decorate", "link"]
 
 EMOTICONS: Final = {
-    POSITIVE: Ranked(
+    POSITIVE: ZipfSampler(
         (")))", ":)", "))", ":D", "=)", "))))", "😂", ";)", "xD", "😍", ":-)", "^_^", "👍", "<3", "❤", "😊", "хД")
     ),
-    NEGATIVE: Ranked(("(((", ":(", "((", "😭", "=(", "((((", "😡", ":'(", "👎", ":-(", "T_T", "💔", "😢", ">_<", "😠")),
+    NEGATIVE: ZipfSampler(
+        ("(((", ":(", "((", "😭", "=(", "((((", "😡", ":'(", "👎", ":-(", "T_T", "💔", "😢", ">_<", "😠")
+    ),
 }
 _EMOTICON_INSIDE: Final = 0.2
 
-_SAGA_HASHTAGS: Final = Ranked(
+_SAGA_HASHTAGS: Final = ZipfSampler(
     (
         *("#звездныевойны", "#StarWars", "#ЗвёздныеВойны", "#пробуждениесилы", "#starwars", "#ЗвездныеВойны", "#кино"),
         *(
@@ -41,7 +43,7 @@ _SAGA_HASHTAGS: Final = Ranked(
         ),
     )
 )
-_OTHER_HASHTAGS: Final = Ranked(
+_OTHER_HASHTAGS: Final = ZipfSampler(
     (
         "#утро",
         "#доброеутро",
@@ -63,34 +65,34 @@ _LINK: Final = 0.18
 _LINK_LETTERS: Final = ascii_letters + digits
 
 
-def decorate(random: Random, text: str, topic: str, mood: str | None, names: Ranked[str]) -> str:
-    """The text with an emoticon of the mood (positive, negative or none) and, by chance, hashtags, a name, a link.
+def decorate(random: Random, text: str, topic: str, emoticon_tone: str | None, names: ZipfSampler[str]) -> str:
+    """Add an emoticon of a tone (positive, negative or None) and, at random, hashtags, a mention and a link.
 
-    `names` are the screen names that may be addressed.
+    `names` are the screen names to mention.
     """
-    pieces = [text]
+    parts = [text]
     if random.random() < _MENTION:
-        pieces.insert(0, "@" + names.draw(random))
-    if mood:
-        pieces = _put_emoticon(random, pieces, EMOTICONS[mood].draw(random))
+        parts.insert(0, "@" + names.draw(random))
+    if emoticon_tone:
+        parts = _add_emoticon(random, parts, EMOTICONS[emoticon_tone].draw(random))
     if random.random() < _HASHTAG[topic]:
         hashtags = _SAGA_HASHTAGS if topic == "film" else _OTHER_HASHTAGS
-        pieces.append(hashtags.draw(random))
+        parts.append(hashtags.draw(random))
         if random.random() < _SECOND_HASHTAG:
-            pieces.append(hashtags.draw(random))
+            parts.append(hashtags.draw(random))
     if random.random() < _LINK:
-        pieces.append(link(random))
-    return " ".join(pieces)
+        parts.append(link(random))
+    return " ".join(parts)
 
 
 def link(random: Random) -> str:
-    """A shortened link."""
+    """A random shortened link."""
     return "https://t.co/" + "".join(pick(random, _LINK_LETTERS) for _ in range(10))
 
 
-def _put_emoticon(random: Random, pieces: list[str], emoticon: str) -> list[str]:
-    """The emoticon at the end or, less often, between sentences."""
-    head, stop, rest = pieces[-1].partition(". ")
+def _add_emoticon(random: Random, parts: list[str], emoticon: str) -> list[str]:
+    """Add an emoticon at the end or, less often, between sentences."""
+    head, stop, rest = parts[-1].partition(". ")
     if stop and random.random() < _EMOTICON_INSIDE:
-        return [*pieces[:-1], head, emoticon, rest]
-    return [*pieces, emoticon]
+        return [*parts[:-1], head, emoticon, rest]
+    return [*parts, emoticon]

@@ -1,7 +1,7 @@
-"""What Russian tweets say: sentences of a tone, put together from the lexicon.
+"""Russian sentences with a given tone, generated from the lexicon.
 
-The tone stands in the choice of words, but words overlap between the tones: by negation, by a change of mind in
-mid-sentence, by irony, and in sentences whose words only lean to one side.
+The tone determines the words, but the tones' words overlap: by negation, contrast within a sentence, irony, and weakly
+toned sentences.
 """
 
 import re
@@ -31,19 +31,19 @@ _FIGURES: Final = (
     (0.01, "reversed"),
 )
 _WEAK_RELIABILITY: Final = 0.9
-"""How often a sentence that only leans to one tone was written in that tone."""
+"""The share of weakly toned sentences whose tone is the tweet's."""
 _SECOND_OPINION: Final = 0.35
-_CONTEXTS: Final = (0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 4)
-"""How many sentences of no tone stand around the one that matters."""
+_CONTEXT_SENTENCES: Final = (0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 4)
+"""Numbers of toneless sentences around the toned ones, each equally likely."""
 _BALANCED: Final = 0.12
-"""The share of neutral tweets that name both sides."""
+"""The share of neutral tweets with both a positive and a negative side."""
 
 _SLOT: Final = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A word of a list, in a case; `side` is + for the sentence's tone and - for the other."""
+    """A slot for a word of a list in a case; `side` is + for the sentence's tone, - for the opposite one."""
 
     words: str
     case: int
@@ -52,56 +52,58 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Gendered:
-    """What a man or a woman writes."""
+    """Text that depends on the author's gender."""
 
     masculine: str
     feminine: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
+class _Template:
+    """A sentence with slots; an empty subject means the tweet's topic."""
+
     subject: str
     parts: tuple[str | _Slot | _Gendered, ...]
 
 
 def sentences(random: Random, tone: str, topic: str) -> list[str]:
-    """The sentences of one tweet, without punctuation at their ends.
+    """Generate the sentences of a tweet, without final punctuation.
 
     `tone` is positive, negative or neutral, `topic` film or everyday.
     """
     feminine = random.random() < 0.5
     if tone == NEUTRAL:
-        said = [_neutral(random, topic, feminine)]
+        result = [_neutral(random, topic, feminine)]
     else:
-        said = [_opinion(random, tone, topic, feminine)]
+        result = [_opinion(random, tone, topic, feminine)]
         if random.random() < _SECOND_OPINION:
-            said.append(_say(random, "plain", tone, topic, feminine))
-    for number in range(pick(random, _CONTEXTS)):
-        context = _say(random, "context", POSITIVE, topic, feminine)
-        said.insert(len(said) if number % 2 else 0, context)
-    return said
+            result.append(_sentence(random, "plain", tone, topic, feminine))
+    for number in range(pick(random, _CONTEXT_SENTENCES)):
+        context = _sentence(random, "context", POSITIVE, topic, feminine)
+        result.insert(len(result) if number % 2 else 0, context)
+    return result
 
 
 def _neutral(random: Random, topic: str, feminine: bool) -> str:
-    return _say(random, "balanced" if random.random() < _BALANCED else "news", POSITIVE, topic, feminine)
+    return _sentence(random, "balanced" if random.random() < _BALANCED else "news", POSITIVE, topic, feminine)
 
 
 def _opinion(random: Random, tone: str, topic: str, feminine: bool) -> str:
-    figure = _figure(random)
+    figure = _draw_figure(random)
     if figure == "weak":
         side = tone if random.random() < _WEAK_RELIABILITY else _OTHER[tone]
         words = lexicon().words[f"weak_{side}"]
         return words.draw(random).form(NOMINATIVE, _ANYTHING, feminine)
     if figure == "mixed":
-        first = _say(random, "plain", _OTHER[tone], topic, feminine)
+        first = _sentence(random, "plain", _OTHER[tone], topic, feminine)
         but = lexicon().words["but"].draw(random).form(NOMINATIVE, _ANYTHING, feminine)
-        return f"{first}, {but} {_say(random, 'plain', tone, topic, feminine)}"
-    if figure == "reversed":  # irony without a mark: nobody can tell
-        return _say(random, "plain", _OTHER[tone], topic, feminine)
-    return _say(random, figure, tone, topic, feminine)
+        return f"{first}, {but} {_sentence(random, 'plain', tone, topic, feminine)}"
+    if figure == "reversed":  # irony without a hint: not recognisable
+        return _sentence(random, "plain", _OTHER[tone], topic, feminine)
+    return _sentence(random, figure, tone, topic, feminine)
 
 
-def _figure(random: Random) -> str:
+def _draw_figure(random: Random) -> str:
     number = random.random()
     for share, figure in _FIGURES:
         number -= share
@@ -110,22 +112,22 @@ def _figure(random: Random) -> str:
     return _FIGURES[0][1]
 
 
-def _say(random: Random, figure: str, tone: str, topic: str, feminine: bool) -> str:
-    """One sentence of a figure of speech, its slots filled."""
-    sentence = pick(random, _sentences(figure))
+def _sentence(random: Random, figure: str, tone: str, topic: str, feminine: bool) -> str:
+    """Generate a sentence with a figure of speech and fill its slots."""
+    template = pick(random, _templates(figure))
     words = lexicon().words
-    subject = lexicon().subjects[sentence.subject or topic].draw(random)
-    said = []
-    for part in sentence.parts:
+    subject = lexicon().subjects[template.subject or topic].draw(random)
+    filled = []
+    for part in template.parts:
         if isinstance(part, str):
-            said.append(part)
+            filled.append(part)
         elif isinstance(part, _Gendered):
-            said.append(part.feminine if feminine else part.masculine)
+            filled.append(part.feminine if feminine else part.masculine)
         elif part.words == "X":
-            said.append(subject.forms[part.case])
+            filled.append(subject.forms[part.case])
         else:
-            said.append(words[_list_name(part, tone)].draw(random).form(part.case, subject, feminine))
-    return "".join(said)
+            filled.append(words[_list_name(part, tone)].draw(random).form(part.case, subject, feminine))
+    return "".join(filled)
 
 
 def _list_name(slot: _Slot, tone: str) -> str:
@@ -135,17 +137,17 @@ def _list_name(slot: _Slot, tone: str) -> str:
 
 
 @cache
-def _sentences(figure: str) -> Sequence[_Sentence]:
+def _templates(figure: str) -> Sequence[_Template]:
     return [_parse(text) for text in lexicon().sentences[figure]]
 
 
-def _parse(text: str) -> _Sentence:
+def _parse(text: str) -> _Template:
     subject, colon, rest = text.partition(": ")
     if not colon or subject not in SUBJECTS:
         subject, rest = "", text
     literals_and_slots = _SLOT.split(rest)  # alternating
     parts = [_parse_slot(part) if i % 2 else part for i, part in enumerate(literals_and_slots)]
-    return _Sentence(subject, tuple(part for part in parts if part))
+    return _Template(subject, tuple(part for part in parts if part))
 
 
 def _parse_slot(slot: str) -> _Slot | _Gendered:
@@ -157,4 +159,4 @@ def _parse_slot(slot: str) -> _Slot | _Gendered:
 
 
 _ANYTHING: Final = Noun.parse("всё:n0")
-"""The subject of what has none."""
+"""The subject of words that need none."""

@@ -1,4 +1,4 @@
-"""Russian inflection, as much as sample tweets need: nouns by case, adjectives and past tenses that agree with them."""
+"""Russian inflection, limited to the sample's needs: noun cases, and agreement of adjectives and past tenses."""
 
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -16,23 +16,23 @@ _VOWELS: Final = "аеёиоуыэюя"
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A noun in one number: its six forms, its gender (m, f, n, or p for a plural) and whether it is alive."""
+    """A noun in one number, singular or plural: six case forms, gender (m, f, n; p for a plural) and animacy."""
 
     forms: tuple[str, ...]
     gender: str
     animate: bool
 
-    def form(self, case: int, subject: "Noun", feminine: bool) -> str:  # noqa: ARG002 (one call for every kind of word)
+    def form(self, case: int, subject: "Noun", feminine: bool) -> str:  # noqa: ARG002 (the signature of Word)
         return self.forms[case]
 
     @classmethod
     def parse(cls, entry: str) -> "Noun":
-        """A noun as the lexicon writes it: word[/other][:marks]."""
-        spelled, _, marks = entry.partition(":")
-        word, _, other = spelled.partition("/")
-        gender = next((mark for mark in marks if mark in "mfnp"), _usual_gender(word))
-        animate = "a" in marks
-        if "0" in marks:
+        """Parse a noun of the lexicon: word[/other][:flags]."""
+        spelling, _, flags = entry.partition(":")
+        word, _, other = spelling.partition("/")
+        gender = next((flag for flag in flags if flag in "mfnp"), _usual_gender(word))
+        animate = "a" in flags
+        if "0" in flags:
             return cls((word,) * 6, gender, animate)
         if gender == "p":
             return cls(_decline_plural(word, other, animate), gender, animate)
@@ -52,7 +52,7 @@ class Adjective:
 
     @classmethod
     def parse(cls, entry: str) -> "Adjective":
-        """An adjective from its masculine nominative."""
+        """Parse an adjective, given as its masculine nominative."""
         stem, ending = entry[:-2], entry[-2:]
         soft = ending == "ий" and stem[-1] == "н"
         i = "и" if soft or stem[-1] in _VELAR + _HUSHING else "ы"
@@ -73,7 +73,7 @@ class Adjective:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb in the past tense, by its subject's gender."""
+    """A verb in the past tense: a form for each gender and the plural."""
 
     forms: dict[str, str]
 
@@ -82,7 +82,7 @@ class Verb:
 
     @classmethod
     def parse(cls, entry: str) -> "Verb":
-        """A verb from its masculine past; `other` is the stem of the other genders where it is another."""
+        """Parse a verb: masculine past[/other], `other` being the stem of the other forms if it differs."""
         masculine, _, other = entry.partition("/")
         reflexive = masculine.endswith("ся")
         stem = other or masculine.removesuffix("ся")
@@ -92,7 +92,7 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words that do not inflect, but for who says them: a man or a woman."""
+    """Words that vary only with the author's gender."""
 
     masculine: str
     feminine: str
@@ -102,16 +102,16 @@ class Phrase:
 
     @classmethod
     def parse(cls, entry: str) -> "Phrase":
-        """A phrase as the lexicon writes it: man's[|woman's]."""
+        """Parse a phrase of the lexicon: masculine[|feminine]."""
         masculine, _, feminine = entry.strip().partition("|")
         return cls(masculine, feminine or masculine)
 
 
 class Word(Protocol):
-    """What fills a slot of a sentence."""
+    """A word that can fill a slot of a sentence."""
 
     def form(self, case: int, subject: Noun, feminine: bool) -> str:
-        """The form for this case, agreeing with the sentence's subject and the author's sex."""
+        """The form in a case, agreeing with the sentence's subject and the author's gender."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The labelled corpus in RuTweetCorp's own format: tweets labelled by their emoticons, some of them wrongly."""
+"""Generator of the labelled corpus, in the format of RuTweetCorp: tweets labelled by emoticon, some of them wrongly."""
 
 import csv
 import io
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from tonality.ingest.synthetic.authors import population
-from tonality.ingest.synthetic.random_streams import Ranked, pick, stream, whole_number
+from tonality.ingest.synthetic.random_streams import ZipfSampler, pick, random_below, random_stream
 from tonality.ingest.synthetic.statuses import status_id
 from tonality.ingest.synthetic.tweet_text import compose
 from tonality.runtime.storage.schema import NEGATIVE, POSITIVE
 
-__all__ = ["LABELS", "Labelled", "corpus_lines", "labelled_tweets", "wrong_count"]
+__all__ = ["LABELS", "LabelledTweet", "corpus_lines", "labelled_tweets", "mislabelled_count"]
 
 LABELS: Final = {POSITIVE: "1", NEGATIVE: "-1"}
-"""What RuTweetCorp writes for each class."""
+"""Each class's label in RuTweetCorp."""
 
 _TOPICS: Final = ("film", "film", "everyday", "everyday", "everyday")
 _AUTHORS: Final = 2_000
@@ -24,46 +24,46 @@ _SPAN_MS: Final = 90 * 86_400_000
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A tweet of the corpus: its text, the tone that it was written in, and the tone that its emoticon claims."""
+class LabelledTweet:
+    """A tweet of the corpus: its text, its true tone, and the tone of its emoticon."""
 
     text: str
     tone: str
     label: str
 
 
-def labelled_tweets(seed: int, label: str, count: int, wrong_labels: float) -> Iterator[Labelled]:
-    """That many tweets of one label, of which the share `wrong_labels`, rounded, was written in the other tone."""
-    random = stream(seed, "corpus", label)
-    names = Ranked([author.screen_name for author in population(seed, "corpus", _AUTHORS).items])
+def labelled_tweets(seed: int, label: str, count: int, wrong_labels: float) -> Iterator[LabelledTweet]:
+    """Generate `count` tweets of a label; the share `wrong_labels` of them, rounded, has the other tone."""
+    random = random_stream(seed, "corpus", label)
+    names = ZipfSampler([author.screen_name for author in population(seed, "corpus", _AUTHORS).items])
     other = NEGATIVE if label == POSITIVE else POSITIVE
-    wrong = wrong_count(count, wrong_labels)
-    for left in range(count, 0, -1):
-        mislabelled = random.random() * left < wrong
+    wrong = mislabelled_count(count, wrong_labels)
+    for remaining in range(count, 0, -1):
+        mislabelled = random.random() * remaining < wrong
         wrong -= mislabelled
         tone = other if mislabelled else label
-        yield Labelled(compose(random, tone, pick(random, _TOPICS), label, names), tone, label)
+        yield LabelledTweet(compose(random, tone, pick(random, _TOPICS), label, names), tone, label)
 
 
-def wrong_count(count: int, wrong_labels: float) -> int:
-    """How many of a class's tweets are labelled wrongly."""
+def mislabelled_count(count: int, wrong_labels: float) -> int:
+    """The number of wrongly labelled tweets among `count`."""
     return round(count * wrong_labels)
 
 
 def corpus_lines(seed: int, label: str, count: int, wrong_labels: float) -> Iterator[str]:
-    """The rows of one of the corpus's two files, with their line ends."""
-    random = stream(seed, "corpus rows", label)
+    """Generate the rows, with line breaks, of the corpus file of a label."""
+    random = random_stream(seed, "corpus rows", label)
     authors = population(seed, "corpus", _AUTHORS)
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\n")
     for number, tweet in enumerate(labelled_tweets(seed, label, count, wrong_labels)):
-        moment = _FIRST_MS + int((number + random.random()) * _SPAN_MS / count)
+        time_ms = _FIRST_MS + int((number + random.random()) * _SPAN_MS / count)
         author = authors.draw(random)
         worker = 1 if label == POSITIVE else 2
-        popularity = 0 if random.random() < 0.8 else whole_number(random, 5)
+        popularity = 0 if random.random() < 0.8 else random_below(random, 5)
         writer.writerow(
             (
-                *(status_id(moment, worker, number), moment // 1_000, author.screen_name, tweet.text, LABELS[label]),
+                *(status_id(time_ms, worker, number), time_ms // 1_000, author.screen_name, tweet.text, LABELS[label]),
                 *(0, popularity, popularity // 2, author.statuses, author.followers, author.friends, author.lists),
             )
         )

@@ -1,4 +1,4 @@
-"""The lexicon: word lists and sentences, read from lexicon.toml once and ranked from frequent to rare."""
+"""The lexicon: word lists and sentences, loaded from lexicon.toml once and ranked by frequency."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from tonality.ingest.synthetic.inflection import Adjective, Noun, Phrase, Verb, Word
-from tonality.ingest.synthetic.random_streams import Ranked
+from tonality.ingest.synthetic.random_streams import ZipfSampler
 
 __all__ = ["SUBJECTS", "Lexicon", "foreign_words", "lexicon"]
 
 SUBJECTS: Final = ("film", "everyday", "thing")
-"""What a sentence may be about; the last only where the sentence asks for it."""
+"""Subjects of sentences; the last only for sentences that name it."""
 
 _NUMBERS: Final = 1_000
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Ranked words by list, ranked nouns that sentences are about, and sentences by figure of speech."""
+    """Ranked words by list, ranked subjects of sentences, and sentences by figure of speech."""
 
-    words: Mapping[str, Ranked[Word]]
-    subjects: Mapping[str, Ranked[Noun]]
+    words: Mapping[str, ZipfSampler[Word]]
+    subjects: Mapping[str, ZipfSampler[Noun]]
     sentences: Mapping[str, list[str]]
 
 
@@ -39,23 +39,23 @@ def lexicon() -> Lexicon:
 
     words: dict[str, Iterable[Word]] = dict(nouns)
     words |= {name: _phrases(text) for name, text in tables["phrases"].items()}
-    words |= _toned("adjective", tables["adjectives"], Adjective.parse, derived["boosters"])
-    words |= _toned("verb", tables["verbs"], Verb.parse)
+    words |= _by_tone("adjective", tables["adjectives"], Adjective.parse, derived["boosters"])
+    words |= _by_tone("verb", tables["verbs"], Verb.parse)
     words |= {name: map(Adjective.parse, tables["adjectives"][name].split()) for name in ("such", "quality")}
     words["surname"] = map(Phrase.parse, _surnames(derived["surname_roots"], derived["surname_endings"]))
     words["number"] = (Phrase.parse(str(number)) for number in range(2, _NUMBERS))
     words["price"] = (Phrase.parse(str(price)) for price in range(250, 1_500, 50))
     words["hour"] = (Phrase.parse(f"{hour}:{minute:02}") for minute in range(0, 60, 5) for hour in range(23, 8, -1))
     return Lexicon(
-        {name: Ranked(list(items)) for name, items in words.items()},
-        {name: Ranked(items) for name, items in subjects.items()},
+        {name: ZipfSampler(list(items)) for name, items in words.items()},
+        {name: ZipfSampler(items) for name, items in subjects.items()},
         tables["sentences"],
     )
 
 
 @cache
 def foreign_words() -> dict[str, dict[str, list[str]]]:
-    """Sentences and words of the other languages, by the code that Twitter gives them."""
+    """Sentences and words of the other languages, by Twitter's language code."""
     return {
         code: {name: text if name == "sentences" else text.split() for name, text in lists.items()}
         for code, lists in _tables()["foreign"].items()
@@ -71,10 +71,10 @@ def _phrases(text: str) -> list[Phrase]:
     return [Phrase.parse(" ".join(entry.split())) for entry in text.split(";")]
 
 
-def _toned(
+def _by_tone(
     name: str, lists: Mapping[str, str], parse: Callable[[str], Word], prefixes: str = ""
 ) -> dict[str, Iterable[Word]]:
-    """The lists `<name>_positive` and `<name>_negative`, with prefixed words as their tail."""
+    """The lists `<name>_positive` and `<name>_negative`, prefixed words last."""
     return {
         f"{name}_{tone}": [parse(word) for word in [*lists[tone].split(), *_prefixed(prefixes, lists[tone])]]
         for tone in ("positive", "negative")
@@ -82,7 +82,7 @@ def _toned(
 
 
 def _prefixed(prefixes: str, words: str) -> list[str]:
-    """Every word with every prefix, the first prefix's words first."""
+    """Every word with every prefix, sorted by prefix."""
     return [
         "/".join(prefix + part.lower() for part in word.split("/"))
         for prefix in prefixes.split()

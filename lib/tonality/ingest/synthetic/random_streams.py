@@ -1,7 +1,6 @@
-"""Chance that repeats: streams of random numbers by name, and draws that need nothing but `Random.random`.
+"""Reproducible randomness: named streams of random numbers, and draws that use only `Random.random`.
 
-Python promises that `random()` gives the same numbers in every version, and promises it of nothing else in that module,
-so nothing else is called.
+Of all methods of `Random`, Python guarantees the same numbers in every version only for `random()`.
 """
 
 from bisect import bisect
@@ -10,38 +9,39 @@ from itertools import accumulate
 from random import Random
 from typing import Generic, TypeVar
 
-__all__ = ["Ranked", "pick", "stream", "whole_number"]
+__all__ = ["ZipfSampler", "pick", "random_below", "random_stream"]
 
 T = TypeVar("T")
 
 _EXPONENT = 1.2
-_HEAD = 4
-"""Flattens the head of the curve: the first item is drawn 1.3 times as often as the second, not twice."""
+_SHIFT = 4
+"""The shift of the ranks, which flattens the head: the first item is drawn 1.3 times as often as the second, not twice.
+"""
 
 
-def stream(seed: int, *names: object) -> Random:
-    """Random numbers of their own for every name: what one part of the sample draws moves no other part."""
+def random_stream(seed: int, *names: object) -> Random:
+    """An independent stream for every name, so that draws for one part of the sample do not affect others."""
     return Random(":".join(map(str, (seed, *names))))  # noqa: S311 (no secrets here)
 
 
 def pick(random: Random, items: Sequence[T]) -> T:
-    """One of the items, all equally likely."""
+    """Draw an item uniformly."""
     return items[int(random.random() * len(items))]
 
 
-def whole_number(random: Random, below: int) -> int:
-    """A number from 0 to one less than `below`, all equally likely."""
+def random_below(random: Random, below: int) -> int:
+    """Draw an integer in [0, below) uniformly."""
     return int(random.random() * below)
 
 
-class Ranked(Generic[T]):
-    """Items of falling frequency, as Zipf found words to be: a few are everywhere, most are rare."""
+class ZipfSampler(Generic[T]):
+    """A sampler of items with Zipf-Mandelbrot frequencies, as in natural language: a few are common, most are rare."""
 
     def __init__(self, items: Sequence[T]) -> None:
         self.items = items
-        self._cumulative = list(accumulate((rank + _HEAD) ** -_EXPONENT for rank in range(len(items))))
+        self._cumulative = list(accumulate((rank + _SHIFT) ** -_EXPONENT for rank in range(len(items))))
         self._total = self._cumulative[-1]
 
     def draw(self, random: Random) -> T:
-        """One of the items, the earlier the likelier."""
+        """Draw an item; earlier ones are more likely."""
         return self.items[bisect(self._cumulative, random.random() * self._total, 0, len(self.items) - 1)]

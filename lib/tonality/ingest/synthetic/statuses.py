@@ -1,7 +1,8 @@
-"""Statuses and notices as version 1.1 of Twitter's streaming API sent them.
+"""Statuses and notices in the format of Twitter's streaming API v1.1.
 
-Texts are HTML-escaped as Twitter's are, and the indices of entities count characters of the escaped text. Longer tweets
-than 140 characters came in 2016; they are here because archives of later years have them in all these forms.
+Texts are HTML-escaped, as Twitter's are, and the indices of entities count characters of the escaped text. Tweets of
+more than 140 characters only appeared in 2016; they are included since archives of later years have them in all these
+forms.
 """
 
 import re
@@ -13,19 +14,19 @@ from typing import Any, Final
 import orjson
 
 from tonality.ingest.synthetic.authors import Author
-from tonality.ingest.synthetic.random_streams import Ranked, whole_number
+from tonality.ingest.synthetic.random_streams import ZipfSampler, random_below
 from tonality.ingest.synthetic.timeline import twitter_time
 
 __all__ = ["Stamp", "Tweet", "delete_notice", "encode", "limit_notice", "original", "retweet", "status_id"]
 
-SHORT: Final = 140
-"""Characters of a tweet before it needs an extension."""
+_CLASSIC_LENGTH: Final = 140
+"""The most characters of a tweet without an extension."""
 
 _EXTENDED_MODE: Final = 0.05
-"""The share of tweets recorded with tweet_mode=extended, which have `full_text` in the place of `text`."""
+"""The share of tweets recorded with tweet_mode=extended, which have `full_text` instead of `text`."""
 
 _TWITTER_EPOCH_MS: Final = 1_288_834_974_657
-_SOURCES: Final = Ranked(
+_SOURCES: Final = ZipfSampler(
     [
         f'<a href="{address}" rel="nofollow">{client}</a>'
         for address, client in (
@@ -49,43 +50,43 @@ _LINK: Final = re.compile(r"https://t\.co/(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """When a status was written, in milliseconds since 1970, and its id."""
+    """The time of a status, in milliseconds since 1970, and its id."""
 
-    moment: int
+    time_ms: int
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Tweet:
-    """A status and what a retweet of it needs: its text before escaping, and its author."""
+    """A status with the data for retweets of it: the unescaped text and the author."""
 
     status: dict[str, Any]
     text: str
     author: Author
 
 
-def status_id(moment: int, worker: int, number: int) -> int:
-    """Twitter's id: milliseconds, then 10 bits of the worker and 12 of a running number."""
-    return (moment - _TWITTER_EPOCH_MS) << 22 | worker << 12 | number & 4_095
+def status_id(time_ms: int, worker: int, number: int) -> int:
+    """A Snowflake id: milliseconds, 10 bits of the worker, 12 bits of a sequence number."""
+    return (time_ms - _TWITTER_EPOCH_MS) << 22 | worker << 12 | number & 4_095
 
 
 def original(random: Random, stamp: Stamp, text: str, author: Author, language: str) -> Tweet:
-    """A tweet that retweets nothing; `text` is not yet escaped."""
+    """An original tweet; `text` is not escaped."""
     if random.random() < _EXTENDED_MODE:
-        body = _whole(text)
-    elif len(text) > SHORT:
-        body = _compatible(text, stamp)
+        body = _extended_body(text)
+    elif len(text) > _CLASSIC_LENGTH:
+        body = _truncated_body(text, stamp)
     else:
         body = {"text": _escape(text), "truncated": False, "entities": _entities(_escape(text))}
     return Tweet(_status(random, stamp, body, author, language), text, author)
 
 
 def retweet(random: Random, stamp: Stamp, tweet: Tweet, author: Author) -> dict[str, Any]:
-    """A retweet: the whole original inside, and outside its text behind RT @name, cut at 140 characters."""
+    """A retweet: the complete original nested inside, and its text after RT @name, truncated to 140 characters."""
     tweet.status["retweet_count"] += 1
     text = f"RT @{tweet.author.screen_name}: {tweet.text}"
-    if len(text) > SHORT:
-        text = text[: SHORT - 1] + "…"
+    if len(text) > _CLASSIC_LENGTH:
+        text = text[: _CLASSIC_LENGTH - 1] + "…"
     escaped = _escape(text)
     body: dict[str, Any] = {"truncated": False, "entities": _entities(escaped)}
     if "full_text" in tweet.status:
@@ -97,26 +98,26 @@ def retweet(random: Random, stamp: Stamp, tweet: Tweet, author: Author) -> dict[
 
 
 def encode(status: dict[str, Any], stamp: Stamp) -> bytes:
-    """The line of a status that was delivered as it was written."""
-    return orjson.dumps({**status, "timestamp_ms": str(stamp.moment)})
+    """A status as a line, delivered at the time it was written."""
+    return orjson.dumps({**status, "timestamp_ms": str(stamp.time_ms)})
 
 
-def delete_notice(random: Random, moment: int) -> bytes:
-    """A notice that some older tweet is gone."""
-    number = status_id(moment - 1_000 - whole_number(random, 90_000_000), 7, whole_number(random, 4_096))
-    user = 10_000_000 + whole_number(random, 3_000_000_000)
+def delete_notice(random: Random, time_ms: int) -> bytes:
+    """A notice of an older tweet's deletion."""
+    number = status_id(time_ms - 1_000 - random_below(random, 90_000_000), 7, random_below(random, 4_096))
+    user = 10_000_000 + random_below(random, 3_000_000_000)
     status = {"id": number, "id_str": str(number), "user_id": user, "user_id_str": str(user)}
-    return orjson.dumps({"delete": {"status": status, "timestamp_ms": str(moment)}})
+    return orjson.dumps({"delete": {"status": status, "timestamp_ms": str(time_ms)}})
 
 
-def limit_notice(random: Random, moment: int) -> bytes:
-    """A notice that more tweets matched than were sent."""
-    return orjson.dumps({"limit": {"track": 1 + whole_number(random, 5_000), "timestamp_ms": str(moment)}})
+def limit_notice(random: Random, time_ms: int) -> bytes:
+    """A notice that more tweets matched than were delivered."""
+    return orjson.dumps({"limit": {"track": 1 + random_below(random, 5_000), "timestamp_ms": str(time_ms)}})
 
 
 def _status(random: Random, stamp: Stamp, body: dict[str, Any], author: Author, language: str) -> dict[str, Any]:
     return {
-        "created_at": twitter_time(stamp.moment),
+        "created_at": twitter_time(stamp.time_ms),
         "id": stamp.id,
         "id_str": str(stamp.id),
         **body,
@@ -141,17 +142,17 @@ def _status(random: Random, stamp: Stamp, body: dict[str, Any], author: Author, 
     }
 
 
-def _whole(text: str) -> dict[str, Any]:
+def _extended_body(text: str) -> dict[str, Any]:
     escaped = _escape(text)
-    shown = [0, len(escaped)]
-    return {"full_text": escaped, "display_text_range": shown, "truncated": False, "entities": _entities(escaped)}
+    displayed = [0, len(escaped)]
+    return {"full_text": escaped, "display_text_range": displayed, "truncated": False, "entities": _entities(escaped)}
 
 
-def _compatible(text: str, stamp: Stamp) -> dict[str, Any]:
-    """A long tweet for programs that knew 140 characters: the start with a link, the whole under extended_tweet."""
+def _truncated_body(text: str, stamp: Stamp) -> dict[str, Any]:
+    """A long tweet in compatibility mode: its start with a link to it, the full text under extended_tweet."""
     more = f"https://t.co/{stamp.id % 16**10:010x}"
-    escaped = _escape(text[: SHORT - len(more) - 2] + "… " + more)
-    extended = _whole(text)
+    escaped = _escape(text[: _CLASSIC_LENGTH - len(more) - 2] + "… " + more)
+    extended = _extended_body(text)
     del extended["truncated"]
     return {"text": escaped, "truncated": True, "entities": _entities(escaped), "extended_tweet": extended}
 
@@ -161,10 +162,10 @@ def _escape(text: str) -> str:
 
 
 def _entities(text: str) -> dict[str, Sequence[dict[str, Any]]]:
-    """Hashtags, names and links of an escaped text, but for what the cut at its end has left of one."""
-    cut = len(text) - 1 if text.endswith("…") else -1
+    """Hashtags, mentions and links of an escaped text, without one that is truncated at its end."""
+    truncated_at = len(text) - 1 if text.endswith("…") else -1
     return {
-        "hashtags": [{"text": m[1], "indices": m.span()} for m in _HASHTAG.finditer(text) if m.end() != cut],
+        "hashtags": [{"text": m[1], "indices": m.span()} for m in _HASHTAG.finditer(text) if m.end() != truncated_at],
         "urls": [
             {
                 "url": m[0],
@@ -173,10 +174,12 @@ def _entities(text: str) -> dict[str, Sequence[dict[str, Any]]]:
                 "indices": m.span(),
             }
             for m in _LINK.finditer(text)
-            if m.end() != cut
+            if m.end() != truncated_at
         ],
         "user_mentions": [
-            {"screen_name": m[1], "name": m[1], "indices": m.span()} for m in _MENTION.finditer(text) if m.end() != cut
+            {"screen_name": m[1], "name": m[1], "indices": m.span()}
+            for m in _MENTION.finditer(text)
+            if m.end() != truncated_at
         ],
         "symbols": [],
     }

@@ -1,1 +1,1 @@
-"""Writing: staged Parquet, files of days, duplicates, reconciliation."""
+"""Writing: tweets to Parquet, files of days, deduplication, reconciliation, the overwrite guard."""

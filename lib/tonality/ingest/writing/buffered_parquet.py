@@ -1,4 +1,4 @@
-"""A Parquet file that a task writes in large row groups, from rows that come few at a time."""
+"""A Parquet file written by a task in large row groups, from rows that arrive a few at a time."""
 
 import secrets
 from abc import ABC, abstractmethod
@@ -14,14 +14,15 @@ __all__ = ["BufferedParquetWriter"]
 
 
 class BufferedParquetWriter(ABC):
-    """A file under a name that no other has: there once it has rows, whole once it is left."""
+    """A buffered writer of a file with a unique name, created with the first rows and complete on exit."""
 
-    def __init__(self, folder: str, prefix: str, most_rows: int, most_bytes: int) -> None:
+    def __init__(self, folder: str, prefix: str, max_rows: int, max_bytes: int) -> None:
+        """The buffer is flushed at `max_rows` rows or `max_bytes` bytes in memory."""
         self.name = f"{prefix}{secrets.token_hex(16)}.parquet"
-        self._place = join(folder, self.name)
-        self._most_rows = most_rows
-        self._most_bytes = most_bytes
-        self._waiting: list[pa.Table] = []
+        self._url = join(folder, self.name)
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._buffer: list[pa.Table] = []
         self._rows = 0
         self._bytes = 0
         self._open = ExitStack()
@@ -36,25 +37,25 @@ class BufferedParquetWriter(ABC):
                 self._flush()
 
     def add(self, rows: pa.Table) -> None:
-        """Add rows; they are written once enough of them wait."""
-        self._waiting.append(rows)
+        """Buffer rows, and write the buffer if it is full."""
+        self._buffer.append(rows)
         self._rows += rows.num_rows
         self._bytes += rows.nbytes
-        if self._rows >= self._most_rows or self._bytes >= self._most_bytes:
+        if self._rows >= self._max_rows or self._bytes >= self._max_bytes:
             self._flush()
 
     def _flush(self) -> None:
         if self._writer is None:
-            system, path = filesystem(self._place)
+            system, path = filesystem(self._url)
             file = self._open.enter_context(system.open(path, "wb"))
             self._writer = self._open.enter_context(self._new_writer(file))
-        self._write(self._writer, pa.concat_tables(self._waiting))
-        self._waiting, self._rows, self._bytes = [], 0, 0
+        self._write(self._writer, pa.concat_tables(self._buffer))
+        self._buffer, self._rows, self._bytes = [], 0, 0
 
     @abstractmethod
     def _new_writer(self, file: BinaryIO) -> pq.ParquetWriter:
-        """The writer of the file."""
+        """Open a Parquet writer on the file."""
 
     @abstractmethod
     def _write(self, writer: pq.ParquetWriter, rows: pa.Table) -> None:
-        """Write the rows that waited, in row groups."""
+        """Write the buffered rows as row groups."""

@@ -1,6 +1,6 @@
-"""Stored tweets to the files of their days: large days cut, small ones shared out, what is left out dropped.
+"""Temporary tweet files to the files of the days: dropped tweets removed, large days split, small days sharing tasks.
 
-Spark could do the same by a shuffle; Arrow's columns stay columns here, which takes a sixth of the time.
+Spark could do the same with a shuffle; here the data stays columnar in Arrow, which takes a sixth of the time.
 """
 
 from collections import Counter, defaultdict
@@ -24,52 +24,52 @@ from tonality.runtime.storage.urls import filesystem, join
 __all__ = ["DayFile", "DayFileJob", "StoredRowGroup", "WrittenFile", "plan_day_files", "write_day_files"]
 
 _FILE_BYTES: Final = 192 * 2**20
-"""Of stored row groups, to a file: Zstandard makes 128 MiB of them."""
+"""The size of the temporary row groups per file, 128 MiB once compressed by Zstandard."""
 _SHARED_BYTES: Final = 2**26
-"""Of stored rows, to a task of several days: a row group of several is held until its last day is written."""
-_LEAST_BYTES: Final = 2**20
-"""What is worth a task in any case."""
-_TASKS_A_CORE: Final = 3
+"""The most bytes of a task for several days: a row group with several days is held until the last one is written."""
+_MIN_TASK_BYTES: Final = 2**20
+"""The size below which tasks are not made smaller to occupy all cores."""
+_TASKS_PER_CORE: Final = 3
 _GROUP_ROWS: Final = 2**17
 _GROUP_BYTES: Final = 2**26
-"""Rows and bytes of a row group, in memory: tweets may be a thousand times longer than Twitter's."""
-_OF_FEW_VALUES: Final = ["author", "lang", "hashtags.list.element", "source", "rules", "run"]
-"""Columns that a dictionary makes smaller."""
-_RISING: Final = {"tweet_id": "DELTA_BINARY_PACKED", "created_at": "DELTA_BINARY_PACKED"}
-_COMPARED: Final = ["tweet_id", "created_at", "author", "lang"]
-"""Columns whose least and greatest values readers may ask for."""
+"""The most rows and bytes in memory of a row group: tweets may be a thousand times longer than Twitter's."""
+_DICTIONARY_COLUMNS: Final = ["author", "lang", "hashtags.list.element", "source", "rules", "run"]
+"""Columns with repeated values, which a dictionary makes smaller."""
+_DELTA_COLUMNS: Final = {"tweet_id": "DELTA_BINARY_PACKED", "created_at": "DELTA_BINARY_PACKED"}
+_STATISTICS_COLUMNS: Final = ["tweet_id", "created_at", "author", "lang"]
+"""Columns whose minimum and maximum are useful to readers."""
 _FILE_SCHEMA: Final = TWEETS.remove(TWEETS.get_field_index(DAY))
-_STORED: Final = [name for name in KEPT.names if name in _FILE_SCHEMA.names]
+_STORED_COLUMNS: Final = [name for name in KEPT.names if name in _FILE_SCHEMA.names]
 _EPOCH: Final = date(1970, 1, 1)
 
 
 class StoredRowGroup(NamedTuple):
-    """A row group that a pass stored, sorted by days."""
+    """A row group of a temporary tweet file, sorted by day."""
 
     path: str
     """The name of its file."""
     number: int
-    """Its place in the file, from 0."""
+    """Its index in the file."""
     first: int
     """The time of its earliest tweet, in microseconds since 1970."""
     days: tuple[int, ...]
-    """The days that it has tweets of, since 1970."""
+    """The days of its tweets, counted from 1970."""
     counts: tuple[int, ...]
-    """How many of each."""
+    """The number of tweets of each day."""
     bytes: int
 
 
 class DayFile(NamedTuple):
-    """A file to be written: a day, or a part of it."""
+    """A planned file: a day, or a part of it."""
 
     day: int
-    """Since 1970."""
+    """Days since 1970."""
     groups: tuple[StoredRowGroup, ...]
-    """Where its tweets are, beside some of other days."""
+    """The row groups with its tweets, and possibly others."""
 
 
 class WrittenFile(NamedTuple):
-    """A file that was written."""
+    """A file that has been written."""
 
     day: str
     name: str
@@ -78,22 +78,22 @@ class WrittenFile(NamedTuple):
 
 @dataclass(frozen=True)
 class DayFileJob:
-    """What all files have in common. HadoopRoot are URLs."""
+    """The inputs and outputs shared by all tasks. Folders are URLs."""
 
     stored: str
-    """Where the pass stored the tweets."""
+    """The folder of the temporary tweet files."""
     dropped: str
-    """A table of what is left out: `path`, and `row` in the file."""
+    """The table of dropped tweets: `path`, and `row` in the file."""
     folder: str
-    """Where to write."""
+    """The output folder."""
     constants: Mapping[str, str]
-    """Columns that are the same in all rows."""
+    """Columns with the same value in all rows."""
     drop_ids: bool = False
-    """Whether the tweets lose their ids."""
+    """Write null instead of tweet ids."""
 
 
 def plan_day_files(groups: Iterable[StoredRowGroup], cores: int) -> list[list[DayFile]]:
-    """The files that each task writes: of about 128 MiB where a day has so much, one file of any other day."""
+    """The files that each task writes: several of about 128 MiB for large days, one for any other day."""
     days: dict[int, list[StoredRowGroup]] = defaultdict(list)
     weights: dict[int, float] = defaultdict(float)
     for group in groups:
@@ -101,12 +101,12 @@ def plan_day_files(groups: Iterable[StoredRowGroup], cores: int) -> list[list[Da
         for day, count in zip(group.days, group.counts, strict=True):
             days[day].append(group)
             weights[day] += group.bytes * count / rows
-    task_bytes = min(_SHARED_BYTES, max(_LEAST_BYTES, sum(weights.values()) / (cores * _TASKS_A_CORE)))
+    task_bytes = min(_SHARED_BYTES, max(_MIN_TASK_BYTES, sum(weights.values()) / (cores * _TASKS_PER_CORE)))
     tasks: list[list[DayFile]] = []
     filled = 0.0
     for day in sorted(days):
         parts = max(1, round(weights[day] / _FILE_BYTES))
-        for part in _parts(_in_order(days[day]), parts):
+        for part in _parts(_in_reading_order(days[day]), parts):
             if not tasks or filled + weights[day] / parts > task_bytes:
                 tasks.append([])
                 filled = 0
@@ -115,17 +115,17 @@ def plan_day_files(groups: Iterable[StoredRowGroup], cores: int) -> list[list[Da
     return tasks
 
 
-def _in_order(groups: Iterable[StoredRowGroup]) -> list[StoredRowGroup]:
-    """Groups of one file together, files by their first tweet of the day."""
-    files: dict[str, list[StoredRowGroup]] = defaultdict(list)
+def _in_reading_order(groups: Iterable[StoredRowGroup]) -> list[StoredRowGroup]:
+    """The row groups file by file, files by the first tweet of their first group."""
+    by_file: dict[str, list[StoredRowGroup]] = defaultdict(list)
     for group in groups:
-        files[group.path].append(group)
-    of_files = [sorted(file, key=lambda group: group.number) for file in files.values()]
-    return [group for file in sorted(of_files, key=lambda file: (file[0].first, file[0].path)) for group in file]
+        by_file[group.path].append(group)
+    files = [sorted(file, key=lambda group: group.number) for file in by_file.values()]
+    return [group for file in sorted(files, key=lambda file: (file[0].first, file[0].path)) for group in file]
 
 
 def _parts(groups: Sequence[StoredRowGroup], count: int) -> Iterator[tuple[StoredRowGroup, ...]]:
-    """The groups in so many parts, or fewer, of about the same bytes."""
+    """Divide the row groups into at most `count` parts of about the same size."""
     share = sum(group.bytes for group in groups) / count
     part: list[StoredRowGroup] = []
     filled = 0
@@ -140,10 +140,10 @@ def _parts(groups: Sequence[StoredRowGroup], count: int) -> Iterator[tuple[Store
 
 
 def write_day_files(job: DayFileJob, files: Sequence[DayFile]) -> Iterator[WrittenFile]:
-    """Write a task's files, each under a name that no other has; a day whose tweets are all left out gets none."""
+    """Write a task's files, each under a unique name; none for a day whose tweets have all been dropped."""
     with _StoredTweets(files, job) as stored:
         for file in files:
-            with _Writer(job) as writer:
+            with _DayFileWriter(job) as writer:
                 for group in file.groups:
                     writer.add(stored.rows(group, file.day))
             if writer.rows:
@@ -151,14 +151,14 @@ def write_day_files(job: DayFileJob, files: Sequence[DayFile]) -> Iterator[Writt
 
 
 class _StoredTweets:
-    """The stored tweets of a task's days, without those that are left out; each row group is read once."""
+    """The temporary tweets of a task's days, without dropped ones; each row group is read once."""
 
     def __init__(self, files: Sequence[DayFile], job: DayFileJob) -> None:
-        self._stored = job.stored
+        self._folder = job.stored
         self._days = range(files[0].day, files[-1].day + 1)
         self._uses = Counter(group for file in files for group in file.groups)
-        self._dropped = _dropped(job.dropped, {group.path for group in self._uses})
-        self._kept: dict[StoredRowGroup, pa.Table] = {}
+        self._dropped = _dropped_rows(job.dropped, {group.path for group in self._uses})
+        self._cache: dict[StoredRowGroup, pa.Table] = {}
         self._open = ExitStack()
         self._file: pq.ParquetFile | None = None
         self._path = ""
@@ -170,65 +170,65 @@ class _StoredTweets:
         self._open.close()
 
     def rows(self, group: StoredRowGroup, day: int) -> pa.Table:
-        """A group's rows of a day. What no other of the task's files needs is let go."""
-        rows = self._kept.pop(group, None)
+        """A row group's rows of a day. Releases the group when no other file of the task needs it."""
+        rows = self._cache.pop(group, None)
         if rows is None:
             rows = self._read(group)
         self._uses[group] -= 1
         if self._uses[group]:
-            self._kept[group] = rows
-        start, end = _between(rows, range(day, day + 1))
+            self._cache[group] = rows
+        start, end = _row_range(rows, range(day, day + 1))
         return rows.slice(start, end - start)
 
     def _read(self, group: StoredRowGroup) -> pa.Table:
-        """A group's rows of the task's days."""
-        file = self._opened(group.path)
-        rows = file.read_row_group(group.number, _STORED, use_threads=False)
-        start, end = _between(rows, self._days)
-        expected = np.zeros(rows.num_rows, dtype=bool)
-        expected[start:end] = True
+        """Read a row group's rows of the task's days."""
+        file = self._open_file(group.path)
+        rows = file.read_row_group(group.number, _STORED_COLUMNS, use_threads=False)
+        start, end = _row_range(rows, self._days)
+        kept = np.zeros(rows.num_rows, dtype=bool)
+        kept[start:end] = True
         if (dropped := self._dropped.get(group.path)) is not None:
             before = sum(file.metadata.row_group(number).num_rows for number in range(group.number))
             in_group = dropped[(dropped >= before) & (dropped < before + rows.num_rows)]
-            expected[in_group - before] = False
-        return rows if expected.all() else rows.take(np.flatnonzero(expected))
+            kept[in_group - before] = False
+        return rows if kept.all() else rows.take(np.flatnonzero(kept))
 
-    def _opened(self, path: str) -> pq.ParquetFile:
-        """The file of the group before, most often: a day's groups come file by file."""
+    def _open_file(self, path: str) -> pq.ParquetFile:
+        """Open a file, unless it is the one that is open: groups come file by file."""
         if self._file is None or path != self._path:
             self._open.close()
-            system, place = filesystem(join(self._stored, path))
+            system, place = filesystem(join(self._folder, path))
             self._file = self._open.enter_context(pq.ParquetFile(self._open.enter_context(system.open(place, "rb"))))
             self._path = path
         return self._file
 
 
-def _dropped(table: str, paths: set[str]) -> dict[str, Int64Array]:
-    """Which rows of these files are left out."""
+def _dropped_rows(table: str, paths: set[str]) -> dict[str, Int64Array]:
+    """The numbers of dropped rows, by file."""
     system, place = filesystem(table)
-    found = ds.dataset(place, filesystem=system, format="parquet").to_batches(
+    batches = ds.dataset(place, filesystem=system, format="parquet").to_batches(
         columns=["path", "row"], filter=ds.field("path").isin(sorted(paths)), use_threads=False
     )
     rows: dict[str, list[Int64Array]] = defaultdict(list)
-    for batch in found:
+    for batch in batches:
         codes = batch["path"].dictionary_encode()
         for code, path in enumerate(codes.dictionary.to_pylist()):
             rows[path].append(batch["row"].to_numpy()[codes.indices.to_numpy() == code])
     return {path: np.concatenate(parts) for path, parts in rows.items()}
 
 
-def _between(rows: pa.Table, days: range) -> tuple[int, int]:
-    """Where the rows of these days begin and end, among rows that are sorted by days."""
-    start, end = np.searchsorted(_numbers(rows, "created_at") // DAY_MICROSECONDS, (days.start, days.stop))
+def _row_range(rows: pa.Table, days: range) -> tuple[int, int]:
+    """The range of rows with these days, in rows sorted by day."""
+    start, end = np.searchsorted(_integers(rows, "created_at") // DAY_MICROSECONDS, (days.start, days.stop))
     return int(start), int(end)
 
 
-def _numbers(rows: pa.Table, column: str) -> Int64Array:
-    numbers: Int64Array = rows[column].cast(pa.int64()).to_numpy()
-    return numbers
+def _integers(rows: pa.Table, column: str) -> Int64Array:
+    integers: Int64Array = rows[column].cast(pa.int64()).to_numpy()
+    return integers
 
 
-class _Writer(BufferedParquetWriter):
+class _DayFileWriter(BufferedParquetWriter):
     """A file of a day, each row group sorted by time."""
 
     def __init__(self, job: DayFileJob) -> None:
@@ -243,15 +243,15 @@ class _Writer(BufferedParquetWriter):
             _FILE_SCHEMA,
             compression="zstd",
             compression_level=3,
-            use_dictionary=_OF_FEW_VALUES,
-            column_encoding=_RISING,
-            write_statistics=_COMPARED,
+            use_dictionary=_DICTIONARY_COLUMNS,
+            column_encoding=_DELTA_COLUMNS,
+            write_statistics=_STATISTICS_COLUMNS,
         )
 
     def _write(self, writer: pq.ParquetWriter, rows: pa.Table) -> None:
         rows = rows.combine_chunks()
-        rows = rows.take(np.lexsort((_numbers(rows, "tweet_id"), _numbers(rows, "created_at"))))
-        if self._drop_ids:  # by which they have just been put in order
+        rows = rows.take(np.lexsort((_integers(rows, "tweet_id"), _integers(rows, "created_at"))))
+        if self._drop_ids:  # only after sorting by them
             place = rows.column_names.index("tweet_id")
             rows = rows.set_column(place, "tweet_id", pa.nulls(len(rows), pa.int64()))
         for name, value in self._constants.items():

@@ -1,8 +1,8 @@
-"""Tweets on their way from a pass to their days: into Parquet files that the tasks write themselves.
+"""Tweets of a pass, written by the tasks themselves to temporary Parquet files, sorted by day.
 
-Rows that a Python worker hands to Spark are copied from Arrow to Java's rows and from those to Parquet; a file that the
-worker writes costs an eighth of that. Each task has a file of its own, under a name that no other attempt of the task
-has; what the task yields at its end vouches for it.
+Rows that a Python worker returns to Spark are copied from Arrow to Java rows and from those to Parquet; a file written
+by the worker itself costs an eighth of that. Each attempt of a task writes a file with a unique name, which counts only
+if the task manifest names it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,54 +16,54 @@ from tonality.ingest.formats.timestamps import DAY_MICROSECONDS
 from tonality.ingest.writing.buffered_parquet import BufferedParquetWriter
 from tonality.runtime.storage.schema import KEPT, STAGED, TASK_MANIFEST
 
-__all__ = ["Int64Array", "stored"]
+__all__ = ["Int64Array", "write_tweets"]
 
 Int64Array = np.ndarray[Any, np.dtype[np.int64]]
 
-_WAITING_ROWS: Final = 2**17
-_WAITING_BYTES: Final = 2**26
-"""Of rows that wait to be put in order: tweets may be a thousand times longer than Twitter's."""
+_BUFFER_ROWS: Final = 2**17
+_BUFFER_BYTES: Final = 2**26
+"""The most rows and bytes sorted at once: tweets may be a thousand times longer than Twitter's."""
 _GROUP_ROWS: Final = 2**15
-"""Rows of a row group: what is read at once."""
-_LEAST_ROWS: Final = 2**12
-"""Rows from which on a day has row groups of its own; with fewer it shares one with the days beside it."""
-_OF_FEW_VALUES: Final = ["author", "lang", "hashtags.list.element", "source"]
-"""Columns that a dictionary makes smaller; to look for one in the others costs a third more."""
+"""The most rows of a row group, which is read at once."""
+_MIN_DAY_ROWS: Final = 2**12
+"""The least rows of a day with row groups of its own; a day with fewer shares one with adjacent days."""
+_DICTIONARY_COLUMNS: Final = ["author", "lang", "hashtags.list.element", "source"]
+"""Columns with repeated values; trying a dictionary on the others costs a third more time."""
 
 
-def stored(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
-    """What is no tweet of batches of schema.STAGED, each of tweets or of others, as schema.TASK_MANIFEST.
+def write_tweets(batches: Iterable[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
+    """Write the tweets of batches to a file and yield the task manifest: the other rows, then the file's row groups.
 
-    The tweets go to a file of schema.KEPT in the folder, if there are any. The last rows, of the kind `group`, tell of
-    its row groups, each of which is sorted by days.
+    The batches are of schema.STAGED, each with either tweets or other rows. The file, of schema.KEPT, is only created
+    if there are tweets; each of its row groups is sorted by day and has a manifest row of the kind `group`.
     """
     with _TweetFile(folder) as file:
         for batch in batches:
             if batch["kind"][0].as_py() == "tweet":
                 file.add(pa.Table.from_batches([batch.select(KEPT.names)]))
             else:
-                yield _note(batch)
+                yield _manifest_rows(batch)
     if groups := file.groups:
         yield pa.RecordBatch.from_pylist(groups, schema=TASK_MANIFEST)
 
 
-def _note(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows of schema.STAGED that are no tweets, as schema.TASK_MANIFEST."""
+def _manifest_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Convert rows of schema.STAGED, other than tweets, to schema.TASK_MANIFEST."""
     columns = [rows[f.name] if f.name in STAGED.names else pa.nulls(len(rows), f.type) for f in TASK_MANIFEST]
     return pa.RecordBatch.from_arrays(columns, schema=TASK_MANIFEST)
 
 
 class _TweetFile(BufferedParquetWriter):
-    """A task's tweets, in row groups by days."""
+    """The tweets of a task, in row groups by day."""
 
     def __init__(self, folder: str) -> None:
-        super().__init__(folder, "", _WAITING_ROWS, _WAITING_BYTES)
+        super().__init__(folder, "", _BUFFER_ROWS, _BUFFER_BYTES)
         self._days: list[dict[str, Any]] = []
-        self._written: list[pq.FileMetaData] = []
+        self._metadata: list[pq.FileMetaData] = []
 
     @property
     def groups(self) -> list[dict[str, Any]]:
-        """Notes of the row groups, once the file is whole."""
+        """Manifest rows of the row groups, once the file is complete."""
         return [
             {
                 "kind": "group",
@@ -72,14 +72,14 @@ class _TweetFile(BufferedParquetWriter):
                 **days,
                 "bytes": sum(group.column(n).total_compressed_size for n in range(group.num_columns)),
             }
-            for metadata in self._written
+            for metadata in self._metadata
             for number, days in enumerate(self._days)
             for group in [metadata.row_group(number)]
         ]
 
     def _new_writer(self, file: BinaryIO) -> pq.ParquetWriter:
         return pq.ParquetWriter(
-            file, KEPT, compression="lz4", use_dictionary=_OF_FEW_VALUES, metadata_collector=self._written
+            file, KEPT, compression="lz4", use_dictionary=_DICTIONARY_COLUMNS, metadata_collector=self._metadata
         )
 
     def _write(self, writer: pq.ParquetWriter, rows: pa.Table) -> None:
@@ -90,17 +90,17 @@ class _TweetFile(BufferedParquetWriter):
             rows, times, days = rows.combine_chunks().take(order), times[order], days[order]
         for start, end in _row_groups(days):
             writer.write_table(rows.slice(start, end - start), row_group_size=end - start)
-            held, counts = np.unique(days[start:end], return_counts=True)
+            distinct, counts = np.unique(days[start:end], return_counts=True)
             first = int(times[start:end].min())
-            self._days.append({"first": first, "days": held.tolist(), "counts": counts.tolist()})
+            self._days.append({"first": first, "days": distinct.tolist(), "counts": counts.tolist()})
 
 
 def _row_groups(days: Int64Array) -> Iterator[tuple[int, int]]:
-    """Where to cut rows of these days: between two, as far as they have rows enough, and large ones into parts."""
+    """The row ranges of row groups: cut between days with enough rows, and within large ones."""
     ends = [*(np.flatnonzero(days[1:] != days[:-1]) + 1).tolist(), len(days)]
     start = 0
     for end in ends:
-        if end - start >= _LEAST_ROWS or end == len(days):
+        if end - start >= _MIN_DAY_ROWS or end == len(days):
             for part in range(start, end, _GROUP_ROWS):
                 yield part, min(part + _GROUP_ROWS, end)
             start = end

@@ -9,7 +9,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from tonality.runtime.storage.schema import LABELLED
 from tonality.text.emoticons import EmoticonReader
-from tonality.text.language import Emoticons
+from tonality.text.rules import Emoticons
 
 __all__ = ["label_by_emoticon"]
 
@@ -17,9 +17,9 @@ _COLUMNS = [name for name in LABELLED.names if name not in ("label", "run")]
 
 
 def label_by_emoticon(tweets: DataFrame, emoticons: Emoticons) -> DataFrame:
-    """The tweets with signs of one tone alone, labelled by it: the columns of schema.LABELLED but `run`.
+    """Label the tweets whose emoticons are all of one tone: the columns of schema.LABELLED but `run`.
 
-    Retweets repeat what somebody else wrote, and a tweet without stems teaches nothing: neither is labelled.
+    Retweets, which repeat another author's text, and tweets without stems, which teach nothing, are not labelled.
     """
     candidates = tweets.where(~F.col("is_retweet") & (F.col("stems") != "")).select(*_COLUMNS)
     labelled = from_arrow_schema(pa.schema([*(LABELLED.field(name) for name in _COLUMNS), LABELLED.field("label")]))

@@ -1,4 +1,4 @@
-"""Labelled tweets as Arrow batches inside Spark: texts cut into stems, stems encoded into padded training rows."""
+"""Encoding of labelled tweets as Arrow batches inside Spark: texts to stems, stems to padded training rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -15,42 +15,42 @@ from tonality.text.preprocess import TextPreprocessor
 from tonality.text.rules import Rules
 from tonality.text.token_ids import StemEncoder
 
-__all__ = ["encoded", "side_of", "with_stems"]
+__all__ = ["count_rows", "encode", "with_stems"]
 
 _Batches = Iterator[pa.RecordBatch]
 
 
 def with_stems(frame: DataFrame, rules: Rules) -> DataFrame:
-    """The frame's `text` and `label` as `stems` and `label`."""
+    """Return the frame's `text` and `label` as `stems` and `label`."""
     return frame.select("text", "label").mapInArrow(_stemmer(rules), "stems string, label float")
 
 
 def _stemmer(rules: Rules) -> Callable[[_Batches], _Batches]:
     def stem(batches: _Batches) -> _Batches:
-        cleaner = TextPreprocessor(rules)
+        preprocessor = TextPreprocessor(rules)
         for batch in batches:
-            yield pa.RecordBatch.from_pydict({"stems": cleaner.stem_array(batch["text"]), "label": batch["label"]})
+            yield pa.RecordBatch.from_pydict({"stems": preprocessor.stem_array(batch["text"]), "label": batch["label"]})
 
     return stem
 
 
-def encoded(frame: DataFrame, stems: Sequence[str], unknown: Literal["train", "drop"], max_length: int) -> DataFrame:
-    """The frame's `stems` and `label` as rows of schema.DATASET. Tweets that have no number at all are left out."""
+def encode(frame: DataFrame, stems: Sequence[str], unknown: Literal["train", "drop"], max_length: int) -> DataFrame:
+    """Return the frame's `stems` and `label` as rows of schema.DATASET, without tweets that have no token id."""
     vocabulary = frame.sparkSession.sparkContext.broadcast(list(stems))
 
-    def number(batches: _Batches) -> _Batches:
-        numbering = StemEncoder(vocabulary.value, unknown, max_length)
+    def encode_batches(batches: _Batches) -> _Batches:
+        encoder = StemEncoder(vocabulary.value, unknown, max_length)
         for batch in batches:
-            yield _number_batch(batch, numbering, max_length)
+            yield _encode_batch(batch, encoder, max_length)
 
-    return frame.select("stems", "label").mapInArrow(number, from_arrow_schema(DATASET))
+    return frame.select("stems", "label").mapInArrow(encode_batches, from_arrow_schema(DATASET))
 
 
-def _number_batch(batch: pa.RecordBatch, numbering: StemEncoder, max_length: int) -> pa.RecordBatch:
-    numbers = numbering.encode(batch["stems"])
-    lengths = numbers.lengths
+def _encode_batch(batch: pa.RecordBatch, encoder: StemEncoder, max_length: int) -> pa.RecordBatch:
+    ids = encoder.encode(batch["stems"])
+    lengths = ids.lengths
     tokens = np.zeros((len(lengths), max_length), np.int32)
-    tokens[np.arange(max_length) < lengths[:, None]] = numbers.flat
+    tokens[np.arange(max_length) < lengths[:, None]] = ids.flat
     offsets = np.arange(len(lengths) + 1, dtype=np.int32) * max_length
     columns = {
         "tokens": pa.ListArray.from_arrays(offsets, tokens.ravel()),
@@ -61,10 +61,11 @@ def _number_batch(batch: pa.RecordBatch, numbering: StemEncoder, max_length: int
     return pa.RecordBatch.from_pydict(columns, schema=DATASET).filter(pa.array(lengths > 0))
 
 
-def side_of(rows: DataFrame) -> SplitStats:
-    """What the dataset's note says of rows of schema.DATASET."""
-    # added up as decimals, which do not overflow; by exclusive or, repeated tweets would cancel each other
+def count_rows(rows: DataFrame) -> SplitStats:
+    """Count rows of schema.DATASET, and hash their content, for the dataset's metadata."""
+    # a sum of decimals, which do not overflow; in an exclusive or, repeated tweets would cancel each other
     hashes = F.coalesce(F.sum(F.xxhash64("stems", "label").cast("decimal(20, 0)")), F.lit(0))
-    found = rows.agg(F.count("*").alias("rows"), F.count_if(F.col("label") == 1).alias("positive"), hashes.alias("sum"))
-    side = found.collect()[0]
-    return SplitStats(rows=side.rows, positive=side.positive, content=f"{int(side['sum']) % 2**64:016x}")
+    counts = rows.agg(
+        F.count("*").alias("rows"), F.count_if(F.col("label") == 1).alias("positive"), hashes.alias("hash")
+    ).collect()[0]
+    return SplitStats(rows=counts.rows, positive=counts.positive, content=f"{int(counts['hash']) % 2**64:016x}")

@@ -1,4 +1,4 @@
-"""The split: which labelled tweets are held out, by a hash of their stems: no text ever stands on both sides."""
+"""The split into training and validation rows, by a hash of the stems: no text is ever in both."""
 
 from typing import Final
 
@@ -14,12 +14,12 @@ _BUCKETS: Final = 1_000_000
 
 
 def with_split(frame: DataFrame, valid_fraction: float, seed: int) -> DataFrame:
-    """The rows of `stems` with a column `split`: valid for about this fraction of the distinct texts, else train."""
+    """Add a column `split`: valid for about this fraction of the distinct texts, else train."""
     bucket = F.pmod(F.xxhash64(F.lit(seed), "stems"), F.lit(_BUCKETS))
     return frame.withColumn("split", F.when(bucket < round(valid_fraction * _BUCKETS), VALID).otherwise(TRAIN))
 
 
 def shuffled(frame: DataFrame, seed: int, parts: int) -> DataFrame:
-    """The rows in so many partitions, in an order that is random to the eye and the same on every cluster."""
+    """Shuffle the rows into so many partitions, in a pseudo-random order that is the same on every cluster."""
     order = F.xxhash64(F.lit(seed), F.lit("order"), "stems", "label")
     return frame.repartition(parts, order).sortWithinPartitions(order, "stems", "label")

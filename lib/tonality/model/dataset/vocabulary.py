@@ -1,4 +1,4 @@
-"""The vocabulary: stems encoded by falling frequency on the training side."""
+"""The vocabulary: stems in order of decreasing frequency in the training rows."""
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
@@ -9,9 +9,9 @@ __all__ = ["count_stems"]
 
 
 def count_stems(train: DataFrame, size: int, min_count: int) -> DataFrame:
-    """The rows of schema.VOCABULARY: the most frequent stems of the rows' `stems`, ties by stem, ids from 2.
+    """Rows of schema.VOCABULARY: the most frequent stems of the rows' `stems`, ties in order of the stem, ids from 2.
 
-    `size` counts padding and unknown, so at most size - 2 stems get a number; rarer ones than `min_count` get none.
+    `size` includes padding and unknown, so at most size - 2 stems get an id; stems rarer than `min_count` get none.
     """
     by_frequency = Window.orderBy(F.desc("count"), F.asc("stem")).rowsBetween(
         Window.unboundedPreceding, Window.currentRow

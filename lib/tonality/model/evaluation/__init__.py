@@ -1,1 +1,1 @@
-"""Evaluation: the network beside the baselines it must beat, on the same held-out rows."""
+"""Evaluation: the network compared with baselines on the same held-out rows."""

@@ -1,4 +1,4 @@
-"""What the linear models see: counts of stems, or of stems and pairs of neighbours, and their tf-idf."""
+"""Features of the linear models: counts of stems, or of stems and bigrams, and their tf-idf."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,47 +9,47 @@ from pyspark.sql import functions as F  # noqa: N812
 
 __all__ = ["Terms", "with_features"]
 
-_MOST_PAIRS: Final = 1 << 20
+_MAX_BIGRAMS: Final = 1 << 20
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Which terms of a tweet count."""
+    """The terms that become features."""
 
-    most: int
-    """Stems that are kept, the most frequent ones."""
-    pairs: bool = False
-    """Whether neighbouring stems count as terms too (bigrams), up to a million of them."""
+    max_stems: int
+    """Number of stems to keep, the most frequent ones."""
+    bigrams: bool = False
+    """True to add up to a million pairs of neighbouring stems."""
 
 
 def with_features(train: DataFrame, valid: DataFrame, terms: Terms) -> tuple[DataFrame, DataFrame]:
-    """Both sides with `counts` and `tfidf`, from their `stems` and `label`, fitted on the training side.
+    """Both splits with `counts` and `tfidf` added to `stems` and `label`, fitted on the training split.
 
-    Tf-idf has Spark's idf, ln((n + 1) / (df + 1)), and each tweet scaled to length 1. Where pairs count, a term has to
-    stand in two training tweets, if any does: the others are most of all, and tell nothing.
+    Tf-idf uses Spark's idf, ln((n + 1) / (df + 1)), and scales each tweet to length 1. With bigrams, terms that occur
+    in only one training tweet are dropped, unless all do: they are the majority and carry no information.
     """
-    train, valid = (rows.select("stems", "label", _terms(terms.pairs).alias("terms")) for rows in (train, valid))
-    counter = _counter(train, terms)
+    train, valid = (rows.select("stems", "label", _terms(terms.bigrams).alias("terms")) for rows in (train, valid))
+    counter = _fit_counter(train, terms)
     counted = counter.transform(train)
-    weights = IDF(inputCol="counts", outputCol="weighted").fit(counted)
+    idf = IDF(inputCol="counts", outputCol="weighted").fit(counted)
     normalizer = Normalizer(inputCol="weighted", outputCol="tfidf")
-    featured = (normalizer.transform(weights.transform(rows)) for rows in (counted, counter.transform(valid)))
+    featured = (normalizer.transform(idf.transform(rows)) for rows in (counted, counter.transform(valid)))
     train, valid = (rows.select("stems", "label", "counts", "tfidf") for rows in featured)
     return train, valid
 
 
-def _counter(train: DataFrame, terms: Terms) -> CountVectorizerModel:
-    counter = CountVectorizer(inputCol="terms", outputCol="counts", vocabSize=terms.most)
-    if not terms.pairs:
+def _fit_counter(train: DataFrame, terms: Terms) -> CountVectorizerModel:
+    counter = CountVectorizer(inputCol="terms", outputCol="counts", vocabSize=terms.max_stems)
+    if not terms.bigrams:
         return counter.fit(train)
-    counter = counter.setVocabSize(terms.most + _MOST_PAIRS)
-    twice = counter.setMinDF(2).fit(train)
-    return twice if twice.vocabulary else counter.setMinDF(1).fit(train)
+    counter = counter.setVocabSize(terms.max_stems + _MAX_BIGRAMS)
+    repeated = counter.setMinDF(2).fit(train)
+    return repeated if repeated.vocabulary else counter.setMinDF(1).fit(train)
 
 
-def _terms(pairs: bool) -> Column:
+def _terms(bigrams: bool) -> Column:
     stems = F.split("stems", " ")
-    if not pairs:
+    if not bigrams:
         return stems
     neighbours = F.zip_with(stems, F.slice(stems, 2, F.size(stems)), lambda one, other: F.concat_ws(" ", one, other))
     # the last stem has no neighbour

@@ -1,4 +1,4 @@
-"""The comparison as a table: for the terminal and as Markdown."""
+"""The comparison of models as a table, for the terminal and in Markdown."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,18 +10,18 @@ _HEADER = ("model", "accuracy", "95 % interval", "macro F1", "AUC", "log loss")
 
 
 def as_text(models: Mapping[str, EvaluationResult]) -> str:
-    """The table in columns of one width."""
+    """The table as plain text in aligned columns."""
     rows = [_HEADER, *_rows(models)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     return "\n".join(_line(row, widths) for row in rows)
 
 
 def as_markdown(models: Mapping[str, EvaluationResult], rows: int, positive: int) -> str:
-    """The table as a Markdown document, with what it was measured on."""
+    """The table as a Markdown document that also describes the held-out rows."""
     lines = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *_rows(models)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     chosen = [
-        f"- {name}: {setting} {value:g}, chosen on a part of the training side"
+        f"- {name}: {setting} {value:g}, chosen on part of the training split"
         for name, model in models.items()
         for setting, value in model.settings.items()
     ]
@@ -29,7 +29,7 @@ def as_markdown(models: Mapping[str, EvaluationResult], rows: int, positive: int
         [
             "# Evaluation",
             "",
-            f"On {rows:,} held-out labelled tweets, {positive / rows:.1%} of them positive; called positive from 0.5.",
+            f"On {rows:,} held-out labelled tweets, {positive / rows:.1%} of them positive. Threshold: 0.5.",
             "",
             table,
             "",
@@ -55,6 +55,6 @@ def _rows(models: Mapping[str, EvaluationResult]) -> Iterable[tuple[str, ...]]:
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    """The first cell to the left, numbers to the right."""
+    """One row: the first cell is left-aligned, the numbers right-aligned."""
     name, *numbers = cells
     return "  ".join([name.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])])

@@ -1,6 +1,6 @@
-"""Pictures in one style: a blank figure, axes with nothing on them that does not help to read a value, PNG bytes.
+"""The common style of all plots: an empty figure, minimal axes, the colours, and PNG output.
 
-Matplotlib's object interface alone is used, so no display is needed and no global figure is left behind.
+Only Matplotlib's object interface is used, so no display is needed and no figure remains in global state.
 """
 
 import io
@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-__all__ = ["INK", "PAPER", "RULE", "SOFT_INK", "VOLUME", "blank", "png", "strip"]
+__all__ = ["INK", "PAPER", "RULE", "SOFT_INK", "VOLUME", "new_figure", "strip_frame", "to_png"]
 
 INK: Final = "#1a1a1a"
 SOFT_INK: Final = "#5c5c5c"
@@ -23,8 +23,8 @@ VOLUME: Final = "#b9bfc4"
 _DPI: Final = 160
 
 
-def blank(title: str, width: int, height: int) -> Figure:
-    """An empty figure of width × height pixels under a title, which is plain text: a $ in it is money, no formula."""
+def new_figure(title: str, width: int, height: int) -> Figure:
+    """An empty figure of width × height pixels. The title is plain text: a $ in it does not start a formula."""
     layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER, layout=layout)
     FigureCanvasAgg(figure)
@@ -33,8 +33,8 @@ def blank(title: str, width: int, height: int) -> Figure:
     return figure
 
 
-def strip(axes: Axes) -> None:
-    """Leave of the frame only the base and faint horizontal lines."""
+def strip_frame(axes: Axes) -> None:
+    """Reduce the frame to the base line and faint horizontal grid lines."""
     axes.spines[["top", "left", "right"]].set_visible(False)
     axes.spines["bottom"].set_color(RULE)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
@@ -42,8 +42,8 @@ def strip(axes: Axes) -> None:
     axes.tick_params(colors=SOFT_INK, length=0)
 
 
-def png(figure: Figure) -> bytes:
+def to_png(figure: Figure) -> bytes:
     """The figure as a PNG."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=_DPI)
-    return picture.getvalue()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()

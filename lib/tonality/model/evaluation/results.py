@@ -1,4 +1,4 @@
-"""A model on held-out rows: its measures with their intervals, its ROC curve, its confusion, its reliability."""
+"""Evaluation of a model on held-out rows: metrics with intervals, confusion matrix, ROC curve and reliability."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,8 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tonality.model.evaluation.intervals import wilson
-from tonality.model.metrics import Labels, Metrics, Probabilities, compute_metrics
+from tonality.model.metrics import Labels, Metrics, Probabilities, compute_metrics, wilson_interval
 
 __all__ = ["Confusion", "EvaluationResult", "Reliability", "Roc", "evaluate_predictions"]
 
@@ -18,7 +17,7 @@ _ROC_POINTS: Final = 200
 
 @dataclass(frozen=True)
 class Confusion:
-    """Rows by their label and by what they were called, at a probability of 0.5."""
+    """Confusion matrix: rows by label and prediction at a threshold of 0.5."""
 
     true_positive: int
     false_negative: int
@@ -28,7 +27,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Roc:
-    """The curve from (0, 0) to (1, 1), of at most some two hundred points."""
+    """ROC curve from (0, 0) to (1, 1), with at most about two hundred points."""
 
     false_positive_rate: tuple[float, ...]
     true_positive_rate: tuple[float, ...]
@@ -36,7 +35,7 @@ class Roc:
 
 @dataclass(frozen=True)
 class Reliability:
-    """The rows of each tenth of the probabilities that has any: what was promised and what was found."""
+    """Reliability diagram: mean predicted probability and share of positives in each non-empty tenth of [0, 1]."""
 
     rows: tuple[int, ...]
     mean_probability: tuple[float, ...]
@@ -48,7 +47,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """All that is known of one model."""
+    """The evaluation of one model."""
 
     metrics: Metrics
     accuracy_low: float
@@ -58,10 +57,10 @@ class EvaluationResult:
     roc: Roc
     reliability: Reliability
     settings: Mapping[str, float] = field(default_factory=dict)
-    """What was chosen on the training side, by name."""
+    """Hyperparameters chosen on the training split, by name."""
 
     def content(self) -> dict[str, Any]:
-        """As plain values for JSON: the measures at the top, the rest by name."""
+        """Plain values for JSON: the metrics at the top level, everything else by name."""
         rest = asdict(self)
         return {**rest.pop("metrics"), **rest}
 
@@ -69,47 +68,47 @@ class EvaluationResult:
 def evaluate_predictions(
     probabilities: Probabilities, labels: Labels, settings: Mapping[str, float] | None = None
 ) -> EvaluationResult:
-    """What a model's probabilities of the held-out rows are worth; both (N,), labels 1 and 0."""
+    """Evaluate a model's probabilities of the held-out rows against their labels, 1 or 0; both (N,)."""
     metrics = compute_metrics(probabilities, labels)
-    called, true = probabilities >= 0.5, labels == 1
-    low, high = wilson(np.array([float(np.sum(called == true))]), np.array([float(len(labels))]))
+    predicted, actual = probabilities >= 0.5, labels == 1
+    low, high = wilson_interval(np.array([float(np.sum(predicted == actual))]), np.array([float(len(labels))]))
     return EvaluationResult(
         metrics=metrics,
         accuracy_low=float(low[0]),
         accuracy_high=float(high[0]),
-        confusion=_confusion(called, true),
-        roc=_roc(probabilities, true),
-        reliability=_reliability(probabilities, true),
+        confusion=_confusion(predicted, actual),
+        roc=_roc(probabilities, actual),
+        reliability=_reliability(probabilities, actual),
         settings=settings or {},
     )
 
 
-def _confusion(called: NDArray[np.bool_], true: NDArray[np.bool_]) -> Confusion:
+def _confusion(predicted: NDArray[np.bool_], actual: NDArray[np.bool_]) -> Confusion:
     return Confusion(
-        true_positive=int(np.sum(called & true)),
-        false_negative=int(np.sum(~called & true)),
-        false_positive=int(np.sum(called & ~true)),
-        true_negative=int(np.sum(~called & ~true)),
+        true_positive=int(np.sum(predicted & actual)),
+        false_negative=int(np.sum(~predicted & actual)),
+        false_positive=int(np.sum(predicted & ~actual)),
+        true_negative=int(np.sum(~predicted & ~actual)),
     )
 
 
-def _roc(probabilities: Probabilities, true: NDArray[np.bool_]) -> Roc:
-    """Equal probabilities are one step: no threshold parts them."""
+def _roc(probabilities: Probabilities, actual: NDArray[np.bool_]) -> Roc:
+    # Equal probabilities form one step of the curve: no threshold separates them.
     order = np.argsort(-probabilities, kind="stable")
     last_of_equal = np.append(np.diff(probabilities[order]) != 0, True)
-    above = np.cumsum(true[order])[last_of_equal]
+    hits = np.cumsum(actual[order])[last_of_equal]
     rows = np.flatnonzero(last_of_equal) + 1
     points = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _ROC_POINTS)).round().astype(int))
-    rates = (rows - above)[points] / max(1, np.sum(~true)), above[points] / max(1, np.sum(true))
+    rates = (rows - hits)[points] / max(1, np.sum(~actual)), hits[points] / max(1, np.sum(actual))
     return Roc(*((0.0, *rate.round(6).tolist()) for rate in rates))
 
 
-def _reliability(probabilities: Probabilities, true: NDArray[np.bool_]) -> Reliability:
+def _reliability(probabilities: Probabilities, actual: NDArray[np.bool_]) -> Reliability:
     bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
     rows = np.bincount(bins, minlength=_BINS)
     filled = np.flatnonzero(rows)
     total = rows[filled].astype(np.float64)
-    hits = np.bincount(bins, weights=true, minlength=_BINS)[filled].astype(np.float64)
-    promised = np.bincount(bins, weights=probabilities, minlength=_BINS)[filled] / total
-    values = (promised, hits / total, *wilson(hits, total))
+    hits = np.bincount(bins, weights=actual, minlength=_BINS)[filled].astype(np.float64)
+    mean_probability = np.bincount(bins, weights=probabilities, minlength=_BINS)[filled] / total
+    values = (mean_probability, hits / total, *wilson_interval(hits, total))
     return Reliability(tuple(rows[filled].tolist()), *(tuple(value.round(6).tolist()) for value in values))

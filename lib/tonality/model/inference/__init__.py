@@ -1,1 +1,1 @@
-"""Inference: stems to probabilities, batch by batch in memory and over a Spark table."""
+"""Inference: a trained model applied to batches of stems or texts, in memory and as a Spark UDF."""

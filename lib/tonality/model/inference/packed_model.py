@@ -1,8 +1,8 @@
-"""A model made ready to score with: one file's worth of bytes that many processes can map into their memory.
+"""A model packed for scoring: a single file that many processes can memory-map, and the choice of its precision.
 
-The bytes are a safetensors file (https://huggingface.co/docs/safetensors): the network's weights in the form that the
-device wants, and the vocabulary as the two buffers of an Arrow string array, so that nothing is parsed or rebuilt by
-whoever opens the file, and what several of them open is in memory once.
+The file is in the safetensors format (https://huggingface.co/docs/safetensors). It holds the network's weights in the
+layout that the device needs, and the vocabulary as the two buffers of an Arrow string array. Opening it parses and
+rebuilds nothing, and processes that map the same file share one copy in memory.
 """
 
 import json
@@ -18,11 +18,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from tonality.model.network.cpu_features import has_any_cpu_feature
 from tonality.model.network.lstm import LSTMConfig
 from tonality.model.network.tiled_lstm import Precision, tile_weights
 from tonality.model.registry.artifact import Artifact
 
-__all__ = ["Device", "PackedModel"]
+__all__ = ["Device", "PackedModel", "choose_precision"]
 
 Device: TypeAlias = Literal["cpu", "cuda"]
 
@@ -33,30 +34,30 @@ _ABOUT: Final = "about"
 
 @dataclass(frozen=True, eq=False)
 class PackedModel:
-    """What scoring needs of a model."""
+    """The parts of a model that scoring needs."""
 
     name: str
-    """Another model, precision or kind of device has another name."""
-    shape: LSTMConfig
+    """Unique to the model, precision and kind of device."""
+    network_config: LSTMConfig
     vocabulary: pa.StringArray
-    """Stems in the order of their numbers."""
+    """Stems in the order of their ids."""
     unknown: Literal["train", "drop"]
     max_length: int
     precision: Precision
     device: Device
-    """The kind of device that the weights are for."""
+    """The kind of device that the weights are laid out for."""
     weights: Mapping[str, Tensor]
-    """Of network.inference.tile_weights for processors; for GPUs the network's own."""
+    """The result of `tile_weights` for the CPU; the network's own weights for a GPU."""
 
     @classmethod
     def of(cls, artifact: Artifact, precision: Precision = "float32", device: Device = "cpu") -> Self:
-        """A model, ready for a kind of device and to compute in a precision."""
+        """Pack a model for a kind of device and a precision."""
         network = artifact.network()
         with torch.no_grad():
             weights = tile_weights(network, precision) if device == "cpu" else dict(artifact.weights)
         return cls(
             name=f"{artifact.fingerprint}-{precision}-{device}",
-            shape=artifact.network_config,
+            network_config=artifact.network_config,
             vocabulary=artifact.vocabulary["stem"].combine_chunks(),
             unknown=artifact.unknown,
             max_length=artifact.max_length,
@@ -74,17 +75,28 @@ class PackedModel:
             _BYTES: torch.from_numpy(np.frombuffer(content, np.uint8).copy()),
         }
         about = {name: getattr(self, name) for name in ("name", "unknown", "max_length", "precision", "device")}
-        text = json.dumps({**about, "shape": asdict(self.shape)})
+        text = json.dumps({**about, "network_config": asdict(self.network_config)})
         weights = {f"weights.{name}": weight for name, weight in self.weights.items()}
         return safetensors.torch.save({**weights, **vocabulary}, {_ABOUT: text})
 
     @classmethod
     def map(cls, file: Path) -> Self:
-        """The model of a file, whose bytes stay where they are: in memory that all share who have mapped it."""
+        """Memory-map the model in a file; all processes that map it share one copy in memory."""
         with safetensors.safe_open(file, framework="pt") as opened:
             about: dict[str, Any] = json.loads(opened.metadata()[_ABOUT])
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         offsets, content = (pa.py_buffer(tensors.pop(name).numpy()) for name in (_OFFSETS, _BYTES))
         vocabulary = pa.StringArray.from_buffers(offsets.size // 4 - 1, offsets, content)
         weights = {name.removeprefix("weights."): tensor for name, tensor in tensors.items()}
-        return cls(**{**about, "shape": LSTMConfig(**about["shape"])}, vocabulary=vocabulary, weights=weights)
+        config = LSTMConfig(**about.pop("network_config"))
+        return cls(**about, network_config=config, vocabulary=vocabulary, weights=weights)
+
+
+def choose_precision(precision: Literal["auto", "float32", "bfloat16"], device: Device = "cpu") -> Precision:
+    """Resolve `auto`: bfloat16 on a CPU with AMX, otherwise float32.
+
+    Called on the driver; executors are assumed to have the same kind of CPU.
+    """
+    if precision != "auto":
+        return precision
+    return "bfloat16" if device == "cpu" and has_any_cpu_feature("amx_bf16") else "float32"

@@ -1,10 +1,11 @@
-"""The model in an Arrow UDF: broadcast once an executor, mapped by its Python workers, kept while they live.
+"""The model as an Arrow UDF: broadcast to each executor once, mapped by its Python workers and reused by them.
 
-An Arrow UDF is a pandas UDF without pandas between: strings stay Arrow's, and none becomes a Python object.
+An Arrow UDF is a pandas UDF without pandas: strings stay in Arrow arrays and never become Python objects. The driver
+chooses the device and precision once, for all executors.
 """
 
 import fcntl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,20 +15,22 @@ from pyspark import Broadcast, SparkFiles, TaskContext
 from pyspark.sql import Column, SparkSession
 from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined, unused-ignore]
 
-from tonality.model.inference.device import choose_kind, choose_precision, gpu_of_task
-from tonality.model.inference.packed_model import PackedModel
+from tonality.model.inference.packed_model import Device, PackedModel, choose_precision
 from tonality.model.inference.scorer import Scorer
 from tonality.model.registry.artifact import Artifact
-from tonality.runtime.diagnostics.task_log import announced
+from tonality.runtime.diagnostics.errors import SettingsError, UserError
+from tonality.runtime.diagnostics.task_log import log_task
 
-__all__ = ["in_batches", "packed_model_for", "scoring_udf"]
+__all__ = ["choose_device", "gpu_of_task", "packed_model_for", "rebatch", "scoring_udf"]
 
 _BATCH_BYTES: Final = 2**26
-"""Of stems that are scored at once at most, or of one array that Spark hands over."""
-_GPUS_A_TASK: Final = "spark.task.resource.gpu.amount"
+"""Size limit of a batch of stems; a larger array from Spark is scored whole."""
+_GPU: Final = "gpu"
+"""Spark's name of the resource."""
+_GPUS_PER_TASK: Final = "spark.task.resource.gpu.amount"
 
-_built: Final[dict[str, Scorer]] = {}
-"""This worker's scorer, by the model and the device."""
+_scorers: Final[dict[str, Scorer]] = {}
+"""The scorer of this Python worker, by model and device."""
 
 
 def packed_model_for(
@@ -36,62 +39,92 @@ def packed_model_for(
     precision: Literal["auto", "float32", "bfloat16"],
     device: Literal["auto", "cpu", "cuda"],
 ) -> PackedModel:
-    """The model, ready for the executors of this session: the one choice that all of them follow.
+    """Pack a model for the executors of this session.
 
-    Raises SettingsError where a GPU is asked for and Spark gives tasks none.
+    Raises SettingsError if `device` is cuda and Spark assigns no GPU to tasks.
     """
-    gpus = float(spark.sparkContext.getConf().get(_GPUS_A_TASK) or 0)
-    kind = choose_kind(device, gpus)
+    gpus = float(spark.sparkContext.getConf().get(_GPUS_PER_TASK) or 0)
+    kind = choose_device(device, gpus)
     return PackedModel.of(artifact, choose_precision(precision, kind), kind)
 
 
-def scoring_udf(spark: SparkSession, model: PackedModel, batch_rows: int) -> Callable[[Column], Column]:
-    """A function of a column of space-joined stems: the probabilities, null where a tweet has no stem.
+def choose_device(device: Literal["auto", "cpu", "cuda"], gpus_per_task: float) -> Device:
+    """Resolve `auto`: a GPU if Spark assigns one to each task, otherwise the CPU.
 
-    A worker scores batch_rows rows at once, or 64 MiB of them. Spark hands over fewer, some thousands, when it reads
-    Parquet, whatever spark.sql.execution.arrow.maxRecordsPerBatch says.
+    Raises SettingsError if `device` is cuda and tasks get no GPU.
+    """
+    if device == "cuda" and not gpus_per_task:
+        raise SettingsError(
+            "score.device is cuda, but Spark assigns no GPU to tasks: submit with spark.task.resource.gpu.amount and "
+            'spark.executor.resource.gpu.amount, or set score.device to "auto" or "cpu"'
+        )
+    return "cuda" if device != "cpu" and gpus_per_task else "cpu"
+
+
+def scoring_udf(spark: SparkSession, model: PackedModel, batch_rows: int) -> Callable[[Column], Column]:
+    """A UDF from a column of space-joined stems to probabilities, null for tweets without stems.
+
+    Workers score batches of batch_rows rows or at most 64 MiB. Spark's own batches are smaller, a few thousand rows
+    when it reads Parquet, regardless of spark.sql.execution.arrow.maxRecordsPerBatch.
     """
     content = spark.sparkContext.broadcast(model.to_bytes())
     name, kind = model.name, model.device
 
-    def scored(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+    def score(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         scorer = _scorer(name, kind, content)
-        for stems in in_batches(batches, batch_rows):
-            yield scorer.probabilities(stems.cast(pa.string()))  # large ones, by a setting of Spark's
+        for stems in rebatch(batches, batch_rows):
+            yield scorer.probabilities(stems.cast(pa.string()))  # large_string under some Spark settings
 
     @arrow_udf("float")  # type: ignore[call-overload, untyped-decorator, unused-ignore]
     def probability(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        return announced("score", scored(batches), len)
+        return log_task("score", score(batches), len)
 
     return probability  # type: ignore[no-any-return, unused-ignore]
 
 
-def in_batches(arrays: Iterable[pa.Array], rows: int) -> Iterator[pa.Array]:
-    """The same values in arrays of so many rows, or of fewer at the end and where they take many bytes."""
-    waiting: list[pa.Array] = []
+def rebatch(arrays: Iterable[pa.Array], rows: int) -> Iterator[pa.Array]:
+    """Yield the same values in arrays of `rows` rows; fewer at the end and where the values are large."""
+    buffered: list[pa.Array] = []
     for array in filter(len, arrays):
-        if waiting and sum(part.nbytes for part in waiting) + array.nbytes > _BATCH_BYTES:
-            yield pa.concat_arrays(waiting)
-            waiting = []
-        waiting.append(array)
-        count = sum(map(len, waiting))
+        if buffered and sum(part.nbytes for part in buffered) + array.nbytes > _BATCH_BYTES:
+            yield pa.concat_arrays(buffered)
+            buffered = []
+        buffered.append(array)
+        count = sum(map(len, buffered))
         if count >= rows:
-            joined, whole = pa.concat_arrays(waiting), count - count % rows
+            joined, whole = pa.concat_arrays(buffered), count - count % rows
             for at in range(0, whole, rows):
                 yield joined[at : at + rows]
-            waiting = [joined[whole:]] if whole < count else []
-    if waiting:
-        yield pa.concat_arrays(waiting)
+            buffered = [joined[whole:]] if whole < count else []
+    if buffered:
+        yield pa.concat_arrays(buffered)
+
+
+def gpu_of_task(resources: Mapping[str, list[str]]) -> str:
+    """The torch name of the GPU that Spark assigned to a task, from the addresses of the task's resources.
+
+    Raises UserError if no GPU was assigned or torch does not find it.
+    """
+    addresses = resources.get(_GPU)
+    if not addresses:
+        raise UserError("no GPU was assigned to this task: is spark.task.resource.gpu.amount set?")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not addresses[0].isdigit() or int(addresses[0]) >= found:
+        raise UserError(
+            f"Spark assigned GPU {addresses[0]} to this task, but torch {torch.__version__} finds {found} GPUs on this "
+            "machine: is the discovery script correct, and is torch built for this GPU?"
+        )
+    return f"cuda:{addresses[0]}"
 
 
 def _scorer(name: str, kind: str, content: Broadcast[bytes]) -> Scorer:
     device = gpu_of_task(_addresses()) if kind == "cuda" else None
     key = f"{name} {device}"
-    if key not in _built:
-        torch.set_num_threads(1)  # Spark fills the cores already
-        _built.clear()
-        _built[key] = Scorer(PackedModel.map(_shared_file(name, content)), device)
-    return _built[key]
+    if key not in _scorers:
+        torch.set_num_threads(1)  # Spark's tasks already use all cores
+        _scorers.clear()
+        _scorers[key] = Scorer(PackedModel.map(_shared_file(name, content)), device)
+    return _scorers[key]
 
 
 def _addresses() -> dict[str, list[str]]:
@@ -100,10 +133,10 @@ def _addresses() -> dict[str, list[str]]:
 
 
 def _shared_file(name: str, content: Broadcast[bytes]) -> Path:
-    """The model's file in the executor's own temporary folder, written by the first worker that wants it."""
+    """The model's file in the executor's own temporary folder, written by the first worker that needs it."""
     file = Path(SparkFiles.getRootDirectory()) / f"tonality-{name}.safetensors"
     with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # let go where the worker is killed
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the worker is killed
         if not file.exists():
             part = file.with_suffix(".part")
             part.write_bytes(content.value)

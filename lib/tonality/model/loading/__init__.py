@@ -1,1 +1,1 @@
-"""Loading of training rows: Petastorm on current pyarrow, and the torch batches made of its rows."""
+"""Loading of training rows: Petastorm on current pyarrow, and torch batches built from its rows."""

@@ -1,4 +1,4 @@
-"""A dataset's batches, epoch by epoch: from memory where the dataset fits, else read again each time."""
+"""The batches of a dataset, epoch by epoch: from memory if the dataset fits, otherwise read again each time."""
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from tonality.model.loading import malloc_trim
-from tonality.model.loading.length_buckets import Batch, in_batches
+from tonality.model.loading.length_buckets import Batch, batch_by_length
 from tonality.model.loading.prefetch import prefetched
 from tonality.model.loading.ragged_rows import Rows
 from tonality.model.loading.row_groups import RowGroups
@@ -17,17 +17,17 @@ __all__ = ["Loader"]
 
 
 class Loader:
-    """Batches of training rows, in another order each epoch.
+    """Batches of training rows, in a different order each epoch.
 
-    An order is decided by `seed`, the epoch's number and the shard alone: it neither depends on torch's or numpy's
-    global generators nor disturbs them.
+    The order depends only on `seed`, the epoch's number and the shard. torch's and numpy's global generators are
+    neither used nor disturbed.
 
-    A dataset that takes up to `memory` bytes without its padding is read once, when its first epoch begins, and every
-    order of its rows is as likely. A larger one is read again each epoch, its row groups in random order, and batches
-    are drawn from windows of `window` rows; memory is bounded by the window and the row groups read ahead. With a
-    `window` of 0 nothing is shuffled, and rows come by their lengths.
+    A dataset of at most `memory` bytes without padding is read once, when the first epoch begins, and shuffled as a
+    whole. A larger one is read again each epoch, with its row groups in random order, and batches are drawn from
+    windows of `window` rows; memory is bounded by the window and the row groups read ahead. With a `window` of 0
+    nothing is shuffled, and rows are ordered by length.
 
-    `ahead` batches are made ready in a thread while others are used.
+    A thread prefetches `ahead` batches.
     """
 
     def __init__(
@@ -46,41 +46,41 @@ class Loader:
         self._window = window
         self._ahead = ahead
         self._memory = memory
-        self._kept: Rows | None = None
+        self._cached: Rows | None = None
         self.rows = groups.rows
-        """Rows an epoch yields."""
+        """Rows per epoch."""
 
     @contextmanager
     def epoch(self, number: int, skip: int = 0) -> Iterator[Iterator[Batch]]:
-        """The batches of one epoch, all full but one, without the first `skip`.
+        """Yield an iterator over the batches of one epoch without the first `skip`; all are full except one.
 
-        Threads have ended on the way out, however that is reached. Raises InputError in the loop where the dataset
-        cannot be read.
+        All threads have ended when the context exits. The iterator raises InputError if the dataset cannot be read.
         """
         try:
-            # closed here, once its thread has ended, and with it petastorm's: not whenever the last reference goes
+            # The generator is closed here, after its thread has ended, and petastorm's threads with it; garbage
+            # collection might come much later.
             with (
                 closing(self._in_order(number)) as all_batches,
                 prefetched(islice(all_batches, skip, None), self._ahead) as batches,
             ):
                 yield batches
         finally:
-            malloc_trim.give_back()
+            malloc_trim.return_freed_memory()
 
     def _in_order(self, epoch: int) -> Generator[Batch]:
-        order, draws = self._generators(epoch) if self._window else (None, None)
+        group_seed, random = self._generators(epoch) if self._window else (None, None)
         if self._fits:
-            self._kept = self._kept or self._read_all()
-            yield from in_batches([self._kept], self._batch_size, len(self._kept), draws)
+            self._cached = self._cached or self._read_all()
+            yield from batch_by_length([self._cached], self._batch_size, len(self._cached), random)
         else:
-            with self._groups.read(order) as groups:
-                yield from in_batches(groups, self._batch_size, max(self._window, self._batch_size), draws)
+            with self._groups.read(group_seed) as groups:
+                yield from batch_by_length(groups, self._batch_size, max(self._window, self._batch_size), random)
 
     @cached_property
     def _fits(self) -> bool:
-        # the one is known, for the other a row group has to be read
+        # the upper bound is known; the estimate has to read a row group
         return self._memory > 0 and (
-            self._groups.most_bytes <= self._memory or self._groups.estimate_bytes() <= self._memory
+            self._groups.padded_bytes <= self._memory or self._groups.estimate_bytes() <= self._memory
         )
 
     def _read_all(self) -> Rows:
@@ -88,7 +88,7 @@ class Loader:
             return Rows.concatenate(list(groups))
 
     def _generators(self, epoch: int) -> tuple[int, np.random.Generator]:
-        """The seed of the row groups' order and the generator of the rest."""
-        # mixed, not added: seed 1 in epoch 2 must not repeat seed 2 in epoch 1
+        """The seed for the order of the row groups, and the generator for everything else."""
+        # mixed rather than added: seed 1 in epoch 2 must not repeat seed 2 in epoch 1
         sequence = np.random.SeedSequence([self._seed % 2**64, epoch, self._groups.shard])
         return int(sequence.generate_state(1)[0]), np.random.default_rng(sequence)

@@ -1,7 +1,7 @@
-"""Memory that was freed, back to the system: the allocators keep it for themselves, and more of it with each epoch.
+"""Return freed memory to the operating system; otherwise the allocators hold more of it with each epoch.
 
-Every epoch has threads of its own. glibc gives threads arenas of their own, and what one of them has freed in the
-middle of its arena the next one, in another arena, does not find: so a process grows though nothing in it does.
+Every epoch starts its own threads, and glibc gives each thread its own arena. Memory freed in the middle of one arena
+cannot be reused by a thread with another, so the process grows although its live data does not.
 """
 
 import ctypes
@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-__all__ = ["give_back"]
+__all__ = ["return_freed_memory"]
 
 
-def give_back() -> None:
-    """Hand back whole pages that hold nothing: some milliseconds."""
+def return_freed_memory() -> None:
+    """Return unused whole pages to the system; takes a few milliseconds."""
     pa.default_memory_pool().release_unused()
     if trim := _malloc_trim():
         trim(0)
@@ -22,5 +22,5 @@ def give_back() -> None:
 
 @functools.cache
 def _malloc_trim() -> Callable[[int], int] | None:
-    """glibc's own function; None where there is another libc."""
+    """glibc's malloc_trim; None with another libc."""
     return getattr(ctypes.CDLL(None), "malloc_trim", None)

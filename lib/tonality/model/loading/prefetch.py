@@ -1,4 +1,4 @@
-"""What an iterator yields, made ready in a thread while the one before is used."""
+"""Prefetching: a thread computes the next items of an iterator while the current one is in use."""
 
 import threading
 from collections import deque
@@ -13,54 +13,54 @@ _Item = TypeVar("_Item")
 
 @contextmanager
 def prefetched(items: Iterator[_Item], ahead: int) -> Iterator[Iterator[_Item]]:
-    """The items, up to `ahead` of them ready; what their making raises is raised where they are used.
+    """Yield an iterator over the items, which a thread computes up to `ahead` items in advance.
 
-    They are made in bursts, whenever half of them are used: a thread that made each one as soon as another was taken
-    would want Python's lock just when the taker needs it, step after step. The thread has ended on the way out,
-    however that is reached.
+    An exception raised by `items` is raised again in the consumer. Items are computed in bursts, whenever half the
+    buffer has been consumed: a thread that replaced each item at once would compete for the GIL at every training
+    step, just when the consumer needs it. The thread has always ended when the context exits.
     """
     ready: deque[_Item] = deque()
     changed = threading.Condition()
-    ended = unwanted = False
-    fault: BaseException | None = None
+    exhausted = cancelled = False
+    error: BaseException | None = None
 
-    def make() -> None:
-        nonlocal ended, fault
+    def produce() -> None:
+        nonlocal exhausted, error
         try:
             for item in items:
                 with changed:
                     if len(ready) >= ahead:
-                        changed.wait_for(lambda: len(ready) <= ahead // 2 or unwanted)
-                    if unwanted:
+                        changed.wait_for(lambda: len(ready) <= ahead // 2 or cancelled)
+                    if cancelled:
                         return
                     ready.append(item)
                     changed.notify()
-        except BaseException as error:  # it is the user's of the items, not this thread's
-            fault = error
+        except BaseException as raised:  # raised again in the consumer
+            error = raised
         finally:
             with changed:
-                ended = True
+                exhausted = True
                 changed.notify()
 
-    def take() -> Iterator[_Item]:
+    def consume() -> Iterator[_Item]:
         while True:
             with changed:
-                changed.wait_for(lambda: ready or ended)
+                changed.wait_for(lambda: ready or exhausted)
                 if not ready:
                     break
                 item = ready.popleft()
                 if len(ready) <= ahead // 2:
                     changed.notify()
             yield item
-        if fault is not None:
-            raise fault
+        if error is not None:
+            raise error
 
-    thread = threading.Thread(target=make, name="tonality-prefetch", daemon=True)
+    thread = threading.Thread(target=produce, name="tonality-prefetch", daemon=True)
     thread.start()
     try:
-        yield take()
+        yield consume()
     finally:
         with changed:
-            unwanted = True
+            cancelled = True
             changed.notify()
         thread.join()

@@ -1,4 +1,4 @@
-"""Training rows in memory: the stems of all tweets one behind the other, without padding."""
+"""Training rows in memory: the stem ids of all tweets concatenated, without padding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ __all__ = ["Rows"]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """N tweets that have S stems between them."""
+    """N tweets with S stems in total."""
 
     stems: NDArray[np.int32]
-    """The ids of all tweets' stems: (S,)."""
+    """Stem ids of all tweets: (S,)."""
     lengths: NDArray[np.int32]
-    """Stems of each tweet, at least 1: (N,)."""
+    """Number of stems of each tweet, at least 1: (N,)."""
     labels: NDArray[np.float32]
     """1 positive, 0 negative: (N,)."""
 
@@ -27,29 +27,29 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the arrays take."""
+        """Size of the arrays in bytes."""
         return self.stems.nbytes + self.lengths.nbytes + self.labels.nbytes
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """Where each tweet's stems begin: (N,)."""
+        """Index of each tweet's first stem: (N,)."""
         return np.cumsum(self.lengths, dtype=np.int64) - self.lengths
 
     def tokens(self, rows: NDArray[np.int64], length: int) -> NDArray[np.int32]:
-        """The stems of these B rows, which all have this length T: (B, T)."""
+        """The stem ids of B rows that all have length T: (B, T)."""
         tokens: NDArray[np.int32] = self.stems[self.starts[rows, None] + np.arange(length)]
         return tokens
 
     def take(self, rows: NDArray[np.int64]) -> Self:
-        """These rows, in this order, in memory of their own."""
+        """A copy of the given rows, in the given order."""
         lengths = self.lengths[rows]
         ends = np.cumsum(lengths, dtype=np.int64)
-        places = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - self.starts[rows], lengths)
-        return type(self)(self.stems[places], lengths, self.labels[rows])
+        indices = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - self.starts[rows], lengths)
+        return type(self)(self.stems[indices], lengths, self.labels[rows])
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """All parts as one, in memory of their own."""
+        """A copy of all parts as one."""
         return cls(
             np.concatenate([part.stems for part in parts]),
             np.concatenate([part.lengths for part in parts]),
@@ -58,5 +58,5 @@ class Rows:
 
     @classmethod
     def from_padded(cls, tokens: NDArray[np.int32], lengths: NDArray[np.int32], labels: NDArray[np.float32]) -> Self:
-        """Rows whose tokens (N, T) are padded behind."""
+        """Rows from tokens (N, T) that are padded at the end."""
         return cls(tokens[np.arange(tokens.shape[1]) < lengths[:, None]], lengths, labels)

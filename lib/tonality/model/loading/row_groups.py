@@ -1,9 +1,8 @@
-"""A dataset's row groups, read through Petastorm.
+"""The row groups of a dataset, read through Petastorm.
 
-Petastorm has habits that this module works around, each where it shows: one reader repeats one order for all its
-epochs, so every reading has readers of its own; a seed of 0 counts as none; its thread pool keeps an order only with
-one worker, so several workers are several readers whose row groups are taken in turn; and the pool sometimes reports
-the end too early.
+This module works around some of Petastorm's behaviour: a reader repeats the same order in all its epochs, so every
+pass creates new readers; a seed of 0 counts as no seed; its thread pool keeps the order only with one worker, so
+several workers are several readers whose row groups are interleaved; and the pool sometimes reports the end too early.
 """
 
 import hashlib
@@ -28,17 +27,16 @@ __all__ = ["RowGroups"]
 
 _COLUMNS: Final = ("tokens", "length", "label")
 _ROOT: Final = "file:///"
-"""Petastorm parses URLs and trips over a `#`; so it is shown the dataset's folder as the root of a file system."""
+"""Petastorm's URL parsing fails on a `#`, so the dataset's folder is presented as the root of a file system."""
 
 
 class RowGroups:
-    """The row groups of a folder of schema.DATASET rows, a local path or any URL that fsspec knows; or of one shard.
+    """The row groups of a folder of schema.DATASET rows (a local path or any fsspec URL), or of one shard of it.
 
-    With `shards` processes, each reads the row groups that fall to its `shard` (from 0); the same ones every time.
-    `readers` threads read and decode them, each up to four row groups ahead. A row whose stems are not below
-    `vocabulary` is refused.
+    With `shards` processes, each reads the row groups assigned to its `shard` (from 0), the same ones every time.
+    `readers` threads read and decode them, each up to four row groups ahead. Stem ids must be below `vocabulary`.
 
-    Raises InputError where the dataset is missing, empty, has other columns, or has too few row groups for the shards.
+    Raises InputError if the dataset is missing, empty, has other columns, or has too few row groups for the shards.
     """
 
     def __init__(self, location: str, vocabulary: int, *, shard: int = 0, shards: int = 1, readers: int = 1) -> None:
@@ -48,7 +46,7 @@ class RowGroups:
         system, path = urls.filesystem(location)
         self._location = location
         self._system = DirFileSystem(path, system)
-        # fsspec lists an object store's folder once a process; Spark may have written there since
+        # fsspec caches listings of object stores for the life of the process; Spark may have written since
         self._system.invalidate_cache()
         self._vocabulary = vocabulary
         self.shard = shard
@@ -59,32 +57,32 @@ class RowGroups:
         self._readers = min(readers, len(sizes) // shards)
         self.rows = by_shard[shard]
         """Rows of the shard, from the files' footers."""
-        self.most_rows = max(by_shard)
+        self.max_shard_rows = max(by_shard)
         """Rows of the largest shard."""
-        self.all_rows = sum(by_shard)
+        self.total_rows = sum(by_shard)
         """Rows of all shards."""
-        self.most_bytes = _padded_bytes(files.values())
-        """Bytes that all shards take as Rows at the most: with their padding."""
+        self.padded_bytes = _padded_bytes(files.values())
+        """Upper bound of the size of all shards as Rows: with padding."""
         self.fingerprint = _fingerprint(files.values())
-        """12 hex digits of how the rows lie in files and row groups, and of what these take: the same dataset prepared
-        again has them too. Of another one they are nearly always others, but not where only labels differ."""
+        """12 hex digits, a hash of the row groups' row counts and compressed column sizes. The same dataset prepared
+        again has the same fingerprint; another dataset nearly always differs, except where only labels differ."""
 
     def estimate_bytes(self) -> int:
-        """About how many bytes the shard takes as Rows, by the first row group: `prepare` mixed the rows."""
+        """Estimated size of the shard as Rows, from its first row group: `prepare` has shuffled the rows."""
         with self.read() as groups:
             first = next(groups)
         return round(self.rows * first.nbytes / len(first))
 
     @contextmanager
     def read(self, seed: int | None = None) -> Iterator[Iterator[Rows]]:
-        """The rows of one row group after the other: in an order that the seed decides, or as they lie in the files.
+        """Yield an iterator over the row groups as Rows, shuffled by the seed or in file order without one.
 
-        Petastorm's threads are stopped and joined on the way out, however that is reached. Raises InputError in the
-        loop where a row group cannot be read, holds what is no training row, or where the files change meanwhile.
+        Petastorm's threads are stopped and joined when the context exits. The iterator raises InputError if a row
+        group cannot be read, holds invalid rows, or if the files have changed since the start.
         """
-        with ExitStack() as stack, self._named():
+        with ExitStack() as stack, self._read_errors():
             readers = [stack.enter_context(closing(_Reader(self._open(i, seed)))) for i in range(self._readers)]
-            yield self._counted(_in_turn([iter(reader) for reader in readers]))
+            yield self._counted(_interleave([iter(reader) for reader in readers]))
 
     def _open(self, reader: int, seed: int | None) -> Any:
         from petastorm import make_batch_reader
@@ -94,7 +92,7 @@ class RowGroups:
             _ROOT,
             filesystem=self._system,
             schema_fields=list(_COLUMNS),
-            # With more workers the first result is whichever worker the round robin meets busy: no order is kept.
+            # With several workers the order of the results depends on which of them is busy.
             workers_count=1,
             shuffle_row_groups=seed is not None,
             seed=None if seed is None else seed or 1,
@@ -106,43 +104,43 @@ class RowGroups:
         count = 0
         for group in groups:
             count += len(group.length)
-            yield self._checked(group)
+            yield self._validated(group)
         if count != self.rows:
             raise InputError(
-                f"{self._location}: {count} rows came, {self.rows} were there at the start: "
-                f"something else writes to this dataset; train again when it has finished"
+                f"{self._location}: {count} rows read, {self.rows} expected: another process is writing to this "
+                f"dataset; train again when it has finished"
             )
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Inside, a file that cannot be read is named as the user knows it."""
+    def _read_errors(self) -> Iterator[None]:
+        """Turn UnreadableFile into an InputError with the full path of the file."""
         try:
             yield
-        except petastorm_compat.UnreadableFile as broken:
+        except petastorm_compat.UnreadableFile as error:
             raise InputError(
-                f"{urls.join(self._location, broken.path)} cannot be read: {broken.why}; run `prepare` again"
-            ) from broken
+                f"{urls.join(self._location, error.path)} cannot be read: {error.reason}; run `prepare` again"
+            ) from error
 
-    def _checked(self, group: Any) -> Rows:
-        """The row group as Rows, once it holds nothing that no network can learn from."""
-        widest, end = group.tokens.shape[1], self._vocabulary
+    def _validated(self, group: Any) -> Rows:
+        """The row group as Rows. Raises InputError if a length, stem id or label is out of range."""
+        width, end = group.tokens.shape[1], self._vocabulary
         rows = Rows.from_padded(group.tokens, group.length, group.label)
-        for column, values, fit, expected in (
-            ("length", rows.lengths, (rows.lengths >= 1) & (rows.lengths <= widest), f"1 to {widest}"),
+        for column, values, valid, expected in (
+            ("length", rows.lengths, (rows.lengths >= 1) & (rows.lengths <= width), f"1 to {width}"),
             ("tokens", rows.stems, (rows.stems >= 1) & (rows.stems < end), f"1 to {end - 1}"),
             ("label", rows.labels, np.isin(rows.labels, (0, 1)), "0 or 1"),
         ):
-            if not fit.all():
-                found = values[~fit][0]
+            if not valid.all():
+                found = values[~valid][0]
                 raise InputError(f"{self._location}: {column} {found} found, {expected} expected; run `prepare` again")
         return rows
 
 
 class _Reader:
-    """A petastorm reader whose end is believed when it comes twice.
+    """A petastorm reader that is exhausted only when it reports its end twice in a row.
 
-    The pool asks first whether all workers are idle and then whether all work was handed out. Work handed out between
-    the two questions is taken for done and its rows would be lost. By the second time nothing is left to hand out.
+    The pool checks first that all workers are idle and then that all work was handed out. Work handed out between the
+    two checks counts as done, and its rows would be lost. By the second time there is nothing left to hand out.
     """
 
     def __init__(self, reader: Any) -> None:
@@ -157,16 +155,16 @@ class _Reader:
             ends += 1
 
     def close(self) -> None:
-        """Stop and join the reader's threads; petastorm's own `with` would also print to stdout."""
+        """Stop and join the reader's threads; petastorm's own context manager would also print to stdout."""
         self._reader.stop()
         self._reader.join()
-        # The pool, its workers and the ventilator hold each other in circles, with all that was read ahead: they would
-        # stay until Python's collector comes by, which may be epochs later.
+        # The pool, its workers and the ventilator form reference cycles that keep everything read ahead alive until
+        # Python's garbage collector runs, which may be epochs later.
         vars(self._reader._workers_pool).clear()
 
 
-def _in_turn(readers: list[Iterator[Any]]) -> Iterator[Any]:
-    """One row group of each reader after the other, until all have ended."""
+def _interleave(readers: list[Iterator[Any]]) -> Iterator[Any]:
+    """Yield one row group of each reader in turn until all are exhausted."""
     while readers:
         for reader in [*readers]:
             try:
@@ -176,13 +174,13 @@ def _in_turn(readers: list[Iterator[Any]]) -> Iterator[Any]:
 
 
 def _rows_by_shard(sizes: list[int], location: str, shards: int) -> list[int]:
-    """Rows of every shard, as petastorm deals the row groups out: in turn, by file and place in the file."""
+    """Rows of every shard. Petastorm assigns the row groups round-robin, in file order."""
     rows = [sum(sizes[shard::shards]) for shard in range(shards)]
     if not all(rows):
         filled = sum(1 for size in sizes if size)
         raise InputError(
-            f"{location}: {filled} row groups with rows for {shards} processes, and each needs its own: write more, "
-            f"smaller row groups (a lower dataset.shard_rows, then `prepare` again) or train with fewer processes"
+            f"{location}: {filled} row groups with rows for {shards} processes, and each needs at least one: write "
+            f"more, smaller row groups (a lower dataset.shard_rows, then `prepare` again) or train with fewer processes"
         )
     return rows
 
@@ -198,7 +196,7 @@ def _padded_bytes(footers: Iterable[pq.FileMetaData]) -> int:
 
 
 def _fingerprint(footers: Iterable[pq.FileMetaData]) -> str:
-    """From the bytes that every column of every row group takes, which other stems would change."""
+    """Hash of the row counts and compressed column sizes, which differ for other stems."""
     groups = [footer.row_group(i) for footer in footers for i in range(footer.num_row_groups)]
     sizes = [
         [group.num_rows, *(group.column(i).total_compressed_size for i in range(group.num_columns))] for group in groups
@@ -207,14 +205,14 @@ def _fingerprint(footers: Iterable[pq.FileMetaData]) -> str:
 
 
 def _footers(system: AbstractFileSystem, location: str) -> dict[str, pq.FileMetaData]:
-    """The footer of every file, in order of their names."""
+    """The footer of every file, in order of the file names."""
     files = petastorm_compat.parquet_files(system, "") if system.isdir("") else []
     with ThreadPoolExecutor(max_workers=8) as pool:
         return dict(zip(files, pool.map(lambda file: _read_footer(system, location, file), files), strict=True))
 
 
 def _row_group_sizes(files: Mapping[str, pq.FileMetaData], location: str) -> list[int]:
-    """Rows of every row group, as petastorm numbers them."""
+    """Rows of every row group, in petastorm's order."""
     sizes = [footer.row_group(i).num_rows for footer in files.values() for i in range(footer.num_row_groups)]
     if not any(sizes):
         found = f"{len(files)} Parquet files without a row" if files else "no Parquet files"
@@ -227,9 +225,9 @@ def _read_footer(system: AbstractFileSystem, location: str, file: str) -> pq.Fil
         with system.open(file) as opened:
             footer = pq.read_metadata(opened)
     except (OSError, pa.ArrowInvalid) as error:
-        if isinstance(error, OSError) and error.errno:  # the system's, not the file's
+        if isinstance(error, OSError) and error.errno:  # an error of the system, not of the file
             raise
-        raise InputError(f"{urls.join(location, file)}: no Parquet file: {error}; run `prepare` again") from error
+        raise InputError(f"{urls.join(location, file)}: not a Parquet file: {error}; run `prepare` again") from error
     columns = footer.schema.to_arrow_schema()
     for name in _COLUMNS:
         expected = schema.DATASET.field(name).type

@@ -1,1 +1,1 @@
-"""The network that reads a tweet, for training and for scoring."""
+"""The network that classifies a tweet, in its forms for training and for inference."""

@@ -1,19 +1,18 @@
-"""The self-contained model: weights, vocabulary, settings and metrics, and a card for people, as files of data only.
+"""The self-contained model: weights, vocabulary, settings, metrics and a model card, as files of data only.
 
     model.safetensors    the weights
     vocabulary.parquet   schema.VOCABULARY
-    config.json          the network's shape, the text rules and everything else that scoring needs
-    metrics.json         what training measured
-    README.md            the model card, which nothing depends on
+    config.json          the network's config, the text rules and everything else that scoring needs
+    metrics.json         the metrics of training
+    README.md            the model card, on which nothing depends
 
-None of them can carry code: there is no pickle here, and none is ever read. config.json holds the checksums of the
-weights and the vocabulary, so files of two models, or of a broken copy, do not pass for one model.
+None of them can contain code: no pickle is written or read. config.json holds the checksums of the weights and the
+vocabulary, so files of different models, or of a damaged copy, are not mistaken for one model.
 """
 
 import hashlib
 import io
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -30,6 +29,7 @@ from torch import Tensor
 from tonality.model.network.lstm import LSTM, LSTMConfig, build
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage import schema
+from tonality.runtime.storage.json_files import to_json
 
 __all__ = ["CARD", "CONFIG", "FILES", "FORMAT", "METRICS", "NEEDED", "VOCABULARY", "WEIGHTS", "Artifact"]
 
@@ -39,16 +39,16 @@ METRICS: Final = "metrics.json"
 CARD: Final = "README.md"
 CONFIG: Final = "config.json"
 FILES: Final = (WEIGHTS, VOCABULARY, METRICS, CARD, CONFIG)
-"""The files in the order to write them: without the last, the others are no model."""
+"""All files, in the order of writing: without the last one there is no model."""
 NEEDED: Final = tuple(name for name in FILES if name != CARD)
-"""The files that make a model; those of earlier versions have no card."""
+"""The required files; models of earlier versions have no card."""
 
 FORMAT: Final = 1
-"""The version of these files. Another one is refused, since its meaning is not known here."""
+"""The version of the files' format; files of other versions are refused."""
 
 _REMEDY: Final = "copy the model again, or train again"
 
-_CHECKED: Final = (WEIGHTS, VOCABULARY)
+_CHECKSUMMED: Final = (WEIGHTS, VOCABULARY)
 _SETTINGS: Final[dict[str, type]] = {
     "rules": dict,
     "rules_fingerprint": str,
@@ -57,38 +57,38 @@ _SETTINGS: Final[dict[str, type]] = {
     "unknown": str,
     "dtype": str,
 }
-"""The fields of an artifact that stand in config.json under their own names, with the type of each."""
+"""The fields of an artifact that config.json holds under their own names, with their types."""
 _KEYS: Final[dict[str, type]] = {"network": dict, "checksums": dict, **_SETTINGS}
 
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A trained network with all that turns a text into its probability.
+    """A trained network with everything that is needed to compute a text's probability.
 
-    Raises InputError where the parts do not fit each other.
+    Raises InputError if the parts do not match.
     """
 
     network_config: LSTMConfig
     weights: Mapping[str, Tensor]
     """The network's state_dict: float32, on the CPU."""
     vocabulary: pa.Table
-    """Numbered stems, of schema.VOCABULARY, ids ascending from 2 without a gap."""
+    """Stems and their ids, of schema.VOCABULARY: ids ascending from 2 without gaps."""
     rules: Mapping[str, Any]
-    """The text rules, in values that JSON knows."""
+    """The text rules, as JSON values."""
     rules_fingerprint: str
-    """The rules' short name, which every cleaned tweet carries too."""
+    """The fingerprint of the rules, which every clean tweet has too."""
     language: str
-    """The language's name, as in conf/languages/."""
+    """The name of the language, as in conf/languages/."""
     max_length: int
-    """Stems of a tweet that the network reads, from its start."""
+    """The number of stems, from the start of a tweet, that the network reads."""
     unknown: Literal["train", "drop"]
-    """Whether a stem without a number counts as the unknown stem (train) or is left out (drop)."""
+    """Replace stems without an id by the unknown stem (train), or drop them (drop)."""
     metrics: Mapping[str, Any]
-    """What training measured, in values that JSON knows; a NaN is read back as None."""
+    """The metrics of training, as JSON values; NaN is read back as None."""
     dtype: Literal["float32"] = "float32"
-    """The numbers to score in."""
+    """The data type of the weights."""
     card: str = ""
-    """What people should know of the model, in Markdown."""
+    """The model card, in Markdown."""
 
     def __post_init__(self) -> None:
         _check_settings(self)
@@ -96,43 +96,43 @@ class Artifact:
         _check_vocabulary(self.vocabulary, self.network_config)
 
     def network(self) -> LSTM:
-        """The trained network, ready to score: on the CPU, dropout off, no gradients. It shares these weights."""
+        """The trained network in evaluation mode, on the CPU and without gradients. It shares these weights."""
         network = _build_empty(self.network_config)
         network.load_state_dict(dict(self.weights), assign=True)
         return network.eval().requires_grad_(False)
 
     @cached_property
     def fingerprint(self) -> str:
-        """12 hex digits that stand for weights, vocabulary and settings, not for metrics.
+        """12 hex digits that identify weights, vocabulary and settings, but not metrics.
 
-        Taken over the content, so it stays the same whichever version of pyarrow wrote the files.
+        Computed from the content, so it does not depend on the version of pyarrow that wrote the files.
         """
-        digest = hashlib.sha256(_to_json(self._settings()))
+        digest = hashlib.sha256(_json_bytes(self._settings()))
         for name in sorted(self.weights):
             values = self.weights[name].numpy()
             digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
             digest.update(values.tobytes())
-        digest.update(_to_json(self.vocabulary.to_pydict()))
+        digest.update(_json_bytes(self.vocabulary.to_pydict()))
         return digest.hexdigest()[:12]
 
     def files(self) -> dict[str, bytes]:
-        """The bytes of every file by its name, in the order to write them. The same model gives the same bytes."""
+        """The bytes of every file by name, in the order of writing. The same model gives the same bytes."""
         vocabulary = io.BytesIO()
         pq.write_table(self.vocabulary, vocabulary)
         weights = {name: weight.contiguous() for name, weight in self.weights.items()}
         files = {WEIGHTS: safetensors.torch.save(weights), VOCABULARY: vocabulary.getvalue()}
         config = {"format": FORMAT, "checksums": _checksums(files), **self._settings()}
-        return {**files, METRICS: _to_json(self.metrics), CARD: self.card.encode(), CONFIG: _to_json(config)}
+        return {**files, METRICS: _json_bytes(self.metrics), CARD: self.card.encode(), CONFIG: _json_bytes(config)}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """The model of these files. Raises InputError, which names the file, what is wrong with it and what to do."""
+        """Read a model. Raises InputError, which names the file, what is wrong with it and what to do."""
         if missing := [name for name in NEEDED if name not in files]:
-            raise InputError(f"no whole model: {', '.join(missing)} missing, expected {', '.join(NEEDED)}; {_REMEDY}")
+            raise InputError(f"incomplete model: {', '.join(missing)} missing, expected {', '.join(NEEDED)}; {_REMEDY}")
         config = _read_config(files[CONFIG])
         _check_checksums(files, config["checksums"])
         return cls(
-            network_config=_read_shape(config["network"]),
+            network_config=_read_network_config(config["network"]),
             weights=_read_weights(files[WEIGHTS]),
             vocabulary=_read_vocabulary(files[VOCABULARY]),
             metrics=_read_object(METRICS, files[METRICS]),
@@ -144,27 +144,19 @@ class Artifact:
         return {"network": asdict(self.network_config), **{name: getattr(self, name) for name in _SETTINGS}}
 
 
-def _build_empty(shape: LSTMConfig) -> LSTM:
-    """A network of shapes alone, without memory or random draws, for weights to be put in."""
+def _build_empty(config: LSTMConfig) -> LSTM:
+    """Build a network on the meta device: without memory or random draws, until weights are assigned."""
     with torch.device("meta"):
-        return build(shape)
+        return build(config)
 
 
-def _to_json(value: object) -> bytes:
-    return (json.dumps(_plain(value), ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _plain(value: object) -> object:
-    """The value in JSON's own types; JSON has no NaN, so an undefined number becomes null."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _json_bytes(value: object) -> bytes:
+    """The value as JSON in its canonical form, on which fingerprints depend."""
+    return to_json(value, indent=1, sort_keys=True).encode()
 
 
 def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: hashlib.sha256(files[name]).hexdigest() for name in _CHECKED}
+    return {name: hashlib.sha256(files[name]).hexdigest() for name in _CHECKSUMMED}
 
 
 def _check_checksums(files: Mapping[str, bytes], recorded: Mapping[str, object]) -> None:
@@ -175,15 +167,17 @@ def _check_checksums(files: Mapping[str, bytes], recorded: Mapping[str, object])
 
 def _check_settings(artifact: Artifact) -> None:
     choices: dict[str, tuple[str, ...]] = {"unknown": ("train", "drop"), "dtype": ("float32",)}
-    for name, known in choices.items():
-        if (found := getattr(artifact, name)) not in known:
-            raise InputError(f"{CONFIG}: {name}: {found!r} found, expected {' or '.join(known)}; {_REMEDY}")
+    for name, allowed in choices.items():
+        if (found := getattr(artifact, name)) not in allowed:
+            raise InputError(f"{CONFIG}: {name}: {found!r} found, expected {' or '.join(allowed)}; {_REMEDY}")
     if artifact.max_length < 1:
         raise InputError(f"{CONFIG}: max_length: {artifact.max_length} found, expected at least 1; {_REMEDY}")
 
 
-def _check_weights(weights: Mapping[str, Tensor], shape: LSTMConfig) -> None:
-    expected = {name: (torch.float32, tuple(weight.shape)) for name, weight in _build_empty(shape).state_dict().items()}
+def _check_weights(weights: Mapping[str, Tensor], config: LSTMConfig) -> None:
+    expected = {
+        name: (torch.float32, tuple(weight.shape)) for name, weight in _build_empty(config).state_dict().items()
+    }
     found = {name: (weight.dtype, tuple(weight.shape)) for name, weight in weights.items()}
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
@@ -193,7 +187,7 @@ def _check_weights(weights: Mapping[str, Tensor], shape: LSTMConfig) -> None:
             )
 
 
-def _check_vocabulary(vocabulary: pa.Table, shape: LSTMConfig) -> None:
+def _check_vocabulary(vocabulary: pa.Table, config: LSTMConfig) -> None:
     if not vocabulary.schema.equals(schema.VOCABULARY):
         found = ", ".join(f"{field.name} {field.type}" for field in vocabulary.schema)
         expected = ", ".join(f"{field.name} {field.type}" for field in schema.VOCABULARY)
@@ -201,10 +195,12 @@ def _check_vocabulary(vocabulary: pa.Table, shape: LSTMConfig) -> None:
     end = schema.FIRST_STEM_ID + vocabulary.num_rows
     if vocabulary["id"].to_pylist() != list(range(schema.FIRST_STEM_ID, end)):
         raise InputError(f"{VOCABULARY}: ids do not run from {schema.FIRST_STEM_ID} without a gap; {_REMEDY}")
-    if end > shape.vocabulary:
-        raise InputError(f"{VOCABULARY}: ids up to {end - 1} found, the network has {shape.vocabulary} rows; {_REMEDY}")
+    if end > config.vocabulary:
+        raise InputError(
+            f"{VOCABULARY}: ids up to {end - 1} found, the network has {config.vocabulary} rows; {_REMEDY}"
+        )
     if pc.count_distinct(vocabulary["stem"], mode="only_valid").as_py() != vocabulary.num_rows:
-        raise InputError(f"{VOCABULARY}: a stem is empty or has two numbers; {_REMEDY}")
+        raise InputError(f"{VOCABULARY}: a stem is empty or has two ids; {_REMEDY}")
 
 
 def _read_config(content: bytes) -> dict[str, Any]:
@@ -234,7 +230,7 @@ def _read_object(name: str, content: bytes) -> dict[str, Any]:
     return value
 
 
-def _read_shape(network: Mapping[str, Any]) -> LSTMConfig:
+def _read_network_config(network: Mapping[str, Any]) -> LSTMConfig:
     try:
         return LSTMConfig(**network)
     except (TypeError, ValueError) as error:

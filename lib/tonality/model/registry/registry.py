@@ -1,13 +1,14 @@
-"""Models as releases: side by side under `models/`, each in a folder named by its fingerprint, one of them current.
+"""The model registry: models side by side under `models/`, each in a folder of its fingerprint, one in production.
 
-    models/<fingerprint>/   a model, of network.storage
-    models/current.json     which of them scores, since when, and which ones did before: the way back; and which ones
-                            were rolled back from
-    models/latest.json      which of them was trained last: the one to evaluate
+    models/<fingerprint>/   a model, see artifact_store
+    models/current.json     the production alias: the model that scores, since when, its predecessors for rolling back,
+                            and the models that were rolled back
+    models/latest.json      the candidate alias: the model that was trained or added last, to be evaluated
 
-A release is never changed: another training is another release. What scores is changed by replacing current.json, in
-one stroke on a local disk, where whoever changes it keeps others waiting. One that is damaged is put right by the next
-model that is used or added; until then nobody knows what scored, or did before.
+A registered model is immutable: training again registers another model. The production model is changed by replacing
+current.json; on a local disk that is atomic, and a lock makes concurrent changes wait. A damaged current.json is
+replaced when the next model is put into production or added; until then the production model and its predecessors are
+unknown.
 """
 
 import fcntl
@@ -22,8 +23,8 @@ from typing import Any, Final
 from fsspec.implementations.local import LocalFileSystem
 
 from tonality.model.registry import artifact_store
+from tonality.model.registry.alias import FINGERPRINT, Alias, models_in
 from tonality.model.registry.artifact import CONFIG, METRICS, Artifact
-from tonality.model.registry.pointer import FINGERPRINT, Pointer, names
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage.urls import filesystem, join
 
@@ -31,173 +32,180 @@ __all__ = ["ModelRegistry", "RegisteredModel"]
 
 _MODELS: Final = "models"
 _LOCK: Final = ".lock"
-_KEPT_FORMER: Final = 50
+_MAX_FORMER: Final = 50
 _USE: Final = "`tonality models use MODEL`"
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A release as it is listed, without its weights."""
+    """An entry of the registry, without its weights."""
 
-    model: str
+    fingerprint: str
     written: datetime
     metrics: dict[str, Any]
-    """metrics.json; empty where it cannot be read."""
+    """metrics.json; empty if it cannot be read."""
 
 
 class ModelRegistry:
-    """The releases under a root: a local folder, or any URL that fsspec knows."""
+    """The models under a root: a local folder, or any URL that fsspec knows."""
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._place = join(root, _MODELS)
-        self._system, self._path = filesystem(self._place)
+        self._folder = join(root, _MODELS)
+        self._system, self._path = filesystem(self._folder)
         self._add_again = f"`tonality models add {self.location('MODEL')}`"
-        remove = "or remove the file: the next one that is trained or added will"
-        self._current = Pointer(self._place, "current.json", f"let one score with {_USE}, {remove}")
-        self._latest = Pointer(self._place, "latest.json", f"name one with {self._add_again}, or train again")
-        self._is_alone = False
+        remove = "or remove the file, and the next model that is trained or added will be"
+        self._production = Alias(self._folder, "current.json", f"put one into production with {_USE}, {remove}")
+        self._candidate = Alias(self._folder, "latest.json", f"name one with {self._add_again}, or train again")
+        self._is_locked = False
 
-    def check_place(self) -> None:
-        """Refuse, before anything is trained for it, a place that takes no release, or where what scores is unknown.
+    def check_usable(self) -> None:
+        """Refuse, before training starts, a registry that cannot take its model.
 
-        Raises InputError.
+        Raises InputError if a file is in the folder's place, or the production model is unknown.
         """
         if self._system.exists(self._path) and not self._system.isdir(self._path):
-            raise InputError(f"{self._place} is a file, a folder of models is expected: move it, or name another root")
+            raise InputError(f"{self._folder} is a file, a folder of models is expected: move it, or name another root")
         self.production_if_any()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep others from changing what scores meanwhile: they wait. On a local disk that knows locks, not elsewhere.
+    def lock(self) -> Iterator[None]:
+        """Hold the registry's lock, so that other processes wait before they change an alias.
 
-        Whatever changes it does so alone; who decides by what scores now, and changes it then, does both alone.
+        Every method that changes an alias takes it; take it around a decision that depends on the production model and
+        the change that follows. It works on local disks that support locks, and is no lock elsewhere.
         """
-        if self._is_alone or not isinstance(self._system, LocalFileSystem) or not self._system.isdir(self._path):
+        if self._is_locked or not isinstance(self._system, LocalFileSystem) or not self._system.isdir(self._path):
             yield
             return
         handle = os.open(join(self._path, _LOCK), os.O_RDONLY | os.O_CREAT, 0o644)
         try:
             with suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            self._is_alone = True
+            self._is_locked = True
             yield
         finally:
-            self._is_alone = False
+            self._is_locked = False
             os.close(handle)
 
     def add(self, artifact: Artifact) -> bool:
-        """Write a release, unless it is there, as the latest. Where none is known to score it does: whether it does."""
+        """Register a model, unless it already is, as the candidate.
+
+        If no production model is known it also goes into production. Returns True if it did.
+        """
         model = artifact.fingerprint
         if not self._holds(model):
             artifact_store.write(artifact, self.location(model))
-        with self.alone():
-            self._latest.write(model=model)
-            if self._current.read_if_whole():
+        with self.lock():
+            self._candidate.write(model=model)
+            if self._production.read_if_valid():
                 return False
-            self._let_score(model, [], [])
+            self._write_production(model, [], [])
             return True
 
     def read(self, model: str) -> Artifact:
-        """The release of that name. Raises InputError where there is none, or its content is another's."""
+        """Read a registered model. Raises InputError if there is none of this name, or its content is another model."""
         artifact = artifact_store.read(self.location(model))
         if artifact.fingerprint != model:
             raise InputError(
-                f"{self.location(model)} holds model {artifact.fingerprint}: its files were changed or mixed. Copy the "
-                "model again, or train again"
+                f"{self.location(model)} holds model {artifact.fingerprint}: its files were changed or mixed up. "
+                "Copy the model again, or train again"
             )
         return artifact
 
     def read_production(self) -> Artifact:
-        """The model that scores. Raises InputError where there is none, or it cannot be read."""
+        """Read the production model. Raises InputError if there is none, or it cannot be read."""
         return self.read(self.production())
 
     def location(self, model: str) -> str:
-        """The folder of a release."""
-        return join(self._place, model)
+        """The folder of a model."""
+        return join(self._folder, model)
 
     def production(self) -> str:
-        """The model that scores. Raises InputError where there is none yet."""
+        """The model in production. Raises InputError if there is none yet."""
         if model := self.production_if_any():
             return model
-        raise InputError(f"no current model: {self._way_to_one(_USE)}")
+        raise InputError(f"no production model: {self._suggestion(_USE)}")
 
     def production_if_any(self) -> str | None:
-        """The model that scores; None where there is none yet."""
-        return self._current.model()
+        """The model in production; None if there is none yet."""
+        return self._production.model()
 
-    def since(self) -> str:
-        """When the current model became it, ISO 8601 in UTC; nothing where there is none."""
-        return str((self._current.read() or {}).get("since", ""))
+    def production_since(self) -> str:
+        """The time when the production model was put into production, ISO 8601 in UTC; empty if there is none."""
+        return str((self._production.read() or {}).get("since", ""))
 
     def former(self) -> list[str]:
-        """The models that were current before, the last one first."""
-        return names(self._current.read(), "former")
+        """The former production models, latest first."""
+        return models_in(self._production.read(), "former")
 
     def rejected(self) -> list[str]:
-        """The models that were rolled back from, the last one first, and not used since."""
-        return names(self._current.read(), "rejected")
+        """The models that were rolled back, and not put into production again since; latest first."""
+        return models_in(self._production.read(), "rejected")
 
     def candidate(self) -> str:
-        """The model that was trained, or added, last. Raises InputError where there is none."""
+        """The model that was trained or added last. Raises InputError if there is none."""
         if model := self.candidate_if_any():
             return model
-        raise InputError(f"no model to evaluate: {self._way_to_one(self._add_again)}")
+        raise InputError(f"no model to evaluate: {self._suggestion(self._add_again)}")
 
     def candidate_if_any(self) -> str | None:
-        """The model that was trained, or added, last; None where there is none, or nobody noted which."""
-        return self._latest.model()
+        """The model that was trained or added last; None if there is none, or it was not recorded."""
+        return self._candidate.model()
 
-    def use(self, model: str) -> str | None:
-        """Let a release score from now on: the model that did before, if any is known to.
+    def set_production(self, model: str) -> str | None:
+        """Put a model into production and return its predecessor, if one is known.
 
-        Raises InputError where the release cannot be read.
+        Raises InputError if the model cannot be read.
         """
-        with self.alone():
+        with self.lock():
             self.read(model)
-            known = self._current.read_if_whole()
-            current = known["model"] if known else None
-            if current != model:
-                rejected = [name for name in names(known, "rejected") if name != model]
-                self._let_score(model, [current, *names(known, "former")] if current else [], rejected)
-            return current
+            content = self._production.read_if_valid()
+            production = content["model"] if content else None
+            if production != model:
+                former = [production, *models_in(content, "former")] if production else []
+                rejected = [name for name in models_in(content, "rejected") if name != model]
+                self._write_production(model, former, rejected)
+            return production
 
     def roll_back(self) -> str:
-        """Let the model score that did before the current one, which is one that was rolled back from then: its name.
+        """Put the previous production model back into production and return it; the one it replaces becomes rejected.
 
-        Raises InputError where there was none, or it is gone.
+        Raises InputError if there is no previous model, or it was removed.
         """
-        with self.alone():
-            former, current = self.former(), self.production()
+        with self.lock():
+            former, production = self.former(), self.production()
             if not former:
-                raise InputError(f"no model was current before {current}: name one, of those that `models` lists")
-            back, *before = former
-            self.read(back)
-            rejected = [name for name in self.rejected() if name not in (back, current)]
-            self._let_score(back, before, [current, *rejected])
-            return back
+                raise InputError(
+                    f"no model was in production before {production}: use one of those that `models` lists"
+                )
+            previous, *earlier = former
+            self.read(previous)
+            rejected = [name for name in self.rejected() if name not in (previous, production)]
+            self._write_production(previous, earlier, [production, *rejected])
+            return previous
 
     def remove(self, model: str) -> None:
-        """Delete a release. Raises InputError for the current one, and where nobody knows which that is."""
-        with self.alone():
+        """Delete a model. Raises InputError for the production model, and if the production model is unknown."""
+        with self.lock():
             if model == self.production_if_any():
-                raise InputError(f"model {model} is the current one: let another score first, with `models use`")
+                raise InputError(f"model {model} is in production: put another one there first, with `models use`")
             self._system.rm(join(self._path, model), recursive=True)
 
-    def resolve(self, beginning: str) -> str:
-        """The one release whose name begins so. Raises InputError where none does, or several do."""
-        models = [release.model for release in self.listed()]
-        found = [model for model in models if model.startswith(beginning)] if beginning else []
-        if len(found) == 1:
-            return found[0]
-        there = ", ".join(found or models) or "none"
-        raise InputError(f"{beginning!r} names {len(found)} models under {self._place}, expected one of: {there}")
+    def resolve(self, prefix: str) -> str:
+        """The one model whose fingerprint starts with the prefix. Raises InputError if there is none, or several."""
+        models = [registered.fingerprint for registered in self.list_models()]
+        matches = [model for model in models if model.startswith(prefix)] if prefix else []
+        if len(matches) == 1:
+            return matches[0]
+        choices = ", ".join(matches or models) or "none"
+        raise InputError(f"{prefix!r} names {len(matches)} models under {self._folder}, expected one of: {choices}")
 
-    def listed(self) -> list[RegisteredModel]:
-        """Every release, by the time when it was written."""
-        return sorted(self._listed(), key=lambda release: release.written)
+    def list_models(self) -> list[RegisteredModel]:
+        """All registered models, oldest first."""
+        return sorted(self._registered(), key=lambda registered: registered.written)
 
-    def _listed(self) -> Iterator[RegisteredModel]:
+    def _registered(self) -> Iterator[RegisteredModel]:
         if not self._system.isdir(self._path):
             return
         for folder in self._system.ls(self._path, detail=False):
@@ -218,17 +226,20 @@ class ModelRegistry:
         except InputError:
             return False
 
-    def _let_score(self, model: str, former: list[str], rejected: list[str]) -> None:
+    def _write_production(self, model: str, former: list[str], rejected: list[str]) -> None:
         since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        self._current.write(model=model, since=since, former=former[:_KEPT_FORMER], rejected=rejected)
+        self._production.write(model=model, since=since, former=former[:_MAX_FORMER], rejected=rejected)
 
-    def _way_to_one(self, choose: str) -> str:
-        """What to do where no model is named, `choose` one or get one; earlier versions had a single one in model/."""
-        former = join(self._root, "model")
-        system, path = filesystem(former)
+    def _suggestion(self, choose: str) -> str:
+        """The advice for an alias that does not exist: choose a model with `choose`, or train or add one.
+
+        Earlier versions kept a single model in model/.
+        """
+        legacy = join(self._root, "model")
+        system, path = filesystem(legacy)
         if system.isfile(join(path, CONFIG)):
-            return f"{former} holds one of an earlier version: take it over with `tonality models add {former}`"
-        listed = ", ".join(release.model for release in self.listed())
-        if listed:
-            return f"{self._place} has {listed}. Choose one with {choose}"
-        return f"nothing in {self._place}. Run `train` first, or take a model over with `tonality models add FOLDER`"
+            return f"{legacy} holds one of an earlier version: add it with `tonality models add {legacy}`"
+        models = ", ".join(registered.fingerprint for registered in self.list_models())
+        if models:
+            return f"{self._folder} has {models}. Choose one with {choose}"
+        return f"nothing in {self._folder}. Run `train` first, or add a model with `tonality models add FOLDER`"

@@ -1,7 +1,7 @@
-"""Checkpoints: all that the steps to come depend on, in one file that holds data only.
+"""Checkpoints: everything that the remaining steps depend on, in one file of data only.
 
-The file is in the format of safetensors, whose metadata hold the position as JSON: no pickle is written or read. It is
-replaced atomically, so that a kill or a full disk leaves the one before it whole.
+The file is in the safetensors format, with the position as JSON in its metadata: no pickle is written or read. It is
+replaced atomically, so a kill or a full disk leaves the previous checkpoint intact.
 """
 
 import json
@@ -15,76 +15,77 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from tonality.runtime.diagnostics.errors import InputError
-from tonality.runtime.storage import urls
+from tonality.runtime.storage.atomic_files import replace_file
+from tonality.runtime.storage.urls import filesystem
 
-__all__ = ["Checkpoint", "Saved"]
+__all__ = ["Checkpoint", "SavedCheckpoint"]
 
 _FORMAT: Final = 1
-"""The version of the file."""
+"""The version of the file's format."""
 
 
 @dataclass(frozen=True, eq=False)
-class Saved:
-    """What a checkpoint holds."""
+class SavedCheckpoint:
+    """The content of a checkpoint."""
 
     identity: str
-    """What decides the result of the training that it is of."""
+    """The identity of the training run that wrote it."""
     position: Mapping[str, Any]
-    """Where training stood, in values that JSON knows."""
+    """The training state, as JSON values."""
     tensors: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The checkpoint of a training, at a place: a local path or any URL that fsspec knows."""
+    """The checkpoint of a training run, at a local path or any URL that fsspec knows."""
 
     location: str
     identity: str
-    """Names what decides the training's result: one of another name is not gone on from."""
+    """Identifies everything that decides the result of training: a checkpoint of another identity is ignored."""
     resume: bool = True
-    """Whether one that is there is gone on from at all."""
+    """Resume from an existing checkpoint; if false, it is ignored."""
 
     @property
-    def way_on(self) -> str:
-        """How a training that was cut off goes on from it, in words."""
-        return f"train again{'' if self.resume else ' with train.resume = true'} and it goes on from {self.location}"
+    def resume_hint(self) -> str:
+        """The advice to a user whose training was interrupted."""
+        return f"train again{'' if self.resume else ' with train.resume = true'} to resume from {self.location}"
 
     def write(self, position: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-        """Put this in the place of what was there. Raises OSError, with what was there still whole."""
-        note = {"format": _FORMAT, "identity": self.identity, "position": position}
+        """Replace the checkpoint. Raises OSError, and leaves the previous one intact."""
+        metadata = {"format": _FORMAT, "identity": self.identity, "position": position}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-        urls.replace_file(self.location, safetensors.torch.save(tensors, {"training": json.dumps(note)}))
+        replace_file(self.location, safetensors.torch.save(tensors, {"training": json.dumps(metadata)}))
 
-    def read(self) -> Saved | None:
-        """What was written last, for whichever training; None where there is nothing.
+    def read(self) -> SavedCheckpoint | None:
+        """Read the checkpoint, of whatever identity; None if there is no file.
 
-        Raises InputError where the file is broken, or of another format.
+        Raises InputError if the file is damaged, or of another format.
         """
-        system, path = urls.filesystem(self.location)
+        system, path = filesystem(self.location)
         try:
             content = system.cat_file(path)
         except FileNotFoundError:
             return None
         try:
-            note, tensors = _note(content), safetensors.torch.load(content)
-            if note["format"] != _FORMAT:
-                raise ValueError(f"format {note['format']} found, {_FORMAT} expected")
-            return Saved(note["identity"], note["position"], tensors)
+            metadata, tensors = _metadata(content), safetensors.torch.load(content)
+            if metadata["format"] != _FORMAT:
+                raise ValueError(f"format {metadata['format']} found, {_FORMAT} expected")
+            return SavedCheckpoint(metadata["identity"], metadata["position"], tensors)
         except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"the checkpoint {self.location} cannot be read: {error}: remove it, or set train.resume to false, "
-                f"and training begins again"
+                f"the checkpoint {self.location} cannot be read: {error}: remove it, or set train.resume to false, to "
+                f"start training over"
             ) from error
 
     def remove(self) -> None:
-        """Nothing is left of it."""
-        system, path = urls.filesystem(self.location)
+        """Delete the file, if there is one."""
+        system, path = filesystem(self.location)
         if system.exists(path):
             system.rm_file(path)
 
 
-def _note(content: bytes) -> dict[str, Any]:
-    """What stands in the metadata: https://github.com/huggingface/safetensors#format."""
+def _metadata(content: bytes) -> dict[str, Any]:
+    """Our entry in the file's metadata: https://github.com/huggingface/safetensors#format."""
     (size,) = struct.unpack_from("<Q", content)
-    note: dict[str, Any] = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["training"])
-    return note
+    metadata: dict[str, Any] = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["training"])
+    return metadata

@@ -1,4 +1,4 @@
-"""The network's learned weights but for the embedding: few, and touched by every step."""
+"""The dense weights: the network's trainable weights except the embedding. They are few, and every step updates all."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 from tonality.model.network.lstm import LSTM
 from tonality.model.training.adam import STANDARD, adam_step
 
-__all__ = ["DenseAdam", "dense_parameters", "learned", "parts_like"]
+__all__ = ["DenseAdam", "dense_parameters", "trainable", "views_like"]
 
 _EMBEDDING: Final = "embedding.weight"
 
 
 def dense_parameters(network: LSTM) -> list[nn.Parameter]:
-    """All weights but the embedding's, always in the same order."""
+    """All weights except the embedding, always in the same order."""
     return [weight for name, weight in network.named_parameters() if name != _EMBEDDING]
 
 
-def learned(weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-    """Those that are learned."""
+def trainable(weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """The weights that are not frozen."""
     return [weight for weight in weights if weight.requires_grad]
 
 
-def parts_like(flat: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
-    """The numbers (P,) as parts of the shapes of these weights, in the same memory."""
+def views_like(flat: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Consecutive views of a flat tensor (P,) with the shapes of these weights."""
     end = 0
     for weight in weights:
         start, end = end, end + weight.numel()
@@ -33,37 +33,39 @@ def parts_like(flat: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
 
 
 class DenseAdam:
-    """The learned body of a network, which steps of Adam change in place: as one tensor, since ten small ones take
-    several times as long."""
+    """Adam on the dense weights of a network, which it updates in place.
+
+    All weights are one flat tensor, since updating ten small ones takes several times as long.
+    """
 
     def __init__(self, network: LSTM) -> None:
-        self._weights = learned(dense_parameters(network))
+        self._weights = trainable(dense_parameters(network))
         self._flat = torch.cat([weight.detach().flatten() for weight in self._weights])
         self._mean, self._square = torch.zeros_like(self._flat), torch.zeros_like(self._flat)
-        self._time = 0
-        self._parts = list(parts_like(self._flat, self._weights))
-        self._is_shared = self._flat.device.type == "cpu"  # a GPU's weights stay where cuDNN has put them
+        self._step = 0
+        self._views = list(views_like(self._flat, self._weights))
+        self._is_shared = self._flat.device.type == "cpu"  # on a GPU the weights stay where cuDNN has put them
         if self._is_shared:
-            for weight, part in zip(self._weights, self._parts, strict=True):
-                weight.data = part
+            for weight, view in zip(self._weights, self._views, strict=True):
+                weight.data = view
 
     @torch.no_grad()
     def step(self, gradient: Tensor, rate: float) -> None:
-        """One step with this gradient (P,) at this learning rate."""
-        self._time += 1
-        adam_step(self._flat, self._mean, self._square, gradient, rate, self._time, STANDARD)
+        """Take a step with this gradient (P,) at this learning rate."""
+        self._step += 1
+        adam_step(self._flat, self._mean, self._square, gradient, rate, self._step, STANDARD)
         if not self._is_shared:
-            for weight, part in zip(self._weights, self._parts, strict=True):
-                weight.copy_(part)
+            for weight, view in zip(self._weights, self._views, strict=True):
+                weight.copy_(view)
 
     def state(self) -> dict[str, Tensor]:
-        """What the steps to come depend on, weights excepted."""
-        return {"mean": self._mean, "square": self._square, "time": torch.tensor(self._time)}
+        """The optimizer's state, without the weights."""
+        return {"mean": self._mean, "square": self._square, "time": torch.tensor(self._step)}
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a state, with the weights that the network has now."""
+        """Restore the state; the weights are taken from the network, which must be restored before."""
         self._flat.copy_(torch.cat([weight.flatten() for weight in self._weights]))
         self._mean.copy_(state["mean"])
         self._square.copy_(state["square"])
-        self._time = int(state["time"])
+        self._step = int(state["time"])

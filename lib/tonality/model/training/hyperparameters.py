@@ -1,71 +1,67 @@
-"""How a network is trained: the hyperparameters, and what a machine makes of it."""
+"""Hyperparameters, which are the settings of the section [train], and the choices that depend on the machine."""
 
 import math
 import os
-from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 import torch
 
-from tonality.model.network.cpu_features import can
+from tonality.model.network.cpu_features import has_any_cpu_feature
 from tonality.runtime.diagnostics.errors import SettingsError
+from tonality.runtime.settings.sections import TrainSettings
+from tonality.runtime.settings.types import in_bytes
 
-__all__ = ["Hyperparameters", "choose_device", "choose_precision", "choose_threads", "learning_rate"]
+__all__ = [
+    "choose_device",
+    "choose_precision",
+    "choose_threads",
+    "hyperparameters",
+    "learning_rate",
+    "training_identity",
+]
 
-_LEAST_SHARE: Final = 16
-"""Rows of a batch below which a thread more costs more than it brings."""
-_FAST_IN_BFLOAT16: Final = ("avx512_bf16", "amx_bf16")
-"""What a processor can that multiplies bfloat16 faster than float32, as torch names it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hyperparameters:
-    """How a network is trained: what the settings' section [train] says under the same names."""
-
-    batch_size: int
-    epochs: int
-    learning_rate: float
-    decay: Literal["none", "linear", "cosine"]
-    clip_norm: float
-    patience: int
-    precision: Literal["auto", "float32", "bfloat16"]
-    threads: int
-    seed: int
-    shuffle_rows: int
-    memory: int
-    """In bytes."""
-    readers: int
-    batches_ahead: int
-    checkpoint_steps: int
-
-    def identity(self) -> dict[str, Any]:
-        """What decides the result of training, but for rounding: how many threads add up is not in it."""
-        changes_nothing = ("checkpoint_steps", "batches_ahead", "threads")
-        return {name: value for name, value in asdict(self).items() if name not in changes_nothing}
+_EXECUTION: Final = frozenset({"device", "processes", "resume"})
+"""Settings that are no hyperparameters: they decide where training runs."""
+_WITHOUT_EFFECT: Final = frozenset({"threads", "batches_ahead", "checkpoint_steps"})
+"""Hyperparameters that do not affect the result, except that threads affect rounding."""
+_MIN_ROWS_PER_THREAD: Final = 16
+"""Rows of a batch below which another thread costs more time than it saves."""
+_FAST_BFLOAT16: Final = ("avx512_bf16", "amx_bf16")
+"""Features of CPUs that multiply bfloat16 faster than float32, by torch's names."""
 
 
-def learning_rate(hyperparameters: Hyperparameters, step: int, steps: int) -> float:
-    """The step size of a step, from 1, of so many in all."""
-    passed = min(1.0, (step - 1) / steps)
-    match hyperparameters.decay:
+def hyperparameters(settings: TrainSettings) -> dict[str, Any]:
+    """The hyperparameters by name, with memory in bytes."""
+    return {**settings.model_dump(exclude=set(_EXECUTION)), "memory": in_bytes(settings.memory)}
+
+
+def training_identity(settings: TrainSettings) -> dict[str, Any]:
+    """The hyperparameters that decide the result of training, up to rounding."""
+    return {name: value for name, value in hyperparameters(settings).items() if name not in _WITHOUT_EFFECT}
+
+
+def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 1, out of `steps`."""
+    progress = min(1.0, (step - 1) / steps)
+    match settings.decay:
         case "linear":
-            return hyperparameters.learning_rate * (1 - passed)
+            return settings.learning_rate * (1 - progress)
         case "cosine":
-            return hyperparameters.learning_rate * (1 + math.cos(math.pi * passed)) / 2
-    return hyperparameters.learning_rate
+            return settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+    return settings.learning_rate
 
 
 def choose_device(name: Literal["auto", "cpu", "cuda"], rank: int = 0) -> torch.device:
-    """The device that a process trains on, by its rank among those of this machine.
+    """The device of a process, by its rank among the processes on this machine.
 
-    Raises SettingsError where a GPU is asked for and there is none, or fewer than processes.
+    Raises SettingsError if a GPU is requested and there is none, or if there are fewer GPUs than processes.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "cuda" and not count:
         raise SettingsError(
             f"train.device is cuda, and torch {torch.__version__} finds no GPU here: "
             f'set train.device to "auto" or "cpu", install a torch built for this machine\'s GPU, '
-            f"or ask a Spark cluster for spark.task.resource.gpu.amount=1"
+            f"or request GPUs from the Spark cluster with spark.task.resource.gpu.amount=1"
         )
     if name == "cpu" or not count:
         return torch.device("cpu")
@@ -76,18 +72,18 @@ def choose_device(name: Literal["auto", "cpu", "cuda"], rank: int = 0) -> torch.
     return torch.device("cuda", rank)
 
 
-def choose_precision(asked: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
-    """The numbers that a network computes in on this device."""
-    if asked != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[asked]
+def choose_precision(requested: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
+    """The data type that the network computes in on this device."""
+    if requested != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
     if device.type != "cpu":
-        return torch.float32  # which a GPU multiplies as TF32
-    return torch.bfloat16 if can(*_FAST_IN_BFLOAT16) else torch.float32
+        return torch.float32  # multiplied as TF32 on newer GPUs
+    return torch.bfloat16 if has_any_cpu_feature(*_FAST_BFLOAT16) else torch.float32
 
 
-def choose_threads(asked: int, rows: int, device: torch.device) -> int:
-    """How many threads share a step of so many rows on one machine; a GPU is fed by one."""
+def choose_threads(requested: int, rows: int, device: torch.device) -> int:
+    """The number of threads that share a step of so many rows on one machine; a GPU needs only one."""
     if device.type != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return asked or max(1, min(cores, rows // _LEAST_SHARE))
+    return requested or max(1, min(cores, rows // _MIN_ROWS_PER_THREAD))

@@ -1,4 +1,4 @@
-"""How training tells of itself while it runs."""
+"""Progress of training, written to a terminal or a log."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ _WIDTH: Final = 99
 
 
 class Progress:
-    """A line every few seconds, to stderr: overwritten on a terminal, one below the other in a log."""
+    """Progress lines on stderr, one every few seconds: on a terminal each overwrites the one before."""
 
     def __init__(
         self, stream: TextIO = sys.stderr, seconds: float = 5.0, clock: Callable[[], float] = time.monotonic
@@ -24,42 +24,42 @@ class Progress:
         self._overwrites = stream.isatty()
 
     def start(self, epoch: int, epochs: int, rows: int, done: int = 0) -> None:
-        """An epoch of so many begins, of so many rows, of which some may be done: speed is measured from here."""
-        self._epoch, self._epochs, self._rows, self._before = epoch, epochs, rows, done
-        self._started = self._told = self._clock()
+        """Start an epoch of so many rows, `done` of which were learned before; speed is measured from here."""
+        self._epoch, self._epochs, self._rows, self._done_before = epoch, epochs, rows, done
+        self._started = self._last_written = self._clock()
 
     def step(self, rows: int, loss: float) -> None:
-        """So many of the epoch's rows are done, at this mean loss in nats a row."""
+        """Report that so many of the epoch's rows are done, at this mean loss in nats per row."""
         now = self._clock()
-        if now - self._told < self._seconds or rows == self._before:
+        if now - self._last_written < self._seconds or rows == self._done_before:
             return
-        self._told = now
-        speed = (rows - self._before) / (now - self._started)
+        self._last_written = now
+        speed = (rows - self._done_before) / (now - self._started)
         left = (self._rows * (self._epochs - self._epoch + 1) - rows) / speed
-        self._say(
+        self._write(
             f"epoch {self._epoch} of {self._epochs}: {rows:,} of {self._rows:,} rows, loss {loss:.4f}, "
             f"{speed:,.0f} rows/s, {_duration(left)} left"
         )
 
     def epoch(self, loss: float, valid: Metrics) -> None:
-        """The epoch is done: its mean training loss, and what validation found."""
-        self._say(
+        """Report the end of the epoch: its mean training loss and the validation metrics."""
+        self._write(
             f"epoch {self._epoch} of {self._epochs}: loss {loss:.4f}, validation loss {valid.log_loss:.4f}, "
             f"accuracy {valid.accuracy:.4f}",
             end="\n",
         )
 
-    def tell(self, text: str) -> None:
-        """Something that is to stay."""
-        self._say(text, end="\n")
+    def message(self, text: str) -> None:
+        """Write a line that is not overwritten."""
+        self._write(text, end="\n")
 
-    def _say(self, line: str, end: str = "") -> None:
+    def _write(self, line: str, end: str = "") -> None:
         self._stream.write(f"\r{line:<{_WIDTH}}{end}" if self._overwrites else f"{line}\n")
         self._stream.flush()
 
 
 def _duration(seconds: float) -> str:
-    """A time in its two largest units."""
+    """A duration in its two largest units."""
     minutes, hours = seconds / 60, seconds / 3600
     if minutes < 1:
         return f"{seconds:.0f} s"

@@ -1,9 +1,9 @@
-"""A step's forward and backward pass, shared by threads.
+"""Data-parallel forward and backward passes on the threads of one machine.
 
-Each thread, a lane, takes a share of the batch's rows through a replica of the network, and the gradients are added up
-in the order of the lanes: so a step gives the same numbers whichever thread is first. torch's own threads share every
-single sum instead, and wait for each other hundreds of times a step: where other programs want the cores too, that took
-ten times as long as this.
+Each worker, a thread with a replica of the network, processes a share of the batch's rows, and the gradients are summed
+in the order of the workers: so a step gives the same numbers however the threads are scheduled. torch's own threads
+share every single operation instead, and wait for each other hundreds of times per step: where other programs compete
+for the cores, that took ten times as long.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tonality.model.loading.length_buckets import Batch
 from tonality.model.network.lstm import LSTM, LSTMConfig, State, build
-from tonality.model.training.dense_weights import dense_parameters, learned, parts_like
+from tonality.model.training.dense_weights import dense_parameters, trainable, views_like
 from tonality.model.training.device import on_device
 
 __all__ = ["ThreadParallel"]
@@ -30,161 +30,162 @@ __all__ = ["ThreadParallel"]
 _Result = TypeVar("_Result")
 
 
-class _Piece(NamedTuple):
+class _SubBatch(NamedTuple):
     """B tweets of T stems, on the device."""
 
     places: Tensor
-    """Rows of the weights: (B, T) int64."""
+    """Indices of rows of the batch's embedding weights: (B, T) int64."""
     labels: Tensor
     """(B,) float32."""
     first: int
-    """The first tweet's place in the batch."""
+    """The index of the first tweet in the batch."""
 
 
 class _Replica(nn.Module):
-    """The network but for its embedding, for one lane."""
+    """A worker's copy of the network without the embedding."""
 
-    def __init__(self, shape: LSTMConfig, network: LSTM, precision: torch.dtype) -> None:
+    def __init__(self, config: LSTMConfig, network: LSTM, precision: torch.dtype) -> None:
         super().__init__()
-        with torch.device("meta"):  # its weights are the network's, so none are drawn
-            self.network = build(replace(shape, vocabulary=1, dropout=0.0))
+        with torch.device("meta"):  # the weights come from the network, so none are drawn
+            self.network = build(replace(config, vocabulary=1, dropout=0.0))
         self.network.to_empty(device=network.embedding.weight.device).to(precision)
         self.network.embedding.requires_grad_(False)
         self._masters, self._own = dense_parameters(network), dense_parameters(self.network)
-        self._shares = precision == torch.float32
+        self._shares_memory = precision == torch.float32
         for own, master in zip(self._own, self._masters, strict=True):
             own.requires_grad_(master.requires_grad)
-            if self._shares:
+            if self._shares_memory:
                 own.data = master.data
-        weights = learned(self._own)
+        weights = trainable(self._own)
         self.gradient = torch.cat([torch.zeros_like(weight).flatten() for weight in weights])
-        """That of the learned body (P,), which a backward pass adds to."""
-        for weight, part in zip(weights, parts_like(self.gradient, weights), strict=True):
-            weight.grad = part
+        """The gradient of the dense weights (P,), to which a backward pass adds."""
+        for weight, view in zip(weights, views_like(self.gradient, weights), strict=True):
+            weight.grad = view
         self.refresh()
 
     def refresh(self) -> None:
-        """Take over the master's weights, where they are not the same memory."""
-        if not self._shares:
+        """Copy the network's weights, unless they are the same memory."""
+        if not self._shares_memory:
             for own, master in zip(self._own, self._masters, strict=True):
                 own.data.copy_(master.data)
 
-    def forward(self, weight: Tensor, pieces: Sequence[_Piece], keep: Tensor) -> Tensor:
-        """The sum of the pieces' cross-entropies, nats, by the weights of the batch's stems (U, D)."""
-        start = self.network.start()
-        return torch.stack([self._loss(weight, piece, keep, start) for piece in pieces]).sum()
+    def forward(self, weight: Tensor, share: Sequence[_SubBatch], mask: Tensor) -> Tensor:
+        """The summed cross-entropy of the share, in nats, from the weights of the batch's stems (U, D)."""
+        initial = self.network.initial_state()
+        return torch.stack([self._loss(weight, tweets, mask, initial) for tweets in share]).sum()
 
-    def _loss(self, weight: Tensor, piece: _Piece, keep: Tensor, start: State) -> Tensor:
-        embedded = embedding(piece.places, weight).to(self._own[0].dtype)  # (B, T, D)
-        last = self.network.read(embedded, start) * keep[piece.first : piece.first + len(piece.labels)]
-        logits = self.network.classify(last.to(self._own[0].dtype)).float()
-        return binary_cross_entropy_with_logits(logits, piece.labels, reduction="sum")
+    def _loss(self, weight: Tensor, tweets: _SubBatch, mask: Tensor, initial: State) -> Tensor:
+        embedded = embedding(tweets.places, weight).to(self._own[0].dtype)  # (B, T, D)
+        rows = slice(tweets.first, tweets.first + len(tweets.labels))
+        encoded = self.network.encode(embedded, initial) * mask[rows]
+        logits = self.network.classify(encoded.to(self._own[0].dtype)).float()
+        return binary_cross_entropy_with_logits(logits, tweets.labels, reduction="sum")
 
 
 class ThreadParallel:
-    """So many lanes over a network; they share its weights.
+    """Workers that train one network together and share its weights.
 
-    With `parallel`, the one lane's gradients are averaged over all processes of torch's default group.
+    If `distributed`, there must be one worker, whose gradients are averaged over torch's default process group.
     """
 
     def __init__(
-        self, shape: LSTMConfig, network: LSTM, count: int, precision: torch.dtype, *, parallel: bool = False
+        self, config: LSTMConfig, network: LSTM, workers: int, precision: torch.dtype, *, distributed: bool = False
     ) -> None:
-        if parallel and count > 1:
-            raise ValueError(f"{count} lanes in each of several processes: there must be one")
+        if distributed and workers > 1:
+            raise ValueError(f"{workers} threads in each of several processes: there must be one")
         self._network = network
         self._device = network.embedding.weight.device
-        self._replicas = [_Replica(shape, network, precision) for _ in range(count)]
-        self._calls: list[nn.Module] = [
-            DistributedDataParallel(replica) if parallel else replica for replica in self._replicas
+        self._replicas = [_Replica(config, network, precision) for _ in range(workers)]
+        self._modules: list[nn.Module] = [
+            DistributedDataParallel(replica) if distributed else replica for replica in self._replicas
         ]
         self._pool = ThreadPoolExecutor(
-            max(1, count - 1), "tonality-lane", initializer=torch.set_num_threads, initargs=(1,)
+            max(1, workers - 1), "tonality-worker", initializer=torch.set_num_threads, initargs=(1,)
         )
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown()
 
-    def backward(self, weight: Tensor, batch: Batch, keep: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
-        """The batch's summed cross-entropy (), and scale times its gradients: by `weight` (U, D), the stems' rows, and
-        by the learned body (P,).
+    def backward(self, weight: Tensor, batch: Batch, mask: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the batch's summed cross-entropy () and its gradients, multiplied by `scale`.
 
-        `keep` (B, width) is what dropout leaves of each row, and by how much it raises that.
+        The gradients are those of `weight` (U, D), the embedding's rows of the batch's stems, and of the dense weights
+        (P,). `mask` (B, width) is the dropout mask.
         """
         for replica in self._replicas:
             replica.gradient.zero_()
 
-        def run(lane: int, pieces: list[_Piece]) -> tuple[Tensor, Tensor]:
+        def run(worker: int, share: list[_SubBatch]) -> tuple[Tensor, Tensor]:
             leaf = weight.detach().requires_grad_()
-            loss = self._calls[lane](leaf, pieces, keep)
+            loss = self._modules[worker](leaf, share, mask)
             (loss * scale).backward()
             assert leaf.grad is not None
             return loss.detach(), leaf.grad
 
-        done = self._each(batch, run)
-        losses, gradients = zip(*done, strict=True)
-        return _total(losses), _total(gradients), _total([replica.gradient.float() for replica in self._replicas])
+        losses, gradients = zip(*self._run(batch, run), strict=True)
+        return _sum(losses), _sum(gradients), _sum([replica.gradient.float() for replica in self._replicas])
 
     @contextmanager
-    def aside(self, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
-        """Where there is another lane, have it do this while the block is done; both have ended on the way out."""
+    def concurrently(self, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
+        """Run `work` in another worker during the block, and wait for it; with a single worker, before the block."""
         if len(self._replicas) == 1:
             work(*arguments)
             yield
         else:
-            done = self._pool.submit(work, *arguments)
+            future = self._pool.submit(work, *arguments)
             try:
                 yield
             finally:
-                done.result()
+                future.result()
 
     def refresh(self) -> None:
-        """To be called when the network's weights have changed."""
+        """Pass the network's weights on to the replicas, whenever they have changed."""
         for replica in self._replicas:
             replica.refresh()
 
     def logits(self, weight: Tensor, batch: Batch) -> Tensor:
-        """The network's own logits of the batch's rows (B,), in float32 and without dropout."""
+        """The logits of the batch's rows (B,), by the network itself: in float32 and without dropout."""
 
         @torch.inference_mode()
-        def run(lane: int, pieces: list[_Piece]) -> Tensor:  # noqa: ARG001
+        def run(worker: int, share: list[_SubBatch]) -> Tensor:  # noqa: ARG001
             network = self._network
-            return torch.cat([network.classify(network.read(embedding(p.places, weight), start)) for p in pieces])
+            return torch.cat([network.classify(network.encode(embedding(s.places, weight), initial)) for s in share])
 
         with torch.inference_mode():
-            start = self._network.start()
+            initial = self._network.initial_state()
 
-        return torch.cat(self._each(batch, run))
+        return torch.cat(self._run(batch, run))
 
-    def _each(self, batch: Batch, run: Callable[[int, list[_Piece]], _Result]) -> list[_Result]:
-        """What each lane makes of its share."""
-        shares = _share(batch, len(self._replicas), self._device)
-        others = [self._pool.submit(run, lane, share) for lane, share in enumerate(shares[1:], start=1)]
+    def _run(self, batch: Batch, run: Callable[[int, list[_SubBatch]], _Result]) -> list[_Result]:
+        """The results of all workers, each for its share of the batch."""
+        shares = _split(batch, len(self._replicas), self._device)
+        others = [self._pool.submit(run, worker, share) for worker, share in enumerate(shares[1:], start=1)]
         return [run(0, shares[0]), *(other.result() for other in others)]
 
 
-def _share(batch: Batch, lanes: int, device: torch.device) -> list[list[_Piece]]:
-    """The batch's rows dealt to lanes, so that each has about as many stems to read; at least one share."""
+def _split(batch: Batch, workers: int, device: torch.device) -> list[list[_SubBatch]]:
+    """Split the batch's rows into shares of about as many stems each; a share without rows is dropped."""
     total = sum(segment.places.size for segment in batch.segments)
-    shares: list[list[_Piece]] = [[] for _ in range(lanes)]
+    shares: list[list[_SubBatch]] = [[] for _ in range(workers)]
     first = done = 0
     for segment in batch.segments:
         rows, length = segment.places.shape
         before = done + length * np.arange(rows)
-        lane_of_row = before * lanes // total
-        for lane in range(lanes):
-            start, end = np.searchsorted(lane_of_row, [lane, lane + 1])
+        worker_of_row = before * workers // total
+        for worker in range(workers):
+            start, end = np.searchsorted(worker_of_row, [worker, worker + 1])
             if start < end:
                 places, labels = (on_device(part[start:end], device) for part in segment)
-                shares[lane].append(_Piece(places, labels, first + int(start)))
+                shares[worker].append(_SubBatch(places, labels, first + int(start)))
         first += rows
         done += segment.places.size
     return [share for share in shares if share]
 
 
-def _total(parts: Sequence[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.add_(part)
+def _sum(tensors: Sequence[Tensor]) -> Tensor:
+    """The sum of the tensors, in the memory of the first."""
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total.add_(tensor)
     return total

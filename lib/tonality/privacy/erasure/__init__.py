@@ -1,1 +1,1 @@
-"""Erasure: the rows of deleted tweets and authors in every table, and the tables rewritten without them."""
+"""Erasure: find the rows of deleted tweets and authors in every table, and rewrite the tables without them."""

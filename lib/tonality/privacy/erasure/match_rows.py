@@ -1,4 +1,4 @@
-"""Which rows of the tables must go, by their places: the part of the table, the file's name and the row in it."""
+"""Location of the rows to erase: a row's partition (`part`), its file (`name`) and its index in the file (`row`)."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -6,106 +6,114 @@ from typing import Final
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StructType
 
 from tonality.privacy.digests import SaltedDigests
 
 __all__ = [
-    "PLACE",
-    "at",
+    "LOCATED_DIGESTS",
+    "LOCATION",
     "copies_of",
-    "digests_of_ids",
-    "located",
-    "marked",
-    "named",
-    "part_of",
-    "repeating",
-    "subtracted",
+    "id_digests",
+    "match_requests",
+    "match_texts",
+    "match_words",
+    "partition_name",
+    "rows_at",
+    "text_digests",
+    "with_location",
 ]
 
-PLACE: Final = ["part", "name", "row"]
+LOCATION: Final = ["part", "name", "row"]
+LOCATED_DIGESTS: Final = (
+    StructType().add("part", "string").add("name", "string").add("row", "long").add("mark", "binary")
+)
+_DIGESTS: Final = StructType().add("mark", "binary")
 
 _SAME_TWEET: Final = ["day", "tweet_id", "created_at", "text"]
+_SAME_WORDS: Final = ["stems", "label"]
 _Batches = Iterator[pa.RecordBatch]
 
 
-def located(table: DataFrame, part: Column, *expected: str) -> DataFrame:
-    """The requested columns of a table read from its files, and the place of each row in a part of that name."""
+def with_location(table: DataFrame, part: Column, *columns: str) -> DataFrame:
+    """Select columns of a table that is read from files, and add each row's location, `part` as its partition."""
     in_file = (F.col("_metadata.file_name").alias("name"), F.col("_metadata.row_index").alias("row"))
-    return table.select(*expected, part.alias("part"), *in_file)
+    return table.select(*columns, part.alias("part"), *in_file)
 
 
-def part_of(column: str) -> Column:
-    """The name of a row's part, where a table is partitioned by the column."""
+def partition_name(column: str) -> Column:
+    """The name of a row's partition in a table partitioned by the column."""
     return F.concat(F.lit(f"{column}="), F.col(column).cast("string"))
 
 
-def at(rows: DataFrame, places: DataFrame) -> DataFrame:
-    """The rows at these places."""
-    return rows.join(places.select(*PLACE), on=PLACE, how="left_semi")
+def rows_at(rows: DataFrame, locations: DataFrame) -> DataFrame:
+    """Select the rows at these locations."""
+    return rows.join(locations.select(*LOCATION), on=LOCATION, how="left_semi")
 
 
-def named(rows: DataFrame, entries: DataFrame) -> DataFrame:
-    """The places of rows whose `tweet_id`, or `author`, is among the entries (rows of entries.ENTRIES)."""
-    ids = entries.where(F.col("tweet_id").isNotNull()).select("tweet_id")
-    found = rows.join(ids, on="tweet_id", how="left_semi").select(*PLACE)
+def match_requests(rows: DataFrame, requests: DataFrame) -> DataFrame:
+    """Return the locations of rows whose `tweet_id` or `author` is requested (rows of requests.REQUESTS)."""
+    ids = requests.where(F.col("tweet_id").isNotNull()).select("tweet_id")
+    locations = rows.join(ids, on="tweet_id", how="left_semi").select(*LOCATION)
     if "author" in rows.columns:
-        names = entries.where(F.col("author").isNotNull()).select("author")
-        by_author = rows.withColumn("author", F.lower("author")).join(names, on="author", how="left_semi")
-        found = found.union(by_author.select(*PLACE))
-    return found.distinct()
+        authors = requests.where(F.col("author").isNotNull()).select("author")
+        by_author = rows.withColumn("author", F.lower("author")).join(authors, on="author", how="left_semi")
+        locations = locations.union(by_author.select(*LOCATION))
+    return locations.distinct()
 
 
-def marked(rows: DataFrame, salt: str) -> DataFrame:
-    """The places of rows and the `mark` of each one's `text`. A text that says nothing has none."""
-    said = rows.where(F.col("text").isNotNull()).select(*PLACE, "text")
-    return said.mapInArrow(_marker(salt), "part string, name string, row long, mark binary")
+def text_digests(rows: DataFrame, salt: str) -> DataFrame:
+    """Return the rows' locations, each with its text's digest as `mark`; texts without content are omitted."""
+    texts = rows.where(F.col("text").isNotNull()).select(*LOCATION, "text")
+    return texts.mapInArrow(_text_digester(salt), LOCATED_DIGESTS)
 
 
-def _marker(salt: str) -> Callable[[_Batches], _Batches]:
-    def mark(batches: _Batches) -> _Batches:
+def _text_digester(salt: str) -> Callable[[_Batches], _Batches]:
+    def digest(batches: _Batches) -> _Batches:
         digests = SaltedDigests(bytes.fromhex(salt))
-        nothing = digests.text("")
+        empty = digests.text("")
         for batch in batches:
             found = [digests.text(text) for text in batch["text"].to_pylist()]
-            column = pa.array([None if one == nothing else one for one in found], pa.binary())
-            places = [batch[name] for name in PLACE]
-            whole = pa.RecordBatch.from_arrays([*places, column], names=[*PLACE, "mark"])
+            column = pa.array([None if one == empty else one for one in found], pa.binary())
+            location = [batch[name] for name in LOCATION]
+            whole = pa.RecordBatch.from_arrays([*location, column], names=[*LOCATION, "mark"])
             yield whole.filter(column.is_valid())
 
-    return mark
+    return digest
 
 
-def digests_of_ids(rows: DataFrame, salt: str) -> DataFrame:
-    """The `mark` of each `tweet_id` of the rows. A row without one has none."""
+def id_digests(rows: DataFrame, salt: str) -> DataFrame:
+    """Return the digests of the rows' tweet ids as `mark`; rows without an id are omitted."""
 
-    def mark(batches: _Batches) -> _Batches:
+    def digest(batches: _Batches) -> _Batches:
         digests = SaltedDigests(bytes.fromhex(salt))
         for batch in batches:
             found = pa.array([digests.tweet(number) for number in batch["tweet_id"].to_pylist()], pa.binary())
             yield pa.RecordBatch.from_arrays([found], names=["mark"])
 
-    return rows.where(F.col("tweet_id").isNotNull()).select("tweet_id").mapInArrow(mark, "mark binary")
+    return rows.where(F.col("tweet_id").isNotNull()).select("tweet_id").mapInArrow(digest, _DIGESTS)
 
 
-def repeating(retweets: DataFrame, digests: DataFrame) -> DataFrame:
-    """The places of marked retweets that repeat a text of one of these `mark`s."""
-    return retweets.join(digests.select("mark"), on="mark", how="left_semi").select(*PLACE)
+def match_texts(digested: DataFrame, digests: DataFrame) -> DataFrame:
+    """Return the locations of rows (of `text_digests`) whose `mark` is among the digests."""
+    return digested.join(digests.select("mark"), on="mark", how="left_semi").select(*LOCATION)
 
 
 def copies_of(rows: DataFrame, removed: DataFrame) -> DataFrame:
-    """The places of rows that are of a removed tweet: of one day, id, time and text."""
+    """Return the locations of rows with the day, id, time and text of a removed tweet."""
     same = [rows[name].eqNullSafe(removed[name]) for name in _SAME_TWEET]
-    return rows.join(removed, on=same, how="left_semi").select(*PLACE)
+    return rows.join(removed, on=same, how="left_semi").select(*LOCATION)
 
 
-def subtracted(rows: DataFrame, gone: DataFrame) -> DataFrame:
-    """The places of as many rows of each `stems` and `label` as there are in `gone`, or of all that there are."""
-    alike = ["stems", "label"]
-    counted = gone.groupBy(*alike).agg(F.count("*").alias("gone"))
-    in_order = Window.partitionBy(*alike).orderBy(*PLACE).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+def match_words(rows: DataFrame, removed: DataFrame) -> DataFrame:
+    """Return the locations of as many rows of each `stems` and `label` as were removed, or of all if fewer exist."""
+    counts = removed.groupBy(*_SAME_WORDS).agg(F.count("*").alias("removed"))
+    in_order = (
+        Window.partitionBy(*_SAME_WORDS).orderBy(*LOCATION).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    )
     return (
-        rows.join(counted, on=alike, how="inner")
+        rows.join(counts, on=_SAME_WORDS, how="inner")
         .withColumn("number", F.row_number().over(in_order))
-        .where(F.col("number") <= F.col("gone"))
-        .select(*PLACE)
+        .where(F.col("number") <= F.col("removed"))
+        .select(*LOCATION)
     )

@@ -1,4 +1,4 @@
-"""What a search has found that must go, counted and put into words."""
+"""The erasure plan: everything to remove, with its counts and summary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,73 +6,73 @@ from typing import Any, Final
 
 from pyspark.sql import DataFrame
 
-__all__ = ["ErasurePlan", "Lines", "in_words"]
+__all__ = ["ErasurePlan", "ListCounts", "summarize"]
 
-_SHOWN: Final = 20
-"""Kinds of lines that are named."""
-_OF_DAYS: Final = ("tweets", "scored", "labelled")
+_MAX_EVENTS: Final = 20
+"""The most kinds of lines in the summary."""
+_DAY_TABLES: Final = ("tweets", "scored", "labelled")
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Lines of the lists, by what they are."""
+class ListCounts:
+    """Numbers of the lists' lines."""
 
     events: Mapping[str, int]
-    """Those that name what must go."""
-    nothing_goes: Mapping[str, int]
-    """Those that ask for no removal."""
+    """By kind, the lines that request an erasure."""
+    no_action: Mapping[str, int]
+    """By kind, the lines that request none."""
     unknown: int
 
 
 @dataclass
 class ErasurePlan:
-    """What must go, by table: rows with their places, and how many; nothing of a table that is not there."""
+    """The rows to remove and their numbers, by table; tables that do not exist are absent."""
 
-    lines: Lines
+    lines: ListCounts
     salt: str
-    """Of the digests, in hex."""
+    """The salt of the digests, in hex."""
     new_digests: DataFrame
     removed: dict[str, DataFrame]
-    """Rows of tables of days."""
+    """Rows with their locations, by table with a partition per day."""
     rejects: DataFrame | None = None
-    """Places of rejects that lose what they say."""
+    """Locations of the rejects whose content is removed."""
     dataset: dict[str, DataFrame] = field(default_factory=dict)
-    """Places of rows, by the part of dataset/."""
+    """Locations of rows, by partition of dataset/."""
     reports: tuple[str, ...] = ()
-    """Files, below the root."""
+    """Files, relative to the root."""
     counts: dict[str, int] = field(default_factory=dict)
     days: dict[str, int] = field(default_factory=dict)
-    """How many days lose rows."""
+    """Numbers of days that lose rows."""
     retweets: dict[str, int] = field(default_factory=dict)
-    """Of the rows, those that go only as retweets of what goes."""
+    """Numbers of rows removed only as retweets of erased tweets."""
     remembered: int = 0
-    """SaltedDigests that are new."""
+    """The number of new digests."""
     remarks: list[str] = field(default_factory=list)
-    """What could not be found, and why."""
+    """Requests that could not be fully served, with the reason."""
 
     def count(self) -> None:
-        """Count what was found."""
+        """Count the rows to remove."""
         for table, rows in self.removed.items():
             self.counts[table] = rows.count()
             self.days[table] = rows.select("part").distinct().count()
             if "repeats" in rows.columns:
                 self.retweets[table] = rows.where("repeats").count()
         if self.dataset:
-            self.counts["dataset"] = sum(places.count() for places in self.dataset.values())
+            self.counts["dataset"] = sum(locations.count() for locations in self.dataset.values())
         if self.rejects is not None:
             self.counts["rejects"] = self.rejects.count()
         self.remembered = self.new_digests.count()
 
     @property
     def has_work(self) -> bool:
-        """Whether anything has to be written."""
+        """True if anything has to be written."""
         return bool(self.remembered or self.reports or any(self.counts.values()))
 
     def facts(self) -> dict[str, Any]:
-        """For a record, which names nothing that goes."""
+        """Return the facts for the run record, without any of the erased data."""
         return {
             "events": dict(self.lines.events),
-            "nothing_goes": dict(self.lines.nothing_goes),
+            "nothing_goes": dict(self.lines.no_action),
             "unknown": self.lines.unknown,
             "removed": self.counts,
             "days": self.days,
@@ -82,34 +82,34 @@ class ErasurePlan:
         }
 
 
-def in_words(found: ErasurePlan, what: str) -> str:
-    """The summary that people read; `what` says what became of the rows."""
-    lines, counts = found.lines, found.counts
-    said = [f"{sum(lines.events.values()):,} lines of the lists name what must go:"]
-    said += [_line(count, event) for event, count in _commonest(lines.events)]
-    said += [_line(count, f"{event}: nothing goes for it") for event, count in _commonest(lines.nothing_goes)]
-    if lines.unknown:
-        said.append(_line(lines.unknown, "lines of no known form were passed by"))
-    said.append(f"{what}:")
-    for table in filter(counts.__contains__, _OF_DAYS):
-        repeats = found.retweets.get(table, 0)
-        of_them = f", {repeats:,} of them retweets of what goes" if repeats else ""
-        said.append(_line(counts[table], f"of {table}/, on {found.days[table]:,} days{of_them}"))
+def summarize(plan: ErasurePlan, action: str) -> str:
+    """Summarise a plan for people; `action` says what happens to the rows: removed, or to be removed."""
+    lists, counts = plan.lines, plan.counts
+    lines = [f"{sum(lists.events.values()):,} lines of the lists request an erasure:"]
+    lines += [_line(count, event) for event, count in _most_frequent(lists.events)]
+    lines += [_line(count, f"{event}: requests no erasure") for event, count in _most_frequent(lists.no_action)]
+    if lists.unknown:
+        lines.append(_line(lists.unknown, "lines of an unknown form were skipped"))
+    lines.append(f"{action}:")
+    for table in filter(counts.__contains__, _DAY_TABLES):
+        retweets = plan.retweets.get(table, 0)
+        of_them = f", {retweets:,} of them retweets of erased tweets" if retweets else ""
+        lines.append(_line(counts[table], f"rows of {table}/, on {plan.days[table]:,} days{of_them}"))
     if "dataset" in counts:
-        said.append(_line(counts["dataset"], "of dataset/; models that learned from them stay"))
+        lines.append(_line(counts["dataset"], "rows of dataset/; models that were trained on them remain"))
     if "rejects" in counts:
-        said.append(_line(counts["rejects"], "of rejects/: what they say; the reason and the place stay"))
-    if found.reports:
-        said.append(
-            _line(len(found.reports), "files of report/, which shows what goes or has gone, or may: run `report` again")
+        lines.append(_line(counts["rejects"], "rows of rejects/: their content; reason and position remain"))
+    if plan.reports:
+        lines.append(
+            _line(len(plan.reports), "files of report/, which shows erased tweets or may do so: run `report` again")
         )
-    said.append(f"{found.remembered:,} digests more, in forgotten/, of what `clean` leaves out from now on")
-    return "\n".join([*said, *found.remarks])
+    lines.append(f"{plan.remembered:,} new digests in forgotten/, by which `clean` drops erased tweets from now on")
+    return "\n".join([*lines, *plan.remarks])
 
 
-def _line(count: int, what: str) -> str:
-    return f"  {count:>12,} {what}"
+def _line(count: int, text: str) -> str:
+    return f"  {count:>12,} {text}"
 
 
-def _commonest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda item: -item[1])[:_SHOWN]
+def _most_frequent(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: -item[1])[:_MAX_EVENTS]

@@ -1,4 +1,4 @@
-"""Tweets that a report shows as examples."""
+"""Erased tweets among the examples of a report."""
 
 import csv
 import io
@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-__all__ = ["Example", "among", "examples_of", "says_the_same", "shows"]
+__all__ = ["Example", "examples_among", "matches_tweet", "parse_examples", "shows_erased"]
 
-_SIGN: Final = re.compile(r"\W+")
+_PUNCTUATION: Final = re.compile(r"\W+")
 
 
 class Example(NamedTuple):
@@ -23,8 +23,8 @@ class Example(NamedTuple):
     text: str
 
 
-def examples_of(content: bytes) -> list[Example]:
-    """The rows of an examples.csv; none of what is no such table."""
+def parse_examples(content: bytes) -> list[Example]:
+    """Parse an examples.csv; content in another form yields no rows."""
     rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace")))
     return [
         Example(row.get("created_at") or "", (row.get("author") or "").lstrip("'"), row.get("text") or "")
@@ -32,31 +32,32 @@ def examples_of(content: bytes) -> list[Example]:
     ]
 
 
-def shows(examples: Collection[Example], entries: DataFrame, removed: Iterable[DataFrame]) -> bool:
-    """Whether one of them is of an author among the entries (rows of entries.ENTRIES), or one of the removed rows."""
+def shows_erased(examples: Collection[Example], requests: DataFrame, removed: Iterable[DataFrame]) -> bool:
+    """True if an example is by a requested author (rows of requests.REQUESTS) or is among the removed rows."""
     authors = [(example.author.lower(),) for example in examples if example.author]
-    shown = entries.sparkSession.createDataFrame(authors, "author string")  # a failing plan would tell literal names
-    if not entries.join(shown, on="author", how="left_semi").isEmpty():
+    # a frame and not literals, which the message of a failing plan would reveal
+    shown = requests.sparkSession.createDataFrame(authors, "author string")
+    if not requests.join(shown, on="author", how="left_semi").isEmpty():
         return True
-    return any(among(rows, examples) for rows in removed)
+    return any(examples_among(rows, examples) for rows in removed)
 
 
-def among(rows: DataFrame, examples: Iterable[Example]) -> set[Example]:
-    """Those of the examples that are among the rows, which have `created_at` and `text`."""
+def examples_among(rows: DataFrame, examples: Iterable[Example]) -> set[Example]:
+    """Return the examples that are among the rows, which have `created_at` and `text`."""
     by_time: dict[str, list[Example]] = {}
-    for one in examples:
-        by_time.setdefault(one.created_at, []).append(one)
+    for example in examples:
+        by_time.setdefault(example.created_at, []).append(example)
     second = F.date_format("created_at", "yyyy-MM-dd'T'HH:mm:ss'Z'").alias("second")
-    there = rows.select(second, "text").where(F.col("second").isin(*sorted(by_time)) if by_time else F.lit(False))
+    candidates = rows.select(second, "text").where(F.col("second").isin(*sorted(by_time)) if by_time else F.lit(False))
     return {
-        one
-        for row in there.toLocalIterator()
-        for one in by_time[row.second]
-        if says_the_same([one], row.second, row.text or "")
+        example
+        for row in candidates.toLocalIterator()
+        for example in by_time[row.second]
+        if matches_tweet([example], row.second, row.text or "")
     }
 
 
-def says_the_same(examples: Iterable[Example], created_at: str, text: str) -> bool:
-    """Whether one of them is the tweet of this time and text, however its signs are shown."""
-    said = _SIGN.sub("", text)
-    return any(one.created_at == created_at and _SIGN.sub("", one.text) == said for one in examples)
+def matches_tweet(examples: Iterable[Example], created_at: str, text: str) -> bool:
+    """True if an example has this time and text, apart from punctuation, which reports may alter."""
+    words = _PUNCTUATION.sub("", text)
+    return any(example.created_at == created_at and _PUNCTUATION.sub("", example.text) == words for example in examples)

@@ -1,4 +1,4 @@
-"""What must go, as a table that Spark joins: a list may be longer than the driver's memory."""
+"""Erasure requests as a table that Spark joins: lists may exceed the driver's memory."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -11,14 +11,14 @@ from tonality.privacy.digests import SaltedDigests
 from tonality.privacy.pseudonyms import Pseudonyms
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["AUTHOR", "ENTRIES", "TEXT", "TWEET", "write_entries"]
+__all__ = ["AUTHOR", "REQUESTS", "TEXT", "TWEET", "write_requests"]
 
 TWEET: Final = "tweet"
 AUTHOR: Final = "author"
 TEXT: Final = "text"
-"""Kinds of what is forgotten."""
+"""Kinds of digests in forgotten/."""
 
-ENTRIES: Final = pa.schema(
+REQUESTS: Final = pa.schema(
     [
         pa.field("kind", pa.string()),
         pa.field("tweet_id", pa.int64()),
@@ -26,25 +26,27 @@ ENTRIES: Final = pa.schema(
         pa.field("mark", pa.binary()),
     ]
 )
-"""One `tweet_id` or one `author`, lower-case, as the tables may have it, and the mark of what the list says."""
+"""Either `tweet_id` or `author`, in lower case, as the tables may hold it; `mark` is the digest of the listed value."""
 
-_BATCH: Final = 100_000
+_BATCH_ROWS: Final = 100_000
 
 
-def write_entries(
+def write_requests(
     deletions: Iterable[tuple[int | None, str | None]],
     folder: str,
     digests: SaltedDigests,
     pseudonyms: Pseudonyms | None,
 ) -> None:
-    """Write rows of ENTRIES to a folder that is there: for each tweet's id, or author, one as the list says it and one
-    by its pseudonym, where there are any: tables may hold either, while they change from one to the other.
+    """Write rows of REQUESTS to an existing folder.
+
+    Each tweet id or author gets a row with the listed value and, if there are pseudonyms, another with its pseudonym:
+    tables may hold either while they change from one to the other.
     """
     rows = (row for tweet_id, author in deletions for row in _rows(tweet_id, author, digests, pseudonyms))
-    system, path = filesystem(join(folder, "entries.parquet"))
-    with system.open(path, "wb") as file, pq.ParquetWriter(file, ENTRIES, compression="zstd") as writer:
-        while batch := list(islice(rows, _BATCH)):
-            writer.write_table(pa.Table.from_pylist(batch, ENTRIES))
+    system, path = filesystem(join(folder, "requests.parquet"))
+    with system.open(path, "wb") as file, pq.ParquetWriter(file, REQUESTS, compression="zstd") as writer:
+        while batch := list(islice(rows, _BATCH_ROWS)):
+            writer.write_table(pa.Table.from_pylist(batch, REQUESTS))
 
 
 def _rows(

@@ -1,4 +1,4 @@
-"""Files of a table without some of their rows, in the form that they had: order, row groups, encodings."""
+"""Rewriting of a table's files without some of their rows; order, row groups and encodings are preserved."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -6,80 +6,82 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["NewFile", "RewriteJob", "TableFile", "rewrite"]
+__all__ = ["RewriteJob", "RewrittenFile", "TableFile", "rewrite"]
 
 _DICTIONARIES: Final = frozenset({"PLAIN_DICTIONARY", "RLE_DICTIONARY"})
 _DELTA: Final = "DELTA_BINARY_PACKED"
 
 
 class TableFile(NamedTuple):
-    """A file of a part of a table, and whether rows of it must go."""
+    """A file of a table."""
+
+    part: str
+    """Its partition's folder."""
+    name: str
+    loses_rows: bool
+
+
+class RewrittenFile(NamedTuple):
+    """A new file, and its number of rows before and after."""
 
     part: str
     name: str
-    loses: bool
-
-
-class NewFile(NamedTuple):
-    """A file that was written, with the rows that there were before and that there are now."""
-
-    part: str
-    name: str
-    before: int
-    after: int
+    rows_before: int
+    rows_after: int
 
 
 @dataclass(frozen=True)
 class RewriteJob:
-    """What all files have in common. HadoopRoot are URLs."""
+    """The settings common to all files of a table. Folders are URLs."""
 
     table: str
-    """Where the files lie, each in the folder of its part."""
-    places: str
-    """A table of the rows that must go: `part`, `name`, `row`."""
+    """The table's folder, with a folder for each partition."""
+    locations: str
+    """A table of the rows to remove: `part`, `name`, `row`."""
     folder: str
-    """Where to write, under names that no other file has."""
+    """The folder of the new files, whose names are unique."""
 
 
-def rewrite(job: RewriteJob, files: Sequence[TableFile]) -> Iterator[NewFile]:
-    """Write each file without the rows that must go. One that loses none is copied as it is."""
+def rewrite(job: RewriteJob, files: Sequence[TableFile]) -> Iterator[RewrittenFile]:
+    """Write each file without the rows to remove. A file that loses none is copied unchanged."""
     for file in files:
         name = f"part-{secrets.token_hex(16)}.parquet"
         system, old = filesystem(join(job.table, file.part, file.name))
         _, new = filesystem(join(job.folder, name))
-        if file.loses:
-            before, after = _rewritten(system, old, new, _rows_to_go(job.places, file))
+        if file.loses_rows:
+            before, after = _rewrite(system, old, new, _rows_to_remove(job.locations, file))
         else:
             system.cp_file(old, new)
             with system.open(new, "rb") as copied:
                 before = after = pq.read_metadata(copied).num_rows
-        yield NewFile(file.part, name, before, after)
+        yield RewrittenFile(file.part, name, before, after)
 
 
-def _rows_to_go(places: str, file: TableFile) -> np.ndarray[Any, np.dtype[np.int64]]:
-    system, path = filesystem(places)
-    expected = (ds.field("part") == file.part) & (ds.field("name") == file.name)
-    found = ds.dataset(path, filesystem=system, format="parquet").to_table(columns=["row"], filter=expected)
-    rows: np.ndarray[Any, np.dtype[np.int64]] = np.unique(found["row"].to_numpy())
+def _rows_to_remove(locations: str, file: TableFile) -> npt.NDArray[np.int64]:
+    system, path = filesystem(locations)
+    in_file = (ds.field("part") == file.part) & (ds.field("name") == file.name)
+    found = ds.dataset(path, filesystem=system, format="parquet").to_table(columns=["row"], filter=in_file)
+    rows: npt.NDArray[np.int64] = np.unique(found["row"].to_numpy())
     return rows
 
 
-def _rewritten(system: Any, old: str, new: str, gone: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[int, int]:
-    """How many rows there were, and how many there are."""
+def _rewrite(system: Any, old: str, new: str, removed: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Write the new file, and return the number of rows before and after."""
     after = 0
     with system.open(old, "rb") as source, system.open(new, "wb") as target:
         file = pq.ParquetFile(source)
-        with pq.ParquetWriter(target, file.schema_arrow, **_form(file.metadata)) as writer:
+        with pq.ParquetWriter(target, file.schema_arrow, **_writer_options(file.metadata)) as writer:
             first = 0
             for group in range(file.num_row_groups):
                 rows = file.read_row_group(group, use_threads=False)
-                kept = _without(rows, gone[(gone >= first) & (gone < first + rows.num_rows)] - first)
+                kept = _without(rows, removed[(removed >= first) & (removed < first + rows.num_rows)] - first)
                 first += rows.num_rows
                 after += kept.num_rows
                 if kept.num_rows:
@@ -87,14 +89,14 @@ def _rewritten(system: Any, old: str, new: str, gone: np.ndarray[Any, np.dtype[n
     return first, after
 
 
-def _without(rows: pa.Table, gone: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
-    expected = np.ones(rows.num_rows, dtype=bool)
-    expected[gone] = False
-    return rows if expected.all() else rows.filter(pa.array(expected))
+def _without(rows: pa.Table, removed: npt.NDArray[np.int64]) -> pa.Table:
+    keep = np.ones(rows.num_rows, dtype=bool)
+    keep[removed] = False
+    return rows if keep.all() else rows.filter(pa.array(keep))
 
 
-def _form(metadata: pq.FileMetaData) -> dict[str, Any]:
-    """How the columns of a file are written, for a writer that is to write such a file."""
+def _writer_options(metadata: pq.FileMetaData) -> dict[str, Any]:
+    """Return the ParquetWriter options that reproduce the compression, encodings and statistics of a file's columns."""
     group = metadata.row_group(0)
     columns = [group.column(number) for number in range(group.num_columns)]
     return {

@@ -1,4 +1,4 @@
-"""What may stand in the tables still of what must go, since `forget` cannot look it up or they are behind `tweets/`."""
+"""Erased tweets that may remain in derived tables: `forget` cannot look them up there, or the tables are stale."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -9,45 +9,44 @@ from tonality.privacy.erasure.requests import AUTHOR, TWEET
 from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY, ORIGIN_FILE
 
-__all__ = ["LOOKED_UP_BY", "behind", "not_looked_up"]
+__all__ = ["LOOKUP_COLUMNS", "days_without_lookup", "stale_scored_days"]
 
-LOOKED_UP_BY: Final = {TWEET: "ids", AUTHOR: "authors"}
-"""What days of tweets/ must have, where such a one is to be found in them."""
+LOOKUP_COLUMNS: Final = {TWEET: "ids", AUTHOR: "authors"}
+"""By kind of request: the setting of [privacy] whose column the days of tweets/ need for a look-up."""
 
-_FOLLOWING: Final = {"scored": "score", "labelled": "label", "dataset": "prepare", "report": "report"}
-"""Tables that follow tweets/, and the stages that make them again."""
+_DERIVED: Final = {"scored": "score", "labelled": "label", "dataset": "prepare", "report": "report"}
+"""Tables derived from tweets/, and the stages that write them."""
 
 
-def not_looked_up(spark: SparkSession, root: str, noted: Collection[Mapping[str, Any]]) -> list[str]:
-    """What is said of days that do not have what a list names."""
-    dropped = {name: sum(note.get(name) == "drop" for note in noted) for name in LOOKED_UP_BY.values()}
+def days_without_lookup(spark: SparkSession, root: str, policies: Collection[Mapping[str, Any]]) -> list[str]:
+    """Return a message for each column that some days of tweets/ dropped, so that requests cannot be looked up."""
+    dropped = {name: sum(policy.get(name) == "drop" for policy in policies) for name in LOOKUP_COLUMNS.values()}
     return [
-        f"{days:,} days of tweets/ have no {name} (privacy.{name} = drop), by which a list could be looked up there: "
-        f"`clean` those days again, which leaves out what is forgotten{_then_run(spark, root)}"
+        f"{days:,} days of tweets/ have no {name} (privacy.{name} = drop), so requests cannot be looked up there: "
+        f"`clean` those days again, which drops erased tweets{_then_run(spark, root)}"
         for name, days in dropped.items()
         if days
     ]
 
 
-def behind(spark: SparkSession, root: str) -> list[str]:
-    """What is said of days that were scored before `clean` made them again."""
-    days, there = tables.days(spark, root, "scored"), tables.days(spark, root, "tweets")
-    origins = tables.partition_files(spark, root, "scored", DAY, days, ORIGIN_FILE)
-    versions = tables.versions(spark, root, "tweets", DAY, sorted(set(days).intersection(there)))
-    number = sum(origin.get("tweets") != versions.get(day, "") for day, origin in origins.items())
-    if not number:
+def stale_scored_days(spark: SparkSession, root: str) -> list[str]:
+    """Return a message if days of scored/ do not follow from the current days of tweets/."""
+    days, cleaned = tables.days(spark, root, "scored"), tables.days(spark, root, "tweets")
+    origins = tables.read_partition_files(spark, root, "scored", DAY, days, ORIGIN_FILE)
+    versions = tables.versions(spark, root, "tweets", DAY, sorted(set(days).intersection(cleaned)))
+    stale = sum(origin.get("tweets") != versions.get(day, "") for day, origin in origins.items())
+    if not stale:
         return []
     return [
-        f"{number:,} days of scored/ are not of tweets/ as they are: what `clean` has left out since may be there still"
-        f"{_then_run(spark, root)}"
+        f"{stale:,} days of scored/ were not scored from the current days of tweets/: tweets that `clean` has dropped "
+        f"since may remain there{_then_run(spark, root)}"
     ]
 
 
 def _then_run(spark: SparkSession, root: str) -> str:
-    """The stages by which the tables that there are follow tweets/, in their order."""
-    stages = [stage for table, stage in _FOLLOWING.items() if tables.holds(spark, root, table)]
-    if "label" not in stages and "prepare" in stages:  # of a corpus alone
+    """Name the stages, in order, that update the existing tables derived from tweets/."""
+    stages = [stage for table, stage in _DERIVED.items() if tables.exists(spark, root, table)]
+    if "label" not in stages and "prepare" in stages:  # the dataset comes only from a corpus
         stages.remove("prepare")
-    return (
-        f"; then run {', '.join(f'`{stage}`' for stage in stages)}, whose tables hold it until then" if stages else ""
-    )
+    names = ", ".join(f"`{stage}`" for stage in stages)
+    return f"; then run {names}, whose tables hold erased tweets until then" if stages else ""

@@ -1,1 +1,1 @@
-"""Diagnostics: errors, redaction, and what is printed or logged."""
+"""Diagnostics: user errors, redaction, console output and task logs."""

@@ -1,4 +1,4 @@
-"""What people read while and after stages work, whatever their console is; nothing that is secret comes through."""
+"""Output for people: results to stdout, everything else to stderr, with secrets redacted."""
 
 import sys
 from contextlib import suppress
@@ -11,28 +11,28 @@ __all__ = ["counted", "to_stderr", "to_stdout"]
 
 
 def to_stdout(summary: str, end: str = "\n") -> None:
-    """Print a summary: what stdout is for. A terminal that lacks a letter shows its code; a reader may have gone.
+    """Print a result to stdout. Characters that a terminal lacks are escaped; a closed pipe is ignored.
 
-    Raises UserError where stdout goes to a disk that is full.
+    Raises UserError if stdout is a file on a full disk.
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         print(redacted(summary), end=end, flush=True)  # noqa: T201
     except BrokenPipeError:
-        return  # the stage is done, whoever reads of it
+        return  # the stage is done, whether or not its summary is read
     except OSError as error:
         raise UserError(f"the stage is done, but its summary cannot be written to stdout: {error.strerror}") from error
 
 
-def to_stderr(news: str) -> None:
-    """Print to stderr what is no result: how a run goes, and why it failed."""
-    if sys.stderr is None:  # as it is where the shell has closed it
+def to_stderr(message: str) -> None:
+    """Print a message that is not a result, such as progress or an error, to stderr."""
+    if sys.stderr is None:  # closed by the shell
         return
-    with suppress(OSError):  # there is no other place to say so
-        print(redacted(news), file=sys.stderr, flush=True)  # noqa: T201
+    with suppress(OSError):  # there is nowhere else to report it
+        print(redacted(message), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def counted(number: int, noun: str) -> str:
-    """How many of something, as in 1 day and 1,200 days."""
+    """A number with its noun, as in 1 day and 1,200 days."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

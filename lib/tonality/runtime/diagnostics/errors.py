@@ -1,4 +1,4 @@
-"""Errors that a user can cause, sorted by whose they are; the command turns them into a message and an exit status."""
+"""Errors that a user can fix, sorted by cause; the command turns them into a message and an exit status."""
 
 import errno
 import os
@@ -9,9 +9,9 @@ from tonality.runtime.diagnostics.redaction import redacted
 
 
 class UserError(Exception):
-    """Something the user can mend. The message says what was found, what was expected and what to do.
+    """An error that the user can fix. The message states what was found, what was expected and what to do.
 
-    It may quote a location, and end in logs: what is secret in it is taken out.
+    Secrets in it are redacted, since it may quote URLs and appear in logs.
     """
 
     exit_status = 1
@@ -21,55 +21,55 @@ class UserError(Exception):
 
 
 class SettingsError(UserError):
-    """The settings are wrong: nothing was started."""
+    """Invalid settings: nothing was started."""
 
     exit_status = 2
 
 
 class InputError(UserError):
-    """The settings are right but nothing usable was found in the input."""
+    """Valid settings but no usable input."""
 
     exit_status = 3
 
 
 class MissingInputError(InputError):
-    """Nothing is there where input was looked for."""
+    """An input that does not exist."""
 
 
 def run_checks(checks: Iterable[Callable[[], None]]) -> None:
-    """Ask every check, and raise the SettingsFaults of all as one."""
-    faults: list[str] = []
+    """Run all checks and raise their SettingsErrors as one."""
+    errors: list[str] = []
     for check in checks:
         try:
             check()
-        except SettingsError as fault:
-            faults.append(str(fault))
-    if faults:
-        raise SettingsError("\n".join(faults))
+        except SettingsError as error:
+            errors.append(str(error))
+    if errors:
+        raise SettingsError("\n".join(errors))
 
 
-_NO_ROOM: Final = "free some space or name another disk, then run the stage again"
-_NO_RIGHT: Final = "give this user the right to, or name another place"
+_NO_SPACE: Final = "free some space or name another disk, then run the stage again"
+_NO_PERMISSION: Final = "give this user permission, or name another location"
 _REMEDIES: Final = {
-    errno.ENOSPC: _NO_ROOM,
-    errno.EDQUOT: _NO_ROOM,
-    errno.EFBIG: _NO_ROOM,
-    errno.EACCES: _NO_RIGHT,
-    errno.EPERM: _NO_RIGHT,
-    errno.EROFS: _NO_RIGHT,
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EFBIG: _NO_SPACE,
+    errno.EACCES: _NO_PERMISSION,
+    errno.EPERM: _NO_PERMISSION,
+    errno.EROFS: _NO_PERMISSION,
     errno.EIO: "the disk or its connection is broken",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise the system's limit of open files",
     errno.ENAMETOOLONG: "name a shorter path",
-    errno.ENOTDIR: "a file is in the way of a folder: name another place",
-    errno.EISDIR: "a folder is in the way of a file: name another place",
+    errno.ENOTDIR: "a file is in the way of a folder: name another location",
+    errno.EISDIR: "a folder is in the way of a file: name another location",
     errno.ELOOP: "a symbolic link leads back to itself",
 }
-"""What to do where the system refuses. Others, a missing file among them, may be faults of ours."""
+"""Remedies by errno. Other errors, such as a missing file, may be bugs of Tonality."""
 
 
-def refusal(number: int | None, place: object) -> UserError | None:
-    """The fault of what the operating system refused at a place, by its errno; None where it may be a fault of ours."""
+def from_errno(number: int | None, location: object) -> UserError | None:
+    """The user error for an errno of the operating system; None if it may be a bug of Tonality."""
     if number not in _REMEDIES:
         return None
-    return UserError(f"{place}: {os.strerror(number).lower()}: {_REMEDIES[number]}")
+    return UserError(f"{location}: {os.strerror(number).lower()}: {_REMEDIES[number]}")

@@ -1,4 +1,4 @@
-"""What nobody but its owner may read, taken out of what is shown or kept: passwords and keys in URLs and options."""
+"""Redaction of secrets, passwords and keys in URLs and options, from everything that is shown or stored."""
 
 import re
 from typing import Any, Final, TypeVar
@@ -14,16 +14,16 @@ _NAMES: Final = (
 )
 _USER: Final = re.compile(
     r"\b([a-z][a-z0-9+.-]*://)"
-    r"(?:[^\s/?#@'\"<>:]*:(?!\d{1,5}/)[^\s@'\"<>]*(?:@[^\s/@'\"<>]*)*(?=@)"  # key:secret, which may hold / ? # and @
-    r"|(?<!abfs://)(?<!abfss://)(?<!wasb://)(?<!wasbs://)[^\s/?#@'\"<>:]+(?=@))",  # whose container stands there
+    r"(?:[^\s/?#@'\"<>:]*:(?!\d{1,5}/)[^\s@'\"<>]*(?:@[^\s/@'\"<>]*)*(?=@)"  # key:secret, which may contain / ? # and @
+    r"|(?<!abfs://)(?<!abfss://)(?<!wasb://)(?<!wasbs://)[^\s/?#@'\"<>:]+(?=@))",  # these have a container there
     re.IGNORECASE,
 )
 _S3_USER: Final = re.compile(r"\b(s3[an]?://)[^\s/?#@'\"<>:]*:[^\s@'\"<>]*(?:@[^\s/@'\"<>]*)*(?=@)", re.IGNORECASE)
-"""Buckets have no port, so what looks like one is a secret that begins with digits."""
+"""Buckets have no port, so an apparent port is a secret that begins with digits."""
 _QUERY: Final = re.compile(rf"([?&;](?:{_NAMES}|sig|sas|pwd|pass|key|auth)=)[^&;\s'\"<>#]+", re.IGNORECASE)
 _OPTION: Final = re.compile(
     rf"(\b{_NAMES}['\"]?\s*[=:]\s*)(?:('{{3}}|\"{{3}}|['\"])(?:\\.|(?!\2).)*|[^\s'\",;&{{}}()]+)", re.IGNORECASE
-)  # to its quote, where it has one
+)  # up to the closing quote, if quoted
 _HEADER: Final = re.compile(
     r"(\bauthorization['\"]?\s*[=:]\s*['\"]?(?:basic|bearer|digest|negotiate|token|aws4-hmac-sha256)\s+"
     r"|\bbearer\s+(?=\S{16}))[^\s'\",;]+",
@@ -33,14 +33,14 @@ _NAME: Final = re.compile(_NAMES, re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
-    """The text with *** in the place of what stands before the @ of a URL, and of values that are named as secrets."""
+    """The text with *** in place of credentials in URLs and of values whose names mark them as secret."""
     for pattern in (_S3_USER, _USER, _QUERY, _OPTION, _HEADER):
         text = pattern.sub(lambda found: "".join(filter(None, found.groups())) + _SHOWN, text)
     return text
 
 
 def redacted_values(value: _Value) -> _Value:
-    """A document of dicts and lists, each of its texts redacted, and those under the name of a secret left out."""
+    """A document of dicts and lists with all texts redacted, and with *** for values under a secret's name."""
     found: Any = value
     if isinstance(found, str):
         found = redacted(found)

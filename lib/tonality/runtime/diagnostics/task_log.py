@@ -1,6 +1,6 @@
-"""What Spark's tasks say to their executor's log: a line when they begin and one when they end, with the run's id.
+"""Log lines of Spark tasks in their executor's log: one at the start and one at the end, with the run's id.
 
-The lines have the form of Spark's own, and their facts are key=value, as in
+The lines have the format of Spark's own, with details as key=value:
 
     26/11/29 01:47:50 INFO [clean-20261129T014743Z-3f2a] tonality: task ends work=read partition=3 attempt=0 task=17
     rows=120000 seconds=5.8
@@ -14,44 +14,44 @@ from typing import Final, TypeVar
 
 from pyspark import TaskContext
 
-__all__ = ["EXPECTED", "RUN", "announced"]
+__all__ = ["ENABLED", "RUN", "log_task"]
 
 RUN: Final = "mdc.run"
-"""The local property of Spark's jobs that holds the run's id. Spark shows those of mdc. to log4j, by their names."""
-EXPECTED: Final = "tonality.runtime.diagnostics.task_log"
-"""The one that says whether tasks are to write their lines: true or false."""
+"""The local property of Spark jobs for the run's id. Spark passes properties that begin with mdc. to log4j."""
+ENABLED: Final = "tonality.task_lines"
+"""The local property that turns the tasks' log lines on: true or false."""
 
 _Part = TypeVar("_Part")
 
 
-def announced(work: str, parts: Iterable[_Part], rows: Callable[[_Part], int]) -> Iterator[_Part]:
-    """The parts of a task's work as they come, with a line before the first and one after the last, or after a failure.
+def log_task(work: str, parts: Iterable[_Part], rows: Callable[[_Part], int]) -> Iterator[_Part]:
+    """Yield the parts of a task's work, with a log line before the first and one after the last or after a failure.
 
-    `rows` is how many rows are done with a part.
+    `rows` counts the rows of a part.
     """
     task = TaskContext.get()
-    if task is None or task.getLocalProperty(EXPECTED) != "true":
+    if task is None or task.getLocalProperty(ENABLED) != "true":
         yield from parts
         return
-    place = f"work={work} partition={task.partitionId()} attempt={task.attemptNumber()} task={task.taskAttemptId()}"
+    labels = f"work={work} partition={task.partitionId()} attempt={task.attemptNumber()} task={task.taskAttemptId()}"
     run = task.getLocalProperty(RUN)
     done, started = 0, time.monotonic()
-    _write("INFO", run, f"task begins {place}")
+    _write("INFO", run, f"task begins {labels}")
     try:
         for part in parts:
             done += rows(part)
             yield part
     except BaseException as error:
-        _write("WARN", run, f"task fails {place} rows={done} {_since(started)} error={type(error).__name__}")
+        _write("WARN", run, f"task fails {labels} rows={done} {_elapsed(started)} error={type(error).__name__}")
         raise
-    _write("INFO", run, f"task ends {place} rows={done} {_since(started)}")
+    _write("INFO", run, f"task ends {labels} rows={done} {_elapsed(started)}")
 
 
-def _since(started: float) -> str:
+def _elapsed(started: float) -> str:
     return f"seconds={time.monotonic() - started:.1f}"
 
 
 def _write(level: str, run: str | None, message: str) -> None:
-    """One write a line: workers of an executor share its log."""
+    """Write a line at once, since the workers of an executor share its log."""
     sys.stderr.write(f"{datetime.now():%y/%m/%d %H:%M:%S} {level} [{run}] tonality: {message}\n")
     sys.stderr.flush()

@@ -1,1 +1,1 @@
-"""Error translation: exceptions of the system and of Spark into user errors."""
+"""Error translation: exceptions of the system, of Spark and of libraries into user errors."""

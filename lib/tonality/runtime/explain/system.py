@@ -1,7 +1,7 @@
-"""Mishaps of the machine, found in an exception and put into words: a full disk, no permission, no memory, no Java.
+"""Translate low-level exceptions (full disk, no permission, no memory, no Java) into user errors.
 
-Spark tells of them in the text of a Java stack trace, Python and torch in an exception somewhere down the chain.
-Neither pyspark nor torch is imported here, so that the stages that do without them do without them in trouble too.
+Spark reports them in the text of a Java stack trace, Python and torch as an exception anywhere in the chain. Neither
+pyspark nor torch is imported here, so that stages that do not need them never load them.
 """
 
 import errno
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from tonality.runtime.diagnostics.errors import InputError, UserError, refusal
+from tonality.runtime.diagnostics.errors import InputError, UserError, from_errno
 from tonality.runtime.explain.spark import reports_removed_file, translate_java_error
 from tonality.runtime.settings.sections import Settings
 
-__all__ = ["is_about_removed_file", "translate_error", "translated_errors"]
+__all__ = ["is_caused_by_removed_file", "translate_error", "translated_errors"]
 
 _BROKEN: Final = re.compile(
     r"[Cc]orrupt|decompress|magic bytes|[Tt]hrift|end of stream|end of file|page header|checksum"
@@ -27,48 +27,48 @@ _BROKEN: Final = re.compile(
 
 @contextmanager
 def translated_errors(settings: Settings) -> Iterator[None]:
-    """Inside, a mishap becomes the UserError that explains it, and a run that was interrupted ends as one.
+    """Raise exceptions of the block as user errors, and any failure caused by an interruption as KeyboardInterrupt.
 
-    Raises what `translate_error` knows nothing of as it is.
+    Exceptions that `translate_error` does not know are raised unchanged.
     """
     root = logging.getLogger()
-    root.addFilter(_is_news)
+    root.addFilter(_is_not_repeated)
     try:
         yield
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:
         for link in _chain(error):
-            if isinstance(link, KeyboardInterrupt):  # whatever failed on the way out
+            if isinstance(link, KeyboardInterrupt):  # the rest failed during cleanup
                 raise KeyboardInterrupt(*link.args) from error
-        if fault := translate_error(error, settings):
-            raise fault from error
+        if user_error := translate_error(error, settings):
+            raise user_error from error
         raise
     finally:
-        root.removeFilter(_is_news)
+        root.removeFilter(_is_not_repeated)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether it tells what no exception does: py4j logs, with its stack trace, what it raises too."""
+def _is_not_repeated(record: logging.LogRecord) -> bool:
+    """False for py4j's log records of exceptions that it also raises."""
     return not (record.exc_info and record.module == "java_gateway")
 
 
 def translate_error(error: BaseException, settings: Settings) -> UserError | None:
-    """The fault that an exception comes from, which the user can mend; None where it may be a fault of ours."""
-    for explainer in (_of_system, _of_memory, _of_java, _of_lost_java, _of_object_store, _of_parquet, _of_output):
+    """The user error behind an exception; None if it may be a bug of Tonality."""
+    for translator in (_of_system, _of_memory, _of_java, _of_lost_java, _of_object_store, _of_parquet, _of_output):
         for link in _chain(error):
-            if fault := explainer(link, settings):
-                return fault
+            if user_error := translator(link, settings):
+                return user_error
     return None
 
 
-def is_about_removed_file(error: BaseException) -> bool:
-    """Whether a file of a table was gone when Spark was to read it, as where another run has replaced its day."""
+def is_caused_by_removed_file(error: BaseException) -> bool:
+    """True if a table's file was removed before Spark could read it, as when another run replaces its day."""
     return any(_is_java(link) and reports_removed_file(_text(link)) for link in _chain(error))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception, what it was raised from, and what was being handled when it was raised."""
+    """The exception, followed by its causes and contexts."""
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -77,7 +77,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _of_system(link: BaseException, settings: Settings) -> UserError | None:
     if not isinstance(link, OSError):
         return None
-    return refusal(link.errno, link.filename or link.filename2 or f"paths.root is {settings.paths.root}")
+    return from_errno(link.errno, link.filename or link.filename2 or f"paths.root is {settings.paths.root}")
 
 
 def _of_memory(link: BaseException, settings: Settings) -> UserError | None:  # noqa: ARG001
@@ -89,8 +89,8 @@ def _of_memory(link: BaseException, settings: Settings) -> UserError | None:  # 
             f"the GPU has too little memory: {_first_line(text)}: lower train.batch_size or network.hidden"
         )
     if isinstance(link, MemoryError) or "can't allocate memory" in text:
-        what = _first_line(text) or "no memory left"
-        return UserError(f"Python ran out of memory: {what}: lower spark.memory, train.batch_size or network.hidden")
+        reason = _first_line(text) or "no memory left"
+        return UserError(f"Python ran out of memory: {reason}: lower spark.memory, train.batch_size or network.hidden")
     return None
 
 
@@ -99,7 +99,7 @@ def _of_java(link: BaseException, settings: Settings) -> UserError | None:
 
 
 def _of_lost_java(link: BaseException, settings: Settings) -> UserError | None:
-    """Java's process is gone: what is asked of it next finds nobody."""
+    """The end of the Java process, which shows in the next call to it."""
     refused = isinstance(link, ConnectionError) and _raised_in(link, "py4j")
     if type(link).__name__ != "Py4JNetworkError" and not refused:
         return None
@@ -109,13 +109,13 @@ def _of_lost_java(link: BaseException, settings: Settings) -> UserError | None:
             return UserError(f"Java ran out of memory and ended, with spark.memory = {memory}: raise spark.memory")
         case status:
             return UserError(
-                f"Spark's Java process ended in the middle of the run (exit status {status}), most often killed by the "
-                f"system when memory runs out: lower spark.memory ({memory}) or free memory on this machine"
+                f"Spark's Java process ended during the run (exit status {status}), most likely killed by the system "
+                f"because memory ran out: lower spark.memory ({memory}) or free memory on this machine"
             )
 
 
 def _java_status() -> int | None:
-    """How the Java process ended that this one had started, if it had: negative for a signal's number."""
+    """The exit status of the Java process that this one started, negative for a signal; None if there is none."""
     context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
     process = getattr(getattr(context, "_gateway", None), "proc", None)
     with suppress(subprocess.TimeoutExpired):
@@ -124,37 +124,37 @@ def _java_status() -> int | None:
 
 
 def _of_object_store(link: BaseException, settings: Settings) -> UserError | None:
-    """What Amazon's library, which s3fs stands on, says where it gets no answer."""
+    """Errors of botocore, on which s3fs is based."""
     if not type(link).__module__.startswith("botocore"):
         return None
-    root, what = settings.paths.root, _first_line(str(link))
+    root, message = settings.paths.root, _first_line(str(link))
     match type(link).__name__:
         case "NoCredentialsError" | "PartialCredentialsError":
             return UserError(
                 f"{root}: no credentials for this object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-                f"AWS_PROFILE, or give this machine a role"
+                f"AWS_PROFILE, or assign this machine a role"
             )
         case "EndpointConnectionError" | "ConnectTimeoutError" | "ReadTimeoutError":
             return UserError(
-                f"{root}: the object store does not answer: {what}: look at AWS_ENDPOINT_URL and the network"
+                f"{root}: the object store does not respond: {message}: check AWS_ENDPOINT_URL and the network"
             )
     return None
 
 
 def _of_parquet(link: BaseException, settings: Settings) -> UserError | None:
-    """What pyarrow says of a broken file; it does not say of which."""
+    """Errors of pyarrow about a broken file, which do not name the file."""
     if not isinstance(link, OSError | ValueError) or not _raised_in(link, "pyarrow") or not _BROKEN.search(str(link)):
         return None
-    what = _first_line(str(link)).rstrip(".")
+    message = _first_line(str(link)).rstrip(".")
     return InputError(
-        f"a Parquet file under {settings.paths.root} is broken: {what}: run the stage that writes it again"
+        f"a Parquet file under {settings.paths.root} is broken: {message}: run the stage that writes it again"
     )
 
 
 def _of_output(link: BaseException, settings: Settings) -> UserError | None:  # noqa: ARG001 - explainers are called alike
     if not isinstance(link, BrokenPipeError):
         return None
-    return UserError("whatever read the output has ended: send it to a file, or read it to its end")
+    return UserError("the program that read the output has ended: write it to a file, or read it to its end")
 
 
 def _raised_in(link: BaseException, package: str) -> bool:
@@ -167,7 +167,7 @@ def _is_java(link: BaseException) -> bool:
 
 
 def _text(link: BaseException) -> str:
-    """What it says, with Java's stack trace, for which a Java that may be gone is asked."""
+    """The exception's message with Java's stack trace, whose retrieval fails if the Java process has ended."""
     try:
         return f"{link}\n{getattr(link, '_stackTrace', '')}"
     except Exception:

@@ -1,4 +1,4 @@
-"""Runs in words: a table of many, the story of one, and lines for programs."""
+"""Formats of runs: a table of several, the details of one, and lines for programs."""
 
 import json
 import re
@@ -9,42 +9,44 @@ from tonality.runtime.diagnostics.redaction import redacted_values
 from tonality.runtime.runs.past_run import PastRun, State
 from tonality.runtime.settings.sections import Settings
 
-__all__ = ["as_json", "as_logfmt", "as_story", "as_table"]
+__all__ = ["as_details", "as_json", "as_logfmt", "as_table"]
 
-_HEAD: Final = ("started (UTC)", "run", "days", "read", "wrote", "counted", "took", "ended")
-_RIGHT: Final = {"took"}
+_HEADER: Final = ("started (UTC)", "run", "days", "read", "wrote", "counted", "took", "ended")
+_RIGHT_ALIGNED: Final = {"took"}
 _GAP: Final = "  "
-_DISPENSABLE: Final = ("counted", "read", "wrote", "days")
-"""Columns in the order in which a narrow terminal does without them."""
-_LEAST_WIDTH: Final = 24
-"""Characters of the last column, however narrow the terminal."""
-_COUNTED: Final = {"clean": ("filtered", "duplicates", "rejects", "damaged"), "pipeline": (), "sample": ("tweets",)}
-"""The counts of a stage that tell a good run from a bad one; of others the first few."""
+_OPTIONAL: Final = ("counted", "read", "wrote", "days")
+"""Columns in the order in which they are dropped on a narrow terminal."""
+_MIN_LAST_WIDTH: Final = 24
+"""The smallest width of the last column in characters."""
+_SHOWN_COUNTS: Final = {
+    "clean": ("filtered", "duplicates", "rejects", "damaged"), "pipeline": (), "sample": ("tweets",)
+}  # fmt: skip
+"""The counts that show a stage's success; of other stages the first few are shown."""
 _FEW: Final = 3
-_ALWAYS: Final[dict[str, Any]] = {
+_DEFAULTS: Final[dict[str, Any]] = {
     "part_of": None, "host": None, "user": None, "python": None, "spark": None, "asked": {}, "days": None, "reads": {},
     "writes": {}, "counts": {},
 }  # fmt: skip
-"""What a program finds in every line, though an earlier version has not written it."""
-_TOLD: Final = {
-    *_ALWAYS, "run", "stage", "tonality", "process", "locked", "started", "seconds", "fault", "settings",
+"""Keys that every JSON line has, even if the record's version did not write them."""
+_FORMATTED: Final = {
+    *_DEFAULTS, "run", "stage", "tonality", "process", "locked", "started", "seconds", "fault", "settings",
     "seconds_by_stage",
 }  # fmt: skip
-"""What a story has its own place for."""
-_NO_NAME: Final = re.compile(r"[^\w.]+")
+"""Keys with a format of their own in the details."""
+_NOT_IN_NAMES: Final = re.compile(r"[^\w.]+")
 _PLAIN: Final = re.compile(r"[^\s\"=]+")
 
 
 def as_table(runs: Sequence[PastRun], width: int | None) -> str:
-    """A line for each run, in columns, of which a narrow terminal shows fewer; no line where there are no runs."""
+    """A table with a line per run, of fewer columns on a narrow terminal; empty if there are no runs."""
     if not runs:
         return ""
-    rows = [_HEAD, *map(_row, runs)]
-    widths = {n: max(len(row[n]) for row in rows) for n in range(len(_HEAD) - 1) if any(row[n] for row in rows[1:])}
-    for title in _DISPENSABLE:
-        if width and _total(widths) + _LEAST_WIDTH > width:
-            widths.pop(_HEAD.index(title), None)
-    last = max(_LEAST_WIDTH, width - _total(widths)) if width else None
+    rows = [_HEADER, *map(_row, runs)]
+    widths = {n: max(len(row[n]) for row in rows) for n in range(len(_HEADER) - 1) if any(row[n] for row in rows[1:])}
+    for title in _OPTIONAL:
+        if width and _total(widths) + _MIN_LAST_WIDTH > width:
+            widths.pop(_HEADER.index(title), None)
+    last = max(_MIN_LAST_WIDTH, width - _total(widths)) if width else None
     return "".join(f"{_line(row, widths, last)}\n" for row in rows)
 
 
@@ -53,8 +55,10 @@ def _total(widths: Mapping[int, int]) -> int:
 
 
 def _line(row: Sequence[str], widths: Mapping[int, int], last: int | None) -> str:
-    cells = [row[n].rjust(width) if _HEAD[n] in _RIGHT else row[n].ljust(width) for n, width in widths.items()]
-    return _GAP.join([*cells, _cut(row[-1], last) if last else row[-1]]).rstrip()
+    cells = [
+        row[n].rjust(width) if _HEADER[n] in _RIGHT_ALIGNED else row[n].ljust(width) for n, width in widths.items()
+    ]
+    return _GAP.join([*cells, _truncated(row[-1], last) if last else row[-1]]).rstrip()
 
 
 def _row(run: PastRun) -> tuple[str, ...]:
@@ -62,34 +66,34 @@ def _row(run: PastRun) -> tuple[str, ...]:
         f"{run.started:%Y-%m-%d %H:%M}" if run.started else "",
         run.id,
         _days(run.table("asked")),
-        ", ".join(_amount(name, about) for name, about in run.table("reads").items()),
-        ", ".join(_amount(name, about) for name, about in run.table("writes").items()),
-        _counted(run),
+        ", ".join(_amount(name, facts) for name, facts in run.table("reads").items()),
+        ", ".join(_amount(name, facts) for name, facts in run.table("writes").items()),
+        _main_counts(run),
         _duration(run.seconds),
-        _ending(run, whole=False),
+        _outcome(run, whole=False),
     )
 
 
-def _days(asked: Mapping[str, Any]) -> str:
-    since, until = asked.get("since"), asked.get("until")
+def _days(requested: Mapping[str, Any]) -> str:
+    since, until = requested.get("since"), requested.get("until")
     if since is None and until is None:
-        return "all" if asked else ""
+        return "all" if requested else ""
     return _printable(str(since) if since == until else f"{since or 'start'}..{until or 'end'}")
 
 
-def _amount(name: str, about: object) -> str:
-    """What was read or written of one kind, as short as may be."""
-    known = about if isinstance(about, dict) else {}
+def _amount(name: str, facts: object) -> str:
+    """The amount read or written of one table, as short as possible."""
+    known = facts if isinstance(facts, dict) else {}
     units = {"records": "", "rows": "", "files": " files", "days": " days"}
     number = next((f" {known[key]:,}{unit}" for key, unit in units.items() if _is_number(known.get(key))), "")
     size = f" ({_size(known['bytes'])})" if _is_number(known.get("bytes")) else ""
     return _printable(f"{name}{number}{size}")
 
 
-def _counted(run: PastRun) -> str:
+def _main_counts(run: PastRun) -> str:
     counts = {name: count for name, count in run.table("counts").items() if _is_number(count) and count}
-    if run.stage in _COUNTED:
-        return _counts((name, counts[name]) for name in _COUNTED[run.stage] if name in counts)
+    if run.stage in _SHOWN_COUNTS:
+        return _counts((name, counts[name]) for name in _SHOWN_COUNTS[run.stage] if name in counts)
     return _counts(list(counts.items())[:_FEW])
 
 
@@ -97,13 +101,13 @@ def _counts(counts: Iterable[tuple[str, float]]) -> str:
     return ", ".join(f"{_printable(name)} {count:,}" for name, count in counts)
 
 
-def _ending(run: PastRun, whole: bool) -> str:
-    """How it ended and why, in one line or as a whole."""
-    why = run.why if whole else run.why.strip().partition("\n")[0]
+def _outcome(run: PastRun, whole: bool) -> str:
+    """The state and its reason, in one line or in full."""
+    reason = run.why if whole else run.why.strip().partition("\n")[0]
     if run.state is State.LOST:
         host = run.record.get("host")
-        why = f"not ended when last heard of, {f'on {host}' if host else 'and the record does not say where'}"
-    return _printable(f"{run.state}: {why}" if why else str(run.state))
+        reason = f"not ended as of its record, {f'on {host}' if host else 'on an unknown host'}"
+    return _printable(f"{run.state}: {reason}" if reason else str(run.state))
 
 
 def _duration(seconds: float | None) -> str:
@@ -126,12 +130,12 @@ def _size(number: float) -> str:
     return f"{number:,.0f} {unit}" if unit == "bytes" or number >= 10 else f"{number:.1f} {unit}"
 
 
-def _cut(text: str, width: int) -> str:
+def _truncated(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _printable(text: str) -> str:
-    """The text without what would move the cursor: file names and faults may hold anything."""
+    """The text without control characters, which file names and error messages may contain."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text)
 
 
@@ -139,13 +143,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def as_story(run: PastRun) -> str:
-    """Everything of one run."""
-    lines = [run.id, *(f"  {title:<9} {text}".rstrip() for title, text in _story(run))]
+def as_details(run: PastRun) -> str:
+    """All details of one run."""
+    lines = [run.id, *(f"  {title:<9} {text}".rstrip() for title, text in _details(run))]
     return _printable("\n".join(lines)) + "\n"
 
 
-def _story(run: PastRun) -> Iterator[tuple[str, str]]:
+def _details(run: PastRun) -> Iterator[tuple[str, str]]:
     record = run.record
     if part_of := record.get("part_of"):
         yield "part of", str(part_of)
@@ -153,20 +157,20 @@ def _story(run: PastRun) -> Iterator[tuple[str, str]]:
         yield "started", f"{run.started:%Y-%m-%d %H:%M:%S} UTC"
     if run.seconds is not None:
         yield "took", _duration(run.seconds)
-    yield from _lines("ended", _ending(run, whole=True).splitlines())
-    if asked := _days(run.table("asked")):
-        yield "days", asked
-    if by := _by(run):
-        yield "by", by
+    yield from _lines("ended", _outcome(run, whole=True).splitlines())
+    if requested := _days(run.table("asked")):
+        yield "days", requested
+    if environment := _environment(run):
+        yield "by", environment
     for title, name in (("read", "reads"), ("wrote", "writes")):
-        yield from _lines(title, (f"{kind}: {_amounts(about)}" for kind, about in run.table(name).items()))
+        yield from _lines(title, (f"{table}: {_amounts(facts)}" for table, facts in run.table(name).items()))
     yield from _lines("counted", _aligned(run.table("counts")))
     yield from _lines(
         "stages", (f"{_duration(seconds):>10} {name}" for name, seconds in _numbers(run, "seconds_by_stage"))
     )
-    others = {name: value for name, value in record.items() if name not in _TOLD}
-    yield from _lines("noted", (f"{name} = {_json(value)}" for name, value in others.items()))
-    yield from _lines("settings", _differing(run.table("settings")))
+    others = {name: value for name, value in record.items() if name not in _FORMATTED}
+    yield from _lines("other", (f"{name} = {_json(value)}" for name, value in others.items()))
+    yield from _lines("settings", _changed_settings(run.table("settings")))
 
 
 def _lines(title: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -175,21 +179,21 @@ def _lines(title: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
         title = ""
 
 
-def _by(run: PastRun) -> str:
-    """Whose doing it was, and on what."""
+def _environment(run: PastRun) -> str:
+    """The versions, Spark application, user, host and process."""
     record, spark = run.record, run.table("spark")
     versions = [("Tonality", record.get("tonality")), ("Python", record.get("python")), ("Spark", spark.get("version"))]
-    said = [", ".join(f"{name} {version}" for name, version in versions if version)]
+    parts = [", ".join(f"{name} {version}" for name, version in versions if version)]
     if spark:
-        said.append(f"on {spark.get('master')} as {spark.get('application')}")
+        parts.append(f"on {spark.get('master')} as {spark.get('application')}")
     if host := record.get("host"):
         user = record.get("user")
-        said.append(f"{f'for {user} ' if user else ''}on {host}, process {record.get('process')}")
-    return "; ".join(said)
+        parts.append(f"{f'for {user} ' if user else ''}on {host}, process {record.get('process')}")
+    return "; ".join(parts)
 
 
-def _amounts(about: object) -> str:
-    known = about if isinstance(about, dict) else {}
+def _amounts(facts: object) -> str:
+    known = facts if isinstance(facts, dict) else {}
     parts = [
         _size(value) if name == "bytes" else f"{value:,} {name}" for name, value in known.items() if _is_number(value)
     ]
@@ -206,8 +210,8 @@ def _numbers(run: PastRun, name: str) -> list[tuple[str, float]]:
     return [(key, float(value)) for key, value in run.table(name).items() if _is_number(value)]
 
 
-def _differing(settings: Mapping[str, Any]) -> Iterator[str]:
-    """The settings that are not the defaults of now, as a file of settings has them."""
+def _changed_settings(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The settings that differ from the present defaults, in TOML's form."""
     defaults = dict(_flat(Settings().model_dump(mode="json")))
     for key, value in _flat(settings):
         if value != defaults.get(key):
@@ -223,9 +227,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def as_json(runs: Iterable[PastRun]) -> str:
-    """A JSON object a line: the record with the run's state, and why it is in it."""
+    """A line of JSON per run: the record with the state and its reason."""
     return "".join(
-        f"{_json({'run': run.id, **_ALWAYS, **run.record, 'state': run.state, 'why': run.why})}\n" for run in runs
+        f"{_json({'run': run.id, **_DEFAULTS, **run.record, 'state': run.state, 'why': run.why})}\n" for run in runs
     )
 
 
@@ -234,7 +238,7 @@ def _json(value: object) -> str:
 
 
 def as_logfmt(runs: Iterable[PastRun]) -> str:
-    """key=value pairs on a line: the run, its state, its days and its numbers, counts by their bare names."""
+    """A line of key=value pairs per run: its id, state, days and numbers, counts without a prefix."""
     return "".join(" ".join(f"{key}={_word(value)}" for key, value in _facts(run)) + "\n" for run in runs)
 
 
@@ -249,7 +253,7 @@ def _facts(run: PastRun) -> Iterator[tuple[str, object]]:
     for prefix in ("reads", "writes", "counts"):
         for name, value in _flat(run.table(prefix)):
             if _is_number(value):
-                yield _NO_NAME.sub("_", name if prefix == "counts" else f"{prefix}.{name}"), value
+                yield _NOT_IN_NAMES.sub("_", name if prefix == "counts" else f"{prefix}.{name}"), value
     if run.why:
         yield "why", run.why
 

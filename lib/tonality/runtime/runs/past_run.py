@@ -1,4 +1,4 @@
-"""A run as its record tells of it, and whether it goes on: by the record's lock, or by the process on its machine."""
+"""Past and present runs from their records; a lock on the record, or the process itself, shows if one is running."""
 
 import fcntl
 import json
@@ -20,47 +20,47 @@ from tonality.runtime.runs.record import UNFINISHED
 
 __all__ = ["PastRun", "State"]
 
-_STARTS_TOGETHER_SECONDS: Final = 2.0
-"""A process that is so much younger than its run is another of the same number; records have whole seconds."""
-_OF_PEOPLE: Final = ("UserError", "InputError", "MissingInputError")
-"""Kinds of faults whose names tell people nothing."""
+_START_TOLERANCE_SECONDS: Final = 2.0
+"""A process younger than its run by more than this is another one with the same id; records have whole seconds."""
+_USER_ERRORS: Final = ("UserError", "InputError", "MissingInputError", "Fault", "InputFault", "MissingInput")
+"""Kinds of errors whose names are not shown; the last three are from records of earlier versions."""
 _INTERRUPTIONS: Final = ("KeyboardInterrupt", "Interrupted")
 
 
 class State(StrEnum):
-    """How a run ended, if it did."""
+    """The state of a run."""
 
     DONE = "done"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
-    """By Ctrl-C, or by a request to end that it obeyed."""
+    """Ended by Ctrl-C or by SIGTERM."""
     RUNNING = "running"
     KILLED = "killed"
-    """It has not written how it ended, and is gone."""
+    """Its record is unfinished and its process has ended."""
     LOST = "lost"
-    """It has not written how it ended, and cannot be seen from here."""
+    """Its record is unfinished and its process is not visible from this machine."""
     DAMAGED = "damaged"
     """Its record cannot be read."""
 
     @property
     def is_bad(self) -> bool:
-        """Whether somebody should look at it."""
+        """True if the run needs attention."""
         return self not in (State.DONE, State.RUNNING, State.LOST)
 
 
 @dataclass(frozen=True)
 class PastRun:
-    """What is known of a run. Records of earlier versions lack some of it, damaged ones everything but the id."""
+    """A run by its record. Records of earlier versions lack some keys, damaged ones everything but the id."""
 
     id: str
     state: State
     record: Mapping[str, Any]
     why: str
-    """Why it failed, where it was lost, or how its record is damaged; else nothing. It may have several lines."""
+    """The error of a failed run, or the damage to the record; otherwise empty. It may have several lines."""
 
     @classmethod
     def read(cls, system: AbstractFileSystem, path: str) -> Self | None:
-        """The run of a record; None where it has gone, as that of a run with wrong settings does."""
+        """The run of a record; None if it was removed, like that of a run with invalid settings."""
         name = path.rpartition("/")[2].removesuffix(".json")
         try:
             content = system.cat_file(path)
@@ -70,25 +70,25 @@ class PastRun:
         except OSError as error:
             return cls(name, State.DAMAGED, {}, f"the record cannot be read: {error.strerror or error}")
         except ValueError:
-            what = "half a record, as a full disk leaves" if content else "an empty record, as a power cut leaves"
-            return cls(name, State.DAMAGED, {}, what)
+            damage = "half a record, as after a full disk" if content else "an empty record, as after a power cut"
+            return cls(name, State.DAMAGED, {}, damage)
         if not isinstance(record, dict) or not isinstance(record.get("started"), str) or "fault" not in record:
-            return cls(name, State.DAMAGED, {}, "no record of a run: it tells neither when it began nor how it ended")
-        return cls(name, *_told(record, system, path))
+            return cls(name, State.DAMAGED, {}, "not a run record: expected the time of its start and its outcome")
+        return cls(name, *_state(record, system, path))
 
     def table(self, name: str) -> dict[str, Any]:
-        """A part of the record that is a table; an empty one where it is not there, or is something else."""
+        """A table in the record; empty if it is missing or of another type."""
         value = self.record.get(name)
         return value if isinstance(value, dict) else {}
 
     @property
     def stage(self) -> str:
-        """The stage's name, as the id has it."""
+        """The stage's name, from the id."""
         return self.id.partition("-")[0]
 
     @property
     def started(self) -> datetime | None:
-        """When it began; None where the record does not say."""
+        """The start time; None if the record lacks it."""
         try:
             return datetime.fromisoformat(self.record["started"])
         except (KeyError, ValueError):
@@ -96,40 +96,40 @@ class PastRun:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, or has taken so far; None where nobody knows."""
+        """The duration, up to now if the run is still running; None if unknown."""
         if self.state is State.RUNNING and self.started:
             return (datetime.now(self.started.tzinfo) - self.started).total_seconds()
         value = self.record.get("seconds")
         return float(value) if isinstance(value, int | float) and self.state not in (State.KILLED, State.LOST) else None
 
 
-def _told(record: dict[str, Any], system: AbstractFileSystem, path: str) -> tuple[State, dict[str, Any], str]:
-    fault = record["fault"]
-    if fault is None:
+def _state(record: dict[str, Any], system: AbstractFileSystem, path: str) -> tuple[State, dict[str, Any], str]:
+    error = record["fault"]
+    if error is None:
         return State.DONE, record, ""
-    if fault == UNFINISHED:
-        return *_unfinished(record, system, path), ""
-    kind, _, what = str(fault).partition(": ")
+    if error == UNFINISHED:
+        return _unfinished_state(record, system, path), record, ""
+    kind, _, message = str(error).partition(": ")
     if kind in _INTERRUPTIONS:
-        return State.INTERRUPTED, record, what
-    return State.FAILED, record, what if kind in _OF_PEOPLE else str(fault)
+        return State.INTERRUPTED, record, message
+    return State.FAILED, record, message if kind in _USER_ERRORS else str(error)
 
 
-def _unfinished(record: dict[str, Any], system: AbstractFileSystem, path: str) -> tuple[State, dict[str, Any]]:
-    is_here = isinstance(system, LocalFileSystem)
-    if is_here and _is_locked(Path(path)):
-        return State.RUNNING, record
+def _unfinished_state(record: Mapping[str, Any], system: AbstractFileSystem, path: str) -> State:
+    is_local = isinstance(system, LocalFileSystem)
+    if is_local and _is_locked(Path(path)):
+        return State.RUNNING
     if record.get("host") != socket.gethostname():
-        return State.LOST, record
-    if is_here and record.get("locked"):
-        return State.KILLED, record
-    return State.RUNNING if _has_process(record) else State.KILLED, record
+        return State.LOST
+    if is_local and record.get("locked"):
+        return State.KILLED
+    return State.RUNNING if _has_process(record) else State.KILLED
 
 
-def _is_locked(place: Path) -> bool:
-    """Whether a living process holds the record; a lock that is shared for a moment stands in nobody's way."""
+def _is_locked(path: Path) -> bool:
+    """True if a living process holds the record's lock; the check takes a shared lock for a moment only."""
     try:
-        handle = os.open(place, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
     except OSError:
         return False
     try:
@@ -144,9 +144,9 @@ def _is_locked(place: Path) -> bool:
 
 
 def _has_process(record: Mapping[str, Any]) -> bool:
-    """Whether the process of the record lives on this machine; a younger one has only got its number."""
+    """True if the record's process is alive on this machine; a younger one has only reused its id."""
     with suppress(psutil.Error, ValueError, TypeError, KeyError):
         process = psutil.Process(int(record["process"]))
-        began = datetime.fromisoformat(record["started"]).timestamp()
-        return bool(process.create_time() <= began + _STARTS_TOGETHER_SECONDS)
+        started = datetime.fromisoformat(record["started"]).timestamp()
+        return bool(process.create_time() <= started + _START_TOLERANCE_SECONDS)
     return False

@@ -1,8 +1,8 @@
-"""The run record: what ran, on what, with which result. One JSON file a run, under runs/.
+"""Run records: the stage, its inputs and its results, as one JSON file per run under runs/.
 
-It is written when a run begins and again when it ends. What a stage notes has one form: `reads` and `writes` name
-tables, each with what is known of `files`, `bytes`, `records`, `rows` and `days`; `counts` are numbers by name; `days`
-is how many days the result has. Everything else that it notes is its own.
+A record is written when a run begins and again when it ends. Stages add facts in a common form: `reads` and `writes`
+map tables to their known `files`, `bytes`, `records`, `rows` and `days`; `counts` are numbers by name; `days` is the
+number of days in the result. All other facts are specific to the stage.
 """
 
 import fcntl
@@ -25,23 +25,24 @@ from tonality.runtime.diagnostics.errors import SettingsError, UserError
 from tonality.runtime.diagnostics.redaction import redacted, redacted_values
 from tonality.runtime.explain.system import translate_error
 from tonality.runtime.settings.sections import Settings
+from tonality.runtime.storage.atomic_files import replace_file, replacing, write_durably
 from tonality.runtime.storage.json_files import to_json
-from tonality.runtime.storage.urls import filesystem, join, replace_file
+from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["ASKED_BY", "PART_OF", "RUNS", "UNFINISHED", "Run", "text_settings"]
+__all__ = ["DAY_SECTIONS", "PART_OF", "RUNS", "UNFINISHED", "Run", "text_settings"]
 
 RUNS: Final = "runs"
 """The folder of the records, under paths.root."""
 UNFINISHED: Final = "not ended: still running, or killed"
-"""The fault of a run that has not written how it ended."""
+"""The error in the record of a run that has not ended."""
 PART_OF: Final = "TONALITY_PART_OF"
-"""The environment variable that names what a run is a part of: a night, a DAG's run."""
-ASKED_BY: Final = {"clean": "archive", "score": "score", "report": "survey", "pipeline": "archive"}
-"""The section whose `since` and `until` say which days a stage is asked for."""
+"""The environment variable that names a run's parent, such as a nightly job or a DAG run."""
+DAY_SECTIONS: Final = {"clean": "archive", "score": "score", "report": "survey", "pipeline": "archive"}
+"""The section with the `since` and `until` of each stage that takes days."""
 
 
 class Run:
-    """One run of a stage. Its id names the rows it writes, and what Spark and its workers say of it."""
+    """One run of a stage. Its id marks the rows that it writes, its Spark jobs and their log lines."""
 
     def __init__(self, stage: str, settings: Settings, part_of: str | None = None) -> None:
         started = datetime.now(UTC)
@@ -55,11 +56,11 @@ class Run:
         self._lock: int | None = None
 
     def add(self, **facts: Any) -> None:
-        """Remember what is read, written and counted, or metrics, for the record."""
+        """Add facts to the record: inputs, outputs, counts or metrics."""
         self.facts.update(facts)
 
     def __enter__(self) -> Self:
-        """Write the record of an unfinished run, which a kill leaves. Raises UserError where that cannot be done."""
+        """Write the record as unfinished, as it stays after a kill. Raises UserError if it cannot be written."""
         try:
             self._begin()
         except OSError as error:
@@ -69,7 +70,7 @@ class Run:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Write the record, of a failed run too, unless its settings are at fault: that run never began."""
+        """Write the final record, or remove it if the settings were invalid: that run never began."""
         try:
             self._end(error)
         finally:
@@ -78,7 +79,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken so far."""
+        """The duration of the run so far."""
         return time.monotonic() - self._clock
 
     @property
@@ -86,45 +87,40 @@ class Run:
         return join(self._settings.paths.root, RUNS, f"{self.id}.json")
 
     def _begin(self) -> None:
-        """Write the record, and on a local disk hold a lock on it: the operating system frees it with this process."""
+        """Write the record and, on a local disk, lock it until this process ends."""
         system, path = filesystem(self._location)
         if not isinstance(system, LocalFileSystem):
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._write(UNFINISHED)
             return
-        place = Path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        coming = place.with_name(f".{place.name}.coming")
-        handle = os.open(coming, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        handle = None
         try:
-            if _is_lockable(handle):
-                self._lock = handle
-            with open(handle, "wb", closefd=False) as file:
-                file.write(self._content(UNFINISHED))
-            coming.replace(place)  # found by nobody before it is whole and locked
+            with replacing(Path(path)) as temporary:  # readers find it complete and locked
+                handle = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o644)
+                self._lock = handle if _try_lock(handle) else None
+                write_durably(handle, self._content(UNFINISHED))
         except OSError:
             self._lock = None
-            coming.unlink(missing_ok=True)
             raise
         finally:
-            if self._lock is None:
+            if handle is not None and self._lock is None:
                 os.close(handle)
 
     def _end(self, error: BaseException | None) -> None:
         if error is None:
             self._write(None)
             return
-        fault = error if isinstance(error, UserError) else translate_error(error, self._settings) or error
-        with suppress(OSError):  # what made the run fail is what people must see
-            if isinstance(fault, SettingsError):
-                self._forget()
+        cause = error if isinstance(error, UserError) else translate_error(error, self._settings) or error
+        with suppress(OSError):  # must not hide the run's own error
+            if isinstance(cause, SettingsError):
+                self._remove()
             else:
-                self._write(f"{type(fault).__name__}: {fault}")
+                self._write(f"{type(cause).__name__}: {cause}")
 
-    def _write(self, fault: str | None) -> None:
-        replace_file(self._location, self._content(fault))
+    def _write(self, error: str | None) -> None:
+        replace_file(self._location, self._content(error))
 
-    def _content(self, fault: str | None) -> bytes:
+    def _content(self, error: str | None) -> bytes:
         content = {
             "run": self.id,
             "stage": self.stage,
@@ -137,8 +133,8 @@ class Run:
             "locked": self._lock is not None,
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 1),
-            "fault": fault and redacted(fault),
-            "asked": self._asked(),
+            "fault": error and redacted(error),
+            "asked": self._requested_days(),
             "days": None,
             "reads": {},
             "writes": {},
@@ -148,20 +144,20 @@ class Run:
         }
         return to_json(redacted_values(content)).encode()
 
-    def _asked(self) -> dict[str, str | None]:
-        """The first and the last day that the run was asked for; null for no bound, nothing of a stage without days."""
-        if self.stage not in ASKED_BY:
+    def _requested_days(self) -> dict[str, str | None]:
+        """The first and last requested day, None for no bound; empty for a stage that takes no days."""
+        if self.stage not in DAY_SECTIONS:
             return {}
-        section = getattr(self._settings, ASKED_BY[self.stage])
+        section = getattr(self._settings, DAY_SECTIONS[self.stage])
         return {name: str(day) if (day := getattr(section, name)) else None for name in ("since", "until")}
 
-    def _forget(self) -> None:
+    def _remove(self) -> None:
         system, path = filesystem(self._location)
         system.rm_file(path)
 
 
-def _is_lockable(handle: int) -> bool:
-    """Lock a file that nobody else knows yet; whether its disk knows locks."""
+def _try_lock(handle: int) -> bool:
+    """Lock a new file; return False if its file system does not support locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -170,7 +166,7 @@ def _is_lockable(handle: int) -> bool:
 
 
 def _user() -> str | None:
-    """Who runs this, by name; None in a container whose user has none."""
+    """The name of the user; None in a container whose user has no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -178,7 +174,7 @@ def _user() -> str | None:
 
 
 def text_settings(root: str, run: str) -> dict[str, str] | None:
-    """The [text] settings that a run had; None where its record is gone or cannot be read."""
+    """The [text] settings of a run; None if its record is missing or unreadable."""
     system, path = filesystem(join(root, RUNS, f"{run}.json"))
     try:
         return dict(json.loads(system.cat_file(path))["settings"]["text"])

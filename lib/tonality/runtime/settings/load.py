@@ -1,4 +1,4 @@
-"""Settings loaded from TOML files and overrides, all faults reported together."""
+"""Settings from TOML files and overrides; all errors are reported together."""
 
 import difflib
 import tomllib
@@ -14,15 +14,15 @@ from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.settings.sections import ArchiveSettings, PathSettings, Settings, TextSettings
 from tonality.runtime.settings.types import WORDS
 from tonality.runtime.storage.day_paths import fixed_part, has_day
-from tonality.runtime.storage.urls import missing_reason, unknown_scheme
-from tonality.text.language import load_language
-from tonality.text.rules import Rules
+from tonality.runtime.storage.inputs import missing_reason
+from tonality.runtime.storage.urls import unknown_scheme
+from tonality.text.rules import Rules, load_language
 
 __all__ = ["conf_directory", "load", "text_rules"]
 
 
 def text_rules(text: TextSettings) -> Rules:
-    """The text rules that the settings ask for. Raises SettingsError where the language's file is missing or wrong."""
+    """The text rules of the settings. Raises SettingsError if the language's file is missing or invalid."""
     try:
         language = load_language(text.language, conf_directory() / "languages")
     except ValueError as error:
@@ -31,7 +31,7 @@ def text_rules(text: TextSettings) -> Rules:
 
 
 def conf_directory() -> Path:
-    """The folder of default.toml and languages/: inside an installed package, beside lib/ in a checkout."""
+    """The folder of default.toml and languages/: in the package if installed, beside lib/ in a checkout."""
     package = Path(__file__).parents[2]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent.parent / "conf"
@@ -40,119 +40,120 @@ def conf_directory() -> Path:
 def load(
     files: Iterable[str | Path] = (), overrides: Iterable[str] = (), inputs: Collection[str] | None = None
 ) -> Settings:
-    """Settings from TOML files and `section.key=value` overrides, the later over the earlier.
+    """Load settings from TOML files and `section.key=value` overrides; later ones override earlier ones.
 
-    The inputs are keys of [paths] that are about to be read: what they name on this machine must be there, {day} must
-    have its days, and root must be of a kind that can be opened; None where nothing is about to happen. Raises
-    SettingsError, which names every fault found: unreadable files, unknown keys, wrong types, contradictions, missing
-    inputs.
+    `inputs` are the keys of [paths] that are about to be read, or None if no stage is about to run: local inputs must
+    then exist, {day} must have its days, and the scheme of root must be supported. Raises SettingsError with all
+    errors: unreadable files, unknown keys, wrong types, contradictions, missing inputs.
     """
-    faults: list[str] = []
+    errors: list[str] = []
     merged: dict[str, Any] = {}
     for file in files:
-        _merge(merged, _read_toml(Path(file), faults))
+        _merge(merged, _read_toml(Path(file), errors))
     for override in overrides:
-        _merge(merged, _parse_override(override, faults))
-    wrong: set[tuple[int | str, ...]] = set()
+        _merge(merged, _parse_override(override, errors))
+    invalid: set[tuple[int | str, ...]] = set()
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
-        faults.extend(_in_words(detail) for detail in error.errors())
-        wrong = {detail["loc"][:2] for detail in error.errors()}
-    faults.extend(_hidden_contradictions(merged, wrong))
-    faults.extend(_language_faults(TextSettings.model_validate(_right(merged, "text", wrong))))
+        errors.extend(_message(detail) for detail in error.errors())
+        invalid = {detail["loc"][:2] for detail in error.errors()}
+    errors.extend(_hidden_contradictions(merged, invalid))
+    errors.extend(_language_errors(TextSettings.model_validate(_valid_keys(merged, "text", invalid))))
     if inputs is not None:
-        paths = PathSettings.model_validate(_right(merged, "paths", wrong))
-        faults.extend(_path_faults(paths, inputs))
+        paths = PathSettings.model_validate(_valid_keys(merged, "paths", invalid))
+        errors.extend(_path_errors(paths, inputs))
         if "archive" in inputs:
-            faults.extend(_day_faults(paths, merged, wrong))
-    if faults:
-        raise SettingsError("\n".join(faults))
+            errors.extend(_day_errors(paths, merged, invalid))
+    if errors:
+        raise SettingsError("\n".join(errors))
     return settings
 
 
-def _right(merged: Mapping[str, Any], section: str, wrong: Container[tuple[int | str, ...]]) -> dict[str, Any]:
-    """The keys of a section that are right by themselves: faults of the others hide none of these."""
+def _valid_keys(merged: Mapping[str, Any], section: str, invalid: Container[tuple[int | str, ...]]) -> dict[str, Any]:
+    """The keys of a section that are valid on their own, so that they are checked despite errors in the others."""
     table = merged.get(section)
     return (
-        {key: value for key, value in table.items() if (section, key) not in wrong} if isinstance(table, dict) else {}
+        {key: value for key, value in table.items() if (section, key) not in invalid} if isinstance(table, dict) else {}
     )
 
 
-def _hidden_contradictions(merged: Mapping[str, Any], wrong: Iterable[tuple[int | str, ...]]) -> Iterator[str]:
-    """Contradictions that keys of the wrong type hide in their section: looked for without those keys."""
-    places = set(wrong)
-    for section in sorted({str(place[0]) for place in places if len(place) > 1}):
+def _hidden_contradictions(merged: Mapping[str, Any], invalid: Iterable[tuple[int | str, ...]]) -> Iterator[str]:
+    """Contradictions within sections whose validation stopped at invalid keys, found by leaving those keys out."""
+    locations = set(invalid)
+    for section in sorted({str(location[0]) for location in locations if len(location) > 1}):
         try:
-            _model([section]).model_validate(_right(merged, section, places))
-        except ValidationError as hidden:
-            yield from (_in_words(detail) for detail in hidden.errors() if detail["type"] == "value_error")
+            _model([section]).model_validate(_valid_keys(merged, section, locations))
+        except ValidationError as error:
+            yield from (_message(detail) for detail in error.errors() if detail["type"] == "value_error")
 
 
-def _language_faults(text: TextSettings) -> list[str]:
+def _language_errors(text: TextSettings) -> list[str]:
     try:
         text_rules(text)
-    except SettingsError as fault:
-        return [str(fault)]
+    except SettingsError as error:
+        return [str(error)]
     return []
 
 
-def _path_faults(paths: PathSettings, inputs: Iterable[str]) -> list[str]:
-    named = [(key, location) for key in inputs for location in getattr(paths, key)]
-    # what stands before {day} is there on every day; what stands on some of them is for the stage to find
-    looked = [(key, fixed_part(place) if key == "archive" and has_day(place) else place) for key, place in named]
-    missing = [("root", unknown_scheme(paths.root)), *((key, missing_reason(location)) for key, location in looked)]
-    return [f"paths.{key}: {what}" for key, what in missing if what]
+def _path_errors(paths: PathSettings, inputs: Iterable[str]) -> list[str]:
+    locations = [(key, location) for key in inputs for location in getattr(paths, key)]
+    # only the part before {day} must exist on every day; the stage itself checks the files of each day
+    fixed = [(key, fixed_part(path) if key == "archive" and has_day(path) else path) for key, path in locations]
+    reasons = [("root", unknown_scheme(paths.root)), *((key, missing_reason(path)) for key, path in fixed)]
+    return [f"paths.{key}: {reason}" for key, reason in reasons if reason]
 
 
-def _day_faults(paths: PathSettings, merged: Mapping[str, Any], wrong: Collection[tuple[int | str, ...]]) -> list[str]:
-    """What {day} in paths.archive and the days of [archive] have against each other, as far as they are right."""
-    if ("paths", "archive") in wrong:
+def _day_errors(
+    paths: PathSettings, merged: Mapping[str, Any], invalid: Collection[tuple[int | str, ...]]
+) -> list[str]:
+    """Contradictions between {day} in paths.archive and the days of [archive], as far as these are valid."""
+    if ("paths", "archive") in invalid:
         return []
-    right = _right(merged, "archive", wrong)
-    # each by itself, since a contradiction among them must not hide this one
+    valid = _valid_keys(merged, "archive", invalid)
+    # key by key, since a contradiction between them must not hide this one
     days = {
-        key: getattr(ArchiveSettings.model_validate({key: right[key]} if key in right else {}), key)
+        key: getattr(ArchiveSettings.model_validate({key: valid[key]} if key in valid else {}), key)
         for key in ("since", "until", "lookback", "lookahead")
     }
     if any(map(has_day, paths.archive)):
-        unknown = [key for key in ("since", "until") if days[key] is None and ("archive", key) not in wrong]
-        needs = "paths.archive holds {day}, which needs both archive.since and archive.until"
-        return [f"{needs}: there is no archive.{' and no archive.'.join(unknown)}"] if unknown else []
+        missing = [key for key in ("since", "until") if days[key] is None and ("archive", key) not in invalid]
+        needs = "paths.archive contains {day}, which needs both archive.since and archive.until"
+        return [f"{needs}: there is no archive.{' and no archive.'.join(missing)}"] if missing else []
     return [
-        f"archive.{key} is {days[key]}, but paths.archive holds no {{day}}: it is for files that are found by their day"
+        f"archive.{key} is {days[key]}, but paths.archive contains no {{day}}: it is for files located by their day"
         for key in ("lookback", "lookahead")
         if days[key]
     ]
 
 
-def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:
+def _read_toml(file: Path, errors: list[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        faults.append(f"{file}: no such settings file{_near_file(file)}")
+        errors.append(f"{file}: no such settings file{_similar_file(file)}")
     except OSError as error:
-        faults.append(f"{file}: cannot be read: {error.strerror}; a TOML file of settings is expected")
+        errors.append(f"{file}: cannot be read: {error.strerror}; expected a TOML file of settings")
     except UnicodeDecodeError as error:
-        faults.append(f"{file}: cannot be read: no text in UTF-8 ({error.reason} at byte {error.start})")
+        errors.append(f"{file}: cannot be read: not UTF-8 text ({error.reason} at byte {error.start})")
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        faults.append(f"{file}: not valid TOML: {error}")
+        errors.append(f"{file}: not valid TOML: {error}")
     return {}
 
 
-def _near_file(file: Path) -> str:
+def _similar_file(file: Path) -> str:
     if not file.parent.is_dir():
         return f"; there is no folder {file.parent} either"
-    near = difflib.get_close_matches(file.name, [f.name for f in file.parent.glob("*.toml")], n=1)
-    return f"; did you mean {file.parent / near[0]}?" if near else ""
+    similar = difflib.get_close_matches(file.name, [f.name for f in file.parent.glob("*.toml")], n=1)
+    return f"; did you mean {file.parent / similar[0]}?" if similar else ""
 
 
-def _parse_override(override: str, faults: list[str]) -> dict[str, Any]:
-    """`section.key=value` as nested tables; a value that is no TOML is a bare word, a string."""
+def _parse_override(override: str, errors: list[str]) -> dict[str, Any]:
+    """Parse `section.key=value` into nested tables; a value that is not valid TOML is a bare string."""
     name, equals, text = override.partition("=")
     path = [part.strip() for part in name.split(".")]
     if not equals or len(path) < 2 or not all(path):
-        faults.append(f"--set {override}: expected section.key=value, as in --set train.epochs=2")
+        errors.append(f"--set {override}: expected section.key=value, as in --set train.epochs=2")
         return {}
     nested: Any = _parse_value(text.strip(), _annotation(path))
     for part in reversed(path):
@@ -161,7 +162,7 @@ def _parse_override(override: str, faults: list[str]) -> dict[str, Any]:
 
 
 def _parse_value(text: str, expected: object) -> Any:
-    """The TOML value; where words are expected, a number or date stays as it was typed."""
+    """Parse a TOML value; if text is expected, a number or date keeps the form in which it was typed."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
@@ -177,15 +178,15 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
             base[key] = value
 
 
-def _in_words(detail: ErrorDetails) -> str:
-    # the place in a list is no part of the key
+def _message(detail: ErrorDetails) -> str:
+    # an index in a list is not part of the key
     name = ".".join(part for part in detail["loc"] if isinstance(part, str))
     if detail["type"] == "extra_forbidden":
-        return f"{name}: no such setting{_near_key(detail['loc'])}"
+        return f"{name}: no such setting{_similar_key(detail['loc'])}"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
     if detail["type"] == "each":
-        return "\n".join(f"{name}: {fault}" for fault in detail["msg"].splitlines())
+        return "\n".join(f"{name}: {line}" for line in detail["msg"].splitlines())
     expected = detail["msg"].removeprefix("Input should be ").replace("String should have", "a string with")
     expected = (
         expected.partition(", unable to parse")[0]
@@ -198,19 +199,19 @@ def _in_words(detail: ErrorDetails) -> str:
 
 
 def _as_typed(value: object) -> str:
-    """The value as the settings write it, near enough."""
+    """The value approximately as written in the settings."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, date) else repr(value)
 
 
-def _near_key(location: tuple[int | str, ...]) -> str:
-    """What may have been meant: a similar key of the section, the same key elsewhere; else every key of the section."""
+def _similar_key(location: tuple[int | str, ...]) -> str:
+    """A suggestion: a similar key of the section, else the same key of other sections, else all keys of the section."""
     *sections, key = map(str, location)
     known = list(_model(sections).model_fields)
-    near = [".".join([*sections, match]) for match in difflib.get_close_matches(key, known, n=1, cutoff=0.6)]
-    near = near or [other for other in _every_key() if other.endswith(f".{key}")]
-    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"
+    similar = [".".join([*sections, match]) for match in difflib.get_close_matches(key, known, n=1, cutoff=0.6)]
+    similar = similar or [other for other in _all_keys() if other.endswith(f".{key}")]
+    return f"; did you mean {' or '.join(similar)}?" if similar else f"; there are {', '.join(known)}"
 
 
 def _model(sections: Iterable[str]) -> type[BaseModel]:
@@ -222,13 +223,13 @@ def _model(sections: Iterable[str]) -> type[BaseModel]:
     return model
 
 
-def _every_key(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+def _all_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield prefix + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _every_key(field.annotation, f"{prefix}{name}.")
+            yield from _all_keys(field.annotation, f"{prefix}{name}.")
 
 
 def _annotation(path: list[str]) -> object:
-    """The type of a key; None where there is no such key."""
-    return _model(path[:-1]).model_fields[path[-1]].annotation if ".".join(path) in _every_key() else None
+    """The type of a key; None if there is no such key."""
+    return _model(path[:-1]).model_fields[path[-1]].annotation if ".".join(path) in _all_keys() else None

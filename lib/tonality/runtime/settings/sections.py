@@ -1,4 +1,4 @@
-"""The settings of a run: one frozen model a section, each key with its type, its default and what it means."""
+"""The settings of a run: a frozen model per section, each key with its type, default and meaning."""
 
 from datetime import date
 from typing import Final, Literal, Self
@@ -10,12 +10,13 @@ from tonality.runtime.settings.types import Day, DayNames, Delimiter, Folder, Ha
 
 __all__ = [
     "ArchiveSettings",
-    "Columns",
+    "ColumnNames",
     "CorpusSettings",
     "DatasetSettings",
     "ForgetSettings",
     "NetworkSettings",
     "PathSettings",
+    "PrivacyChoices",
     "PrivacySettings",
     "PromoteSettings",
     "SampleSettings",
@@ -30,25 +31,25 @@ __all__ = [
 
 
 _TOO_LARGE: Final = 2**63
-"""Beyond what Spark, Arrow and torch take for a whole number."""
+"""The first number beyond the 64-bit integers of Spark, Arrow and torch."""
 
 
-def _reversed(section: str, since: date | None, until: date | None) -> list[str]:
+def _range_errors(section: str, since: date | None, until: date | None) -> list[str]:
     if since and until and since > until:
         return [f"{section}.since is {since} and {section}.until {until}: since must not be the later"]
     return []
 
 
-def _refuse(faults: list[str]) -> None:
-    if faults:
-        raise ValueError("\n".join(faults))
+def _raise_all(errors: list[str]) -> None:
+    if errors:
+        raise ValueError("\n".join(errors))
 
 
 class Section(BaseModel):
-    """What all sections share: frozen, and unknown keys refused.
+    """The base of all sections: frozen, unknown keys refused.
 
-    A value of another type is taken where it can mean one thing only: 2.0 for a whole number, "2" for a number, 2015
-    for a name. Whatever might be a slip is refused: 2.5 for a whole number, true for a number.
+    A value of another type is accepted if its meaning is unambiguous: 2.0 for a whole number, "2" for a number, 2015
+    for a name. A probable mistake is refused: 2.5 for a whole number, true for a number.
     """
 
     model_config = ConfigDict(
@@ -57,7 +58,7 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+    def _refuse_bool_as_number(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
             raise PydanticCustomError("number", "a number")
         return value
@@ -71,108 +72,117 @@ class Section(BaseModel):
 
 
 class PathSettings(Section):
-    """Where things lie: local paths, or URLs that fsspec knows and, for root, Hadoop too. Inputs may be globs."""
+    """Locations: local paths, or URLs supported by fsspec (root: by Hadoop too). Inputs may be globs."""
 
     archive: DayNames = ()
-    """Raw tweets: files, folders or globs; a list is allowed. {day} stands for each day from archive.since to
-    archive.until, as 2015-12-10 or in another form: {day:%Y/%m/%d}."""
+    """Raw tweets: files, folders or globs, one or a list. {day} stands for each day from archive.since to
+    archive.until, as 2015-12-10 or in another format: {day:%Y/%m/%d}."""
     corpus: Names = ()
-    """Labelled tweets to learn from: files, folders or globs; a list is allowed."""
+    """Labelled tweets for training: files, folders or globs, one or a list."""
     deletions: Names = ()
-    """Lists of tweets and authors that `forget` removes: files, folders or globs; a list is allowed."""
+    """Lists of tweets and authors for `forget` to remove: files, folders or globs, one or a list."""
     root: Folder = "out"
-    """The folder of every table, the model and the report."""
+    """The folder of all tables, models and reports."""
 
 
 class SparkSettings(Section):
-    """The Spark session where no spark-submit has set it up; under spark-submit its own flags rule."""
+    """The local Spark session; under spark-submit its flags apply instead."""
 
     master: str = Field("local[*]", min_length=1)
-    """The master's URL."""
+    """The URL of Spark's master."""
     memory: Memory = "4g"
-    """The driver's heap, as Java writes it: 4g."""
+    """The driver's heap in Java's notation: 4g."""
     progress: bool = True
-    """Whether Spark's progress bar shows on a terminal."""
+    """Show Spark's progress bar on a terminal."""
     task_lines: Literal["auto", "on", "off"] = "auto"
-    """Whether the tasks that read an archive or score write a line to their executor's log when they begin and when
-    they end, spark-submit or not. auto: on a cluster."""
+    """Log a line to the executor's log at the start and end of each task that reads an archive or scores, under
+    spark-submit too. auto: on a cluster."""
 
 
-class Columns(Section):
-    """Which column of a table holds what; an empty name says that the table has no such column."""
+class ColumnNames(Section):
+    """Names of a table's columns; empty if the table has no such column."""
 
     id: str = ""
-    """The tweet's number. Without one it is derived from author, time and text."""
+    """The tweet's numeric id. Without this column ids are derived from author, time and text."""
     created_at: str = Field("created_at", min_length=1)
-    """The time: ISO 8601 (UTC where no offset is given), Twitter's own form, or seconds since 1970."""
+    """The time: ISO 8601 (UTC if it has no offset), Twitter's own format, or seconds since 1970."""
     author: str = ""
-    """The author's name or number."""
+    """The author's name or numeric id."""
     text: str = Field("text", min_length=1)
     """The text."""
     lang: str = ""
-    """The language, in whatever form the table writes it."""
+    """The language, in the table's own codes."""
     retweet: str = ""
-    """Whether the row is a retweet: 1, true, yes or t against anything else."""
+    """The retweet flag: 1, true, yes and t mean a retweet, anything else none."""
+
+    def named(self) -> dict[str, str]:
+        """The columns that the table has, by the field of the tweet that they hold."""
+        return {field: name for field, name in self.model_dump().items() if name}
 
 
 class ArchiveSettings(Section):
-    """How the raw archive is read."""
+    """Reading of the raw archive."""
 
     format: Literal["auto", "table", "rutweetcorp", "sentiment140", "twarc-csv"] = "auto"
-    """auto: JSON of Twitter's API, v1.1 and v2, recognised record by record, and tables of RuTweetCorp, Sentiment140
-    and twarc-csv, recognised by their first line; their names ask for one of them. table: CSV, JSON lines or
-    Parquet, by `columns`."""
+    """auto: JSON of Twitter's API, v1.1 and v2, detected record by record, and tables of RuTweetCorp, Sentiment140
+    and twarc-csv, detected by their first line; a format's name forces it. table: CSV, JSON lines or Parquet with
+    `columns`."""
     delimiter: Delimiter = ","
     """The separator of CSV fields, for format = "table"; the word tab means a tab."""
-    columns: Columns = Columns()
-    """Column names, for format = "table"."""
+    columns: ColumnNames = ColumnNames()
+    """The column names, for format = "table"."""
     languages: Names = ()
-    """Values of `lang` to keep; none: all."""
+    """Languages (values of `lang`) to keep; none: all."""
     hashtags: Hashtags = ()
-    """Keep only tweets with one of these hashtags or keywords, which mean what they mean in [survey]."""
+    """Keep only tweets with one of these hashtags or keywords, matched as in [survey]."""
     keywords: Phrases = ()
     """Words or phrases; a word may end in *. Neither hashtags nor keywords: all tweets."""
     since: Day = None
-    """The first day to keep, UTC; empty: no bound."""
+    """The first day to keep (UTC); empty: no bound."""
     until: Day = None
-    """The last day to keep, UTC, itself included; empty: no bound."""
+    """The last day to keep (UTC, inclusive); empty: no bound."""
     lookback: int = Field(0, ge=0, le=366)
-    """Days before `since` whose files are read too, where paths.archive has {day}: for files cut by a local clock."""
+    """Extra days of files to read before `since`, if paths.archive has {day}: for files split by local time."""
     lookahead: int = Field(0, ge=0, le=366)
-    """Days after `until` whose files are read too, where paths.archive has {day}: for tweets that came late."""
+    """Extra days of files to read after `until`, if paths.archive has {day}: for tweets that arrived late."""
     retweets: Literal["keep", "drop"] = "keep"
-    """What becomes of retweets."""
+    """Keep or drop retweets."""
     deduplicate: bool = True
-    """Whether of several tweets with one id only the first (by file, then offset) is kept."""
+    """Keep only the first (by file, then offset) of several tweets with the same id."""
     max_record: int = Field(1_048_576, ge=1024)
-    """Bytes of the largest record; a longer one is rejected."""
+    """The largest record in bytes; longer ones are rejected."""
     max_expansion: int = Field(250, ge=2)
-    """How many times its size a compressed file may expand; reading stops beyond, for fear of a decompression
-    bomb. Tweets expand 5 to 30 times, keep-alives more. The first 64 MiB are always read."""
+    """The largest expansion of a compressed file, as a multiple of its size; reading stops beyond it, against
+    decompression bombs. Tweets expand 5 to 30 times, keep-alives more. The first 64 MiB are always read."""
     task_bytes: int = Field(33_554_432, ge=4096)
-    """Bytes of the archive that one task reads: larger files are split where their form allows, smaller ones packed."""
+    """Bytes of the archive per task: larger files are split if their format allows it, smaller ones grouped."""
     honour_deletes: bool = False
-    """Whether tweets that a delete notice of the same archive withdraws are left out, and counted."""
+    """Drop, and count, tweets that a delete notice in the same archive withdraws."""
     strict: bool = False
-    """Whether any damaged file or rejected record ends in exit status 3, after the tables are in place."""
+    """Exit with status 3 on any damaged file or rejected record, after the tables have been committed."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _refuse(_reversed("archive", self.since, self.until))
+        _raise_all(_range_errors("archive", self.since, self.until))
         return self
 
 
-class PrivacySettings(Section):
-    """What the tables show of who wrote a tweet. Where anything is hidden, rejects keep their reason alone."""
+class PrivacyChoices(Section):
+    """The treatment of authors, ids and mentions: the part of [privacy] that is stored with the tables."""
 
     authors: Literal["keep", "drop", "hash"] = "keep"
-    """hash: a pseudonym, always the same for one author and key; drop: none at all, so that no author has a vote."""
+    """hash: a pseudonym, the same for the same author and key; drop: no authors, hence no votes by author."""
     ids: Literal["keep", "drop", "hash"] = "keep"
-    """hash: another number, always the same for one id and key; drop: none."""
+    """hash: another number, the same for the same id and key; drop: no ids."""
     mentions: Literal["keep", "drop"] = "keep"
-    """drop: @names in the stored text become a bare @, and links to Twitter lose the name and the tweet's number."""
+    """drop: @names in the stored text become a bare @, and links to Twitter lose the name and the tweet's id."""
+
+
+class PrivacySettings(PrivacyChoices):
+    """Personal data in the tables. If anything is hidden, rejects keep only their reason."""
+
     key: str = ""
-    """The file of the key, 16 bytes or more, for hash: a path or URL that the driver can read. It is never copied."""
+    """The file of the key for hash, at least 16 bytes: a path or URL readable by the driver. It is never copied."""
 
     @model_validator(mode="after")
     def _keyed(self) -> Self:
@@ -184,21 +194,21 @@ class PrivacySettings(Section):
 
 
 class TextSettings(Section):
-    """The text rules. They travel with every tweet and model; a model scores only tweets of its own rules."""
+    """The text rules. They are stored with every tweet and model; a model scores only tweets with its own rules."""
 
     language: str = Field("ru", min_length=1)
-    """A file of conf/languages/, by name, or the path of another."""
+    """The name of a file in conf/languages/, or the path of another file."""
     links: Literal["drop", "keep"] = "drop"
-    """Whether URLs are removed before words are cut."""
+    """Keep or drop URLs before tokenization."""
     mentions: Literal["drop", "keep"] = "drop"
-    """Whether @names are removed before words are cut."""
+    """Keep or drop @names before tokenization."""
 
 
 class CorpusSettings(Section):
-    """How the labelled corpus is read."""
+    """Reading of the labelled corpus."""
 
     format: Literal["rutweetcorp", "sentiment140", "table"] = "rutweetcorp"
-    """rutweetcorp and sentiment140: by position, as published. table: CSV or Parquet with a header."""
+    """rutweetcorp and sentiment140: columns by position, as published. table: CSV or Parquet with a header."""
     delimiter: Delimiter = ","
     """The separator of CSV fields, for format = "table"; the word tab means a tab."""
     text: str = Field("text", min_length=1)
@@ -206,11 +216,11 @@ class CorpusSettings(Section):
     label: str = Field("label", min_length=1)
     """The column of the label, for format = "table"."""
     positive: Names = ("positive", "1")
-    """Labels that mean positive, for format = "table"; rows with others are dropped and counted."""
+    """Labels that mean positive, for format = "table"; rows with other labels are dropped and counted."""
     negative: Names = ("negative", "-1", "0")
     """Labels that mean negative, for format = "table"."""
     labelled: bool = False
-    """Whether tweets that `label` labelled by emoticon are learned from too."""
+    """Also train on the tweets that `label` has labelled by emoticon."""
 
     @model_validator(mode="after")
     def _disjoint(self) -> Self:
@@ -220,97 +230,97 @@ class CorpusSettings(Section):
 
 
 class VocabularySettings(Section):
-    """Which stems get a number."""
+    """The vocabulary of stems."""
 
     size: int = Field(100_000, ge=3)
-    """Rows of the embedding, padding and unknown included."""
+    """The number of rows of the embedding, padding and the unknown stem included."""
     min_count: int = Field(2, ge=1)
-    """Occurrences on the training side that earn a stem its number."""
+    """The fewest occurrences in the training split that put a stem into the vocabulary."""
     unknown: Literal["train", "drop"] = "train"
-    """Stems without a number: one shared, trained row (train) or left out of the tweet (drop)."""
+    """Stems outside the vocabulary: represented by one shared, trained row (train) or dropped (drop)."""
 
 
 class DatasetSettings(Section):
-    """How labelled tweets become training rows."""
+    """Training rows from labelled tweets."""
 
     max_length: int = Field(100, ge=1)
-    """Stems of a tweet that are kept, from its start."""
+    """The number of stems kept from the start of a tweet."""
     valid_fraction: float = Field(0.2, gt=0, lt=1)
     """The share of distinct texts held out for validation."""
     seed: int = 2016
-    """Decides the split and the order of rows."""
+    """The seed of the split and the order of rows."""
     shard_rows: int = Field(8_192, ge=1)
-    """About how many rows a Parquet row group has: what a training process reads at once."""
+    """The approximate number of rows per Parquet row group, the unit that training reads."""
 
 
 class NetworkSettings(Section):
-    """The network's shape."""
+    """The network's architecture."""
 
     kind: Literal["lstm"] = "lstm"
     """lstm: embedding, stacked LSTM, dropout, one logit."""
     embedding: int = Field(128, ge=1)
-    """Numbers that stand for a stem."""
+    """The dimension of a stem's embedding."""
     hidden: int = Field(64, ge=1)
-    """Cells of an LSTM layer."""
+    """The number of cells per LSTM layer."""
     layers: int = Field(2, ge=1)
-    """Stacked LSTM layers."""
+    """The number of stacked LSTM layers."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """The share of the last layer's outputs zeroed while training."""
+    """The share of the last layer's outputs zeroed in training."""
     learned_start: bool = True
-    """Whether the state that a tweet finds before its first stem is learned; else it is zero."""
+    """Learn the LSTM's initial state; otherwise it is zero."""
     lead_in: int = Field(0, ge=0, le=1000)
-    """Times that a learned padding is read before a tweet's first stem, as padding in front was in 2016."""
+    """The number of learned padding tokens before a tweet's first stem, like the left padding of 2016."""
 
 
 class TrainSettings(Section):
     """The training loop."""
 
     batch_size: int = Field(128, ge=1)
-    """Tweets of a step, over all processes, whose number must divide it."""
+    """Tweets per step over all processes; a multiple of their number."""
     epochs: int = Field(2, ge=1)
-    """Passes over the training side; the best by validation log loss is kept."""
+    """Passes over the training split; the best by validation log loss is kept."""
     learning_rate: float = Field(0.0025, gt=0, le=100)
-    """Adam's step size at the start."""
+    """Adam's initial step size."""
     decay: Literal["none", "linear", "cosine"] = "linear"
-    """How the step size falls, to 0 at the end of the last epoch."""
+    """The step size's decay, to 0 at the end of the last epoch."""
     clip_norm: float = Field(0.5, ge=0)
-    """The largest norm of a step's gradient, a longer one is shortened to it; 0: none is."""
+    """The norm to which a step's gradient is clipped; 0: no clipping."""
     patience: int = Field(2, ge=0)
-    """Epochs without a better validation log loss after which training ends; 0: it goes through all epochs."""
+    """Epochs without a better validation log loss before training stops early; 0: it runs all epochs."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU where there is one."""
+    """auto: the GPU if there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """The numbers that the network computes in, its weights being float32 always. auto: bfloat16 on processors that
-    multiply it faster (AVX-512 BF16, AMX), else float32, which newer GPUs multiply as TF32."""
+    """The precision of the network's computations; its weights are always float32. auto: bfloat16 on CPUs with
+    hardware support (AVX-512 BF16, AMX), else float32, which newer GPUs multiply as TF32."""
     processes: int = Field(1, ge=1)
-    """Processes that train together: on this machine, or one a task slot of the cluster. More than one need Spark."""
+    """Processes of data-parallel training: on this machine, or one per task slot of the cluster. More than one needs
+    Spark."""
     threads: int = Field(0, ge=0, le=256)
-    """Threads that share a step of a single process on a processor; 0: one a core, and 16 tweets or more for each."""
+    """Threads that share each step of a single process on a CPU; 0: one per core with at least 16 tweets each."""
     seed: int = 2016
-    """Decides initial weights, dropout and the order of batches."""
+    """The seed of initial weights, dropout and the order of batches."""
     shuffle_rows: int = Field(1_000_000, ge=0)
-    """Rows of the window that batches are drawn from where the rows do not fit in memory; 0: nothing is shuffled."""
+    """Rows of the shuffle buffer for data that does not fit in memory; 0: no shuffling."""
     memory: Memory = "1g"
-    """Rows of a side that take no more than this, some 60 bytes each, are read once and kept, in each process.
-    Shuffling takes as much again for a while."""
+    """The largest split that each process reads once and keeps in memory, at about 60 bytes per row. Shuffling
+    temporarily takes as much again."""
     readers: int = Field(1, ge=1, le=64)
-    """Petastorm's threads, each of which reads up to four row groups ahead."""
+    """Petastorm's reader threads; each reads up to four row groups ahead."""
     batches_ahead: int = Field(8, ge=1)
-    """Batches made ready while others are learned."""
+    """Batches prefetched during training."""
     checkpoint_steps: int = Field(5_000, ge=1)
-    """Steps between the checkpoints within an epoch; there is one after each epoch too."""
+    """Steps between checkpoints within an epoch; each epoch also ends with one."""
     resume: bool = True
-    """Whether a training that was cut off goes on from its checkpoint."""
+    """Resume interrupted training from its checkpoint."""
 
 
 class PromoteSettings(Section):
-    """Which of two models scores: the one that was trained last, or the current one."""
+    """The choice between the last trained model and the production model."""
 
     measure: Literal["log_loss", "accuracy"] = "log_loss"
-    """By what the new model has to be better, on the held-out rows of the dataset that it was trained from."""
+    """The metric in which the new model must be better, on the held-out rows of its own dataset."""
     surely: bool = False
-    """Whether it has to be better by more than chance explains: so that the 95 % interval of the difference excludes
-    none at all."""
+    """Require significance: the 95 % interval of the difference must exclude zero."""
 
 
 class ScoreSettings(Section):
@@ -319,82 +329,82 @@ class ScoreSettings(Section):
     since: Day = None
     """The first day to score; empty: no bound."""
     until: Day = None
-    """The last day to score, itself included; empty: no bound."""
+    """The last day to score (inclusive); empty: no bound."""
     days: Literal["new", "all"] = "new"
-    """new: of the asked days those that this model has not scored as they are now, with these thresholds, and in this
-    precision on this device where they are not auto; all: all, once more."""
+    """new: of the requested days, those whose present tweets this model has not yet scored with these thresholds (and
+    this precision and device, unless auto); all: all of them, again."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: a GPU where Spark gives each task one, spark.task.resource.gpu.amount."""
+    """auto: a GPU if Spark gives each task one (spark.task.resource.gpu.amount)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """The numbers that the network computes in, on all executors. auto: bfloat16 where the driver's processor has AMX,
-    else float32. Probabilities in bfloat16 differ in the third digit."""
+    """The precision of the network's computations on all executors. auto: bfloat16 if the driver's CPU has AMX, else
+    float32. Probabilities in bfloat16 differ in the third digit."""
     batch_rows: int = Field(100_000, ge=1)
-    """Tweets that a Python worker scores at once: the more, the more alike in length are those that it reads
-    together."""
+    """Tweets that a Python worker scores together: the more there are, the more similar the lengths within its
+    batches."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _refuse(_reversed("score", self.since, self.until))
+        _raise_all(_range_errors("score", self.since, self.until))
         return self
 
 
 class SurveySettings(Section):
-    """What the report asks and how it counts."""
+    """The report's query and its counting rules."""
 
     title: str = "Twitter's tone by day"
-    """The page's heading."""
+    """The heading of the page."""
     positive: float = Field(0.65, ge=0, le=1)
-    """Positive from this probability on."""
+    """The lowest probability of a positive tweet."""
     negative: float = Field(0.45, ge=0, le=1)
-    """Negative up to this probability; neutral between."""
+    """The highest probability of a negative tweet; those between are neutral."""
     since: Day = None
     """The first day to report; empty: no bound."""
     until: Day = None
-    """The last day to report, itself included; empty: no bound."""
+    """The last day to report (inclusive); empty: no bound."""
     hashtags: Hashtags = ()
-    """Tweets with one of these hashtags, # or none before them; звёздн* means every tag that begins so."""
+    """Hashtags of the tweets to count, with or without #; звёздн* matches every tag with that prefix."""
     keywords: Phrases = ()
-    """Tweets with one of these words or phrases; a word may end in *. Neither hashtags nor keywords: all tweets."""
+    """Words or phrases of the tweets to count; a word may end in *. Neither hashtags nor keywords: all tweets."""
     retweets: Literal["keep", "drop"] = "keep"
-    """Whether retweets count."""
+    """Count retweets (keep) or not (drop)."""
     voting: Literal["tweet", "author"] = "tweet"
-    """What a vote is: a tweet, or an author's tone of the day, the commonest of the tweets; ties have no vote."""
+    """The unit of a vote: a tweet, or an author's most frequent tone of the day; ties have no vote."""
     examples: int = Field(10, ge=5, le=1000)
-    """Tweets of each tone that are shown, at least 5, spread over the tone's range of probabilities."""
+    """Example tweets per tone, at least 5, spread over the tone's range of probabilities."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        faults = _reversed("survey", self.since, self.until)
+        errors = _range_errors("survey", self.since, self.until)
         if self.negative >= self.positive:
-            faults.append(
+            errors.append(
                 f"survey.negative is {self.negative} and survey.positive {self.positive}: negative must be the lower"
             )
-        _refuse(faults)
+        _raise_all(errors)
         return self
 
 
 class ForgetSettings(Section):
-    """How lists of what must be forgotten are read."""
+    """Reading of erasure lists."""
 
     ids: Literal["tweets", "users"] = "tweets"
-    """What ids are of where a list does not say: bare numbers, a column `id`, results of Twitter's batch compliance."""
+    """The kind of ids if a list does not state it: bare numbers, a column `id`, Twitter's batch compliance results."""
 
 
 class SampleSettings(Section):
     """The synthetic archive and corpus."""
 
     seed: int = 1
-    """Decides every tweet and the planted opinion; odd seeds end high, even seeds end low."""
+    """The seed of all tweets and the planted opinion; odd seeds end high, even seeds end low."""
     tweets: int = Field(100_000, ge=1_000)
-    """Records of the archive, notices and broken lines included."""
+    """Records in the archive, notices and broken lines included."""
     labelled: int = Field(40_000, ge=100)
-    """Tweets of the corpus."""
+    """Tweets in the corpus."""
     wrong_labels: float = Field(0.18, ge=0, lt=0.5)
-    """The share of corpus labels that are wrong, as emoticons often are."""
+    """The share of wrong labels in the corpus, as emoticons are often wrong."""
 
 
 class Settings(Section):
-    """All settings of a run, a section each."""
+    """All settings of a run, by section."""
 
     paths: PathSettings = PathSettings()
     spark: SparkSettings = SparkSettings()

@@ -1,4 +1,4 @@
-"""The types of the settings' keys: what a person may type, what is made of it, and what is said to a slip."""
+"""The types of the settings' keys: accepted input, its conversion, and the error message for anything else."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ def _as_list(value: object) -> object:
 
 
 def _as_day(value: object) -> object:
-    """A date from its text; numbers are refused, which pydantic would take for seconds since 1970."""
+    """Parse a date; numbers, which pydantic would take for seconds since 1970, are refused."""
     if value == "":
         return None
     if isinstance(value, str):
@@ -38,7 +38,7 @@ _UNITS: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def in_bytes(memory: str) -> int:
-    """A Memory as a number."""
+    """The number of bytes of a Memory setting."""
     return int(memory[:-1]) * _UNITS[memory[-1]]
 
 
@@ -62,25 +62,25 @@ def _as_delimiter(value: str) -> str:
 
 
 def _as_hashtags(tags: tuple[str, ...]) -> tuple[str, ...]:
-    return _each(tags, lambda tag: hashtag_pattern((tag,)))
+    return _check_each(tags, lambda tag: hashtag_pattern((tag,)))
 
 
 def _as_phrases(phrases: tuple[str, ...]) -> tuple[str, ...]:
-    return _each(phrases, lambda phrase: phrase_pattern((phrase,)))
+    return _check_each(phrases, lambda phrase: phrase_pattern((phrase,)))
 
 
 def _as_day_names(locations: tuple[str, ...]) -> tuple[str, ...]:
-    return _each(locations, has_day)
+    return _check_each(locations, has_day)
 
 
-def _each(words: tuple[str, ...], check: Callable[[str], object]) -> tuple[str, ...]:
-    """The words, or a fault of a line for each that the check refuses."""
-    if faults := list(_refusals(words, check)):
-        raise PydanticCustomError("each", "{faults}", {"faults": "\n".join(faults)})
+def _check_each(words: tuple[str, ...], check: Callable[[str], object]) -> tuple[str, ...]:
+    """Return the words; raise an error with a line for each word that the check refuses."""
+    if errors := list(_errors(words, check)):
+        raise PydanticCustomError("each", "{errors}", {"errors": "\n".join(errors)})
     return words
 
 
-def _refusals(words: Iterable[str], check: Callable[[str], object]) -> Iterable[str]:
+def _errors(words: Iterable[str], check: Callable[[str], object]) -> Iterable[str]:
     for word in words:
         try:
             check(word)
@@ -90,28 +90,28 @@ def _refusals(words: Iterable[str], check: Callable[[str], object]) -> Iterable[
 
 _Name = Annotated[str, Field(min_length=1)]
 WORDS: Final = (str, tuple[_Name, ...])
-"""The types of keys that want words, so that a number given for one stays as it was typed."""
+"""The types of text keys, for which a number keeps the form in which it was typed."""
 
 Names = Annotated[tuple[_Name, ...], BeforeValidator(_as_list)]
-"""One or several: a bare string is a list of one, an empty one a list of none."""
+"""One or several names: a bare string is a list of one, an empty string an empty list."""
 
 DayNames = Annotated[Names, AfterValidator(_as_day_names)]
-"""Locations, in which {day} may stand for a day."""
+"""Locations that may contain {day}."""
 
 Hashtags = Annotated[Names, AfterValidator(_as_hashtags)]
-"""Hashtags, # or none before them, `*` at the end alone."""
+"""Hashtags, with or without #; `*` only at the end."""
 
 Phrases = Annotated[Names, AfterValidator(_as_phrases)]
-"""Words or phrases, each with a letter or a digit, `*` at word ends alone."""
+"""Words or phrases, each with a letter or a digit; `*` only at the end of a word."""
 
 Day = Annotated[date | None, BeforeValidator(_as_day)]
-"""A date as 2015-12-10; an empty string is no bound, since TOML has no null."""
+"""A date as 2015-12-10; an empty string means no bound, since TOML has no null."""
 
 Memory = Annotated[str, AfterValidator(_as_memory)]
-"""Bytes as Java writes them: 4g."""
+"""A size in Java's notation: 4g."""
 
 Folder = Annotated[str, Field(min_length=1), AfterValidator(_as_folder)]
-"""One folder, or the URL of one."""
+"""The path or URL of one folder."""
 
 Delimiter = Annotated[str, AfterValidator(_as_delimiter)]
-"""The character between the fields of CSV; the word tab is one that can be typed on a command line."""
+"""The separator of CSV fields; the word tab is for command lines."""

@@ -1,8 +1,8 @@
-"""What processes tell the one that started them: lines for people, and the faults that they have met.
+"""Communication of training processes with the process that launched them: lines for the user, and errors.
 
-torchrun, which starts the processes, talks at length and hands on nothing that they raise. So they mark what people are
-to read; other lines are shown only where a failure has no better explanation. A fault is written into a folder that all
-can reach, and said in a marked line too.
+torchrun, which starts the processes, prints a lot and does not pass on their exceptions. So the processes prefix lines
+for the user; other lines are shown only if a failure has no better explanation. Errors are written into a folder that
+all processes can reach, and printed in a prefixed line too.
 """
 
 import io
@@ -19,85 +19,85 @@ from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserE
 from tonality.runtime.storage.json_files import to_json
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["ErrorChannel", "Heard", "announcer"]
+__all__ = ["ErrorChannel", "ProcessOutput", "user_output"]
 
-_MARK: Final = "tonality: "
-"""Before a line that a process has for people."""
-_MARK_OF_FAULT: Final = "tonality's fault: "
+_PREFIX: Final = "tonality: "
+"""Precedes a line of a process for the user."""
+_ERROR_PREFIX: Final = "tonality error: "
 _KEPT_LINES: Final = 1_000
-"""Of what else the processes say."""
+"""The number of other output lines to keep."""
 
-_ENDED_BY: Final = re.compile(r"rank\s*: (\d+) [^\n]*\n\s*exitcode\s*: -(\d+) ")
-"""torchrun's report of a process that a signal has ended."""
-_GOES_ON: Final = "it goes on from the last checkpoint"
+_KILLED: Final = re.compile(r"rank\s*: (\d+) [^\n]*\n\s*exitcode\s*: -(\d+) ")
+"""torchrun's report of a process that was ended by a signal."""
+_RESUMES: Final = "it resumes from the last checkpoint"
 _KINDS: Final = {kind.__name__: kind for kind in (UserError, InputError, SettingsError, KeyboardInterrupt)}
 
 
-class Heard(io.TextIOBase):
-    """What the processes say: lines with the mark go on to people, the last others are kept."""
+class ProcessOutput(io.TextIOBase):
+    """The combined output of the processes: prefixed lines are forwarded to the user, the last others are kept."""
 
-    def __init__(self, people: TextIO) -> None:
-        self._people = people
-        self._begun = ""
+    def __init__(self, user: TextIO) -> None:
+        self._user = user
+        self._partial_line = ""
         self._others: deque[str] = deque(maxlen=_KEPT_LINES)
-        self.faults: list[str] = []
+        self.reported_errors: list[str] = []
 
     def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
+        *lines, self._partial_line = (self._partial_line + text).split("\n")
         for line in lines:
-            self._hear(line)
+            self._handle(line)
         return len(text)
 
-    def _hear(self, line: str) -> None:
-        _, fault, what = line.partition(_MARK_OF_FAULT)
-        _, news, told = line.partition(_MARK)
-        if fault:
-            self.faults.append(what)
-        elif news:
-            self._people.write(f"{told}\n")
-            self._people.flush()
+    def _handle(self, line: str) -> None:
+        _, is_error, error = line.partition(_ERROR_PREFIX)
+        _, is_message, message = line.partition(_PREFIX)
+        if is_error:
+            self.reported_errors.append(error)
+        elif is_message:
+            self._user.write(f"{message}\n")
+            self._user.flush()
         else:
             self._others.append(line)
 
     def show(self) -> None:
-        """Let people read what was kept."""
-        self._people.write("".join(f"{line}\n" for line in self._others))
-        self._people.flush()
+        """Show the user the lines that were kept."""
+        self._user.write("".join(f"{line}\n" for line in self._others))
+        self._user.flush()
 
     def explain(self) -> UserError | None:
-        """How a process was lost; None where a traceback tells more."""
+        """The error of a process that ended without an exception; None if there is a traceback."""
         text = "\n".join(self._others)
-        for rank, number in _ENDED_BY.findall(text):
-            if int(number) != signal.SIGTERM:  # which ends the others
+        for rank, number in _KILLED.findall(text):
+            if int(number) != signal.SIGTERM:  # sent to the remaining processes
                 name = signal.Signals(int(number)).name
                 return UserError(
-                    f"process {rank} (they count from 0) was ended by {name}, most often the system's doing when "
-                    f"memory runs out: free memory or lower train.processes, then train again: {_GOES_ON}"
+                    f"process {rank} (counted from 0) was ended by {name}, most likely by the system because memory "
+                    f"ran out: free memory or lower train.processes, then train again: {_RESUMES}"
                 )
         if "Traceback" not in text:
             return UserError(
-                f"the processes ended without a word, most often the system's doing when memory runs out: free memory "
-                f"or lower train.processes, then train again: {_GOES_ON}"
+                f"the processes ended without a message, most likely killed by the system because memory ran out: "
+                f"free memory or lower train.processes, then train again: {_RESUMES}"
             )
         return None
 
 
-class _Announcer(io.TextIOBase):
+class _UserOutput(io.TextIOBase):
     def write(self, text: str) -> int:
-        sys.stderr.write(f"{_MARK}{text}")
+        sys.stderr.write(f"{_PREFIX}{text}")
         return len(text)
 
     def flush(self) -> None:
         sys.stderr.flush()
 
 
-def announcer() -> TextIO:
-    """Where a process writes lines that people are to read."""
-    return cast(TextIO, _Announcer())
+def user_output() -> TextIO:
+    """The stream for a process's lines to the user."""
+    return cast(TextIO, _UserOutput())
 
 
 class ErrorChannel:
-    """The folder of the faults that processes have met. The driver opens it, and on the way out it is gone."""
+    """A folder for the errors of the processes; the driver creates it on entry and removes it on exit."""
 
     def __init__(self, folder: str) -> None:
         self._system, self._folder = filesystem(folder)
@@ -110,31 +110,31 @@ class ErrorChannel:
         with suppress(FileNotFoundError):
             self._system.rm(self._folder, recursive=True)
 
-    def tell(self, fault: BaseException) -> None:
-        """Write down what this process has met. On a full disk the driver may still hear it."""
-        told = to_json({"kind": _kind(fault), "message": str(fault)})
-        sys.stderr.write(f"{_MARK_OF_FAULT}{json.dumps(json.loads(told))}\n")
+    def report(self, error: BaseException) -> None:
+        """Report an error of this process, in a file and, for the case of a full disk, on stderr."""
+        text = to_json({"kind": _kind(error), "message": str(error)})
+        sys.stderr.write(f"{_ERROR_PREFIX}{json.dumps(json.loads(text))}\n")
         sys.stderr.flush()
-        with suppress(OSError):  # the folder may be gone: an interrupted driver does not wait for long
-            self._system.pipe_file(join(self._folder, f"{os.environ['RANK']}.json"), told.encode())
+        with suppress(OSError):  # the folder may be removed: an interrupted driver does not wait for long
+            self._system.pipe_file(join(self._folder, f"{os.environ['RANK']}.json"), text.encode())
 
     def read(self) -> list[str]:
-        """What was written down."""
+        """The errors reported so far, as JSON."""
         self._system.invalidate_cache()
         with suppress(FileNotFoundError):
             files = sorted(self._system.ls(self._folder, detail=False))
             return [text for file in files if (text := self._system.cat_file(file).decode())]
         return []
 
-    def first(self, heard: Heard) -> BaseException | None:
-        """A fault that a process met, as its own exception; an interruption, which may be its echo, comes last."""
+    def first_error(self, output: ProcessOutput) -> BaseException | None:
+        """The first error of a process, as its own exception; an interruption, which may be a consequence, last."""
         found: list[BaseException] = []
-        for text in [*self.read(), *heard.faults]:
-            with suppress(ValueError):  # a full disk took half of it, or the line was cut
-                told = json.loads(text)
-                found.append(_KINDS[told["kind"]](told["message"]))
-        return min(found, key=lambda fault: isinstance(fault, KeyboardInterrupt), default=None)
+        for text in [*self.read(), *output.reported_errors]:
+            with suppress(ValueError):  # cut off, by a full disk or in the output
+                content = json.loads(text)
+                found.append(_KINDS[content["kind"]](content["message"]))
+        return min(found, key=lambda error: isinstance(error, KeyboardInterrupt), default=None)
 
 
-def _kind(fault: BaseException) -> str:
-    return next(kind.__name__ for kind in type(fault).__mro__ if kind.__name__ in _KINDS)
+def _kind(error: BaseException) -> str:
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KINDS)

@@ -1,4 +1,4 @@
-"""The SparkSession: spark-submit's where there is one, else a local one that the settings describe."""
+"""The SparkSession: spark-submit's if there is one, else a local one from the settings."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from pyspark import accumulators
 from pyspark.sql import SparkSession
 
 from tonality.runtime.diagnostics.errors import SettingsError, UserError
-from tonality.runtime.diagnostics.task_log import EXPECTED, RUN
+from tonality.runtime.diagnostics.task_log import ENABLED, RUN
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import conf_directory
 from tonality.runtime.settings.sections import SparkSettings
@@ -32,44 +32,44 @@ _FIXED: Final = {
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
-"""What the tables' meaning and form depend on, whatever spark-submit says."""
+"""Properties that the tables' content and format depend on, which override spark-submit's."""
 
 _LOCAL: Final = {
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "16",
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "384m",
 }
-"""What suits one machine; on a cluster conf/spark/ and spark-submit decide. Shuffled rows take about three times the
-bytes that they take as Parquet, so that the files that Spark writes become 128 MiB."""
+"""Properties for a single machine; on a cluster conf/spark/ and spark-submit decide. Shuffled rows take about three
+times the bytes of Parquet, so that Spark writes files of 128 MiB."""
 
-_SAID_BY_THE_EXCEPTION: Final = ("toPandas attempted Arrow optimization", "Unable to cleanly shutdown Spark JVM")
-"""Warnings of pyspark's that come before an exception, with Java's whole stack trace, or tell of a dead Java."""
+_REDUNDANT_WARNINGS: Final = ("toPandas attempted Arrow optimization", "Unable to cleanly shutdown Spark JVM")
+"""pyspark's warnings that repeat an exception with its whole Java stack trace, or the end of the Java process."""
 
 _OLDEST_JAVA: Final = 17
 
 _MASTER: Final = re.compile(r"local(\[(\*|[1-9][0-9]*)(, *[1-9][0-9]*)?\])?|local-cluster\[.+\]|yarn|(spark|k8s)://.+")
-_LEAST_MEMORY: Final = 512 * 2**20
-"""Bytes of the heap; Spark refuses less than 450 MiB."""
+_MIN_MEMORY: Final = 512 * 2**20
+"""The smallest heap in bytes; Spark refuses less than 450 MiB."""
 
 
 def check_session(settings: SparkSettings) -> None:
-    """Refuse settings that no session can be made of, but where spark-submit rules. Raises SettingsError, for all."""
+    """Raise SettingsError, with all errors, if no session can be created; under spark-submit its flags apply."""
     if _under_spark_submit():
         return
-    faults = []
+    errors = []
     if not _MASTER.fullmatch(settings.master):
-        faults.append(f"spark.master: found {settings.master!r}, expected local[*], local[4], yarn, spark:// or k8s://")
-    expected, there = in_bytes(settings.memory), psutil.virtual_memory().total
-    if expected < _LEAST_MEMORY:
-        faults.append(f"spark.memory: found {settings.memory}, expected 512m or more: Spark does not start with less")
-    if expected > 2 * there:  # a heap somewhat too large starts, and may never be filled
-        faults.append(f"spark.memory: found {settings.memory}, but this machine has {there >> 20}m")
-    if faults:
-        raise SettingsError("\n".join(faults))
+        errors.append(f"spark.master: found {settings.master!r}, expected local[*], local[4], yarn, spark:// or k8s://")
+    requested, available = in_bytes(settings.memory), psutil.virtual_memory().total
+    if requested < _MIN_MEMORY:
+        errors.append(f"spark.memory: found {settings.memory}, expected 512m or more: Spark does not start with less")
+    if requested > 2 * available:  # a somewhat too large heap starts, and may never be filled
+        errors.append(f"spark.memory: found {settings.memory}, but this machine has {available >> 20}m")
+    if errors:
+        raise SettingsError("\n".join(errors))
 
 
 def local_cores(settings: SparkSettings) -> int | None:
-    """How many tasks run at once where the session is one of this machine; None where it is a cluster's."""
+    """The number of tasks that run at once on this machine; None if the session is a cluster's."""
     local = _MASTER.fullmatch(settings.master)
     if _under_spark_submit() or not settings.master.startswith("local") or not local or "cluster" in settings.master:
         return None
@@ -78,9 +78,9 @@ def local_cores(settings: SparkSettings) -> int | None:
 
 @contextmanager
 def spark_session(name: str, settings: SparkSettings) -> Iterator[SparkSession]:
-    """A session for one stage, stopped at its end.
+    """Yield a session for one stage and stop it at the end.
 
-    Raises UserError where Java is missing, too old or does not run.
+    Raises UserError if Java is missing, too old or does not run.
     """
     builder = SparkSession.builder.appName(f"tonality {name}")
     if not _under_spark_submit():
@@ -93,8 +93,8 @@ def spark_session(name: str, settings: SparkSettings) -> Iterator[SparkSession]:
     for key, value in _FIXED.items():
         builder = builder.config(key, value)
     with warnings.catch_warnings():
-        for known in _SAID_BY_THE_EXCEPTION:
-            warnings.filterwarnings("ignore", known)
+        for message in _REDUNDANT_WARNINGS:
+            warnings.filterwarnings("ignore", message)
         _silence_accumulators()
         session = builder.getOrCreate()
         session.sparkContext.setLogLevel("ERROR" if not _under_spark_submit() else "WARN")
@@ -105,7 +105,7 @@ def spark_session(name: str, settings: SparkSettings) -> Iterator[SparkSession]:
 
 
 def _silence_accumulators() -> None:
-    """Where Java dies, pyspark's receivers of its counters print a trace each; the call that fails next tells it."""
+    """Keep pyspark's accumulator servers from printing traces when Java dies; the next failing call reports it."""
     for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
 
@@ -115,13 +115,13 @@ def _under_spark_submit() -> bool:
 
 
 def _use_this_python() -> None:
-    """Python workers run in this environment, not in whichever `python3` PATH finds first."""
+    """Run Python workers in this environment, not in the first `python3` on PATH."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
 
 
 def _console(progress: bool) -> dict[str, str]:
-    """A progress bar on a terminal; in a log it would be noise. Log lines go to log4j2.properties' rules."""
+    """Properties for a progress bar, on a terminal only, and for logging as in log4j2.properties."""
     shown = progress and sys.stderr.isatty()
     log4j = (conf_directory() / "spark" / "log4j2.properties").as_uri()
     return {
@@ -134,59 +134,58 @@ def _check_java() -> None:
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if not java or not Path(java).exists():
-        where = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
-        raise UserError(f"Spark needs Java 17 or 21: {where}. Install one (Debian and Ubuntu: default-jre-headless).")
+        reason = f"JAVA_HOME is {home}, which has no bin/java" if home else "there is no java on PATH"
+        raise UserError(f"Spark needs Java 17 or 21: {reason}. Install one (Debian and Ubuntu: default-jre-headless).")
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
+        output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
     except OSError as error:
         raise UserError(f"Spark needs Java 17 or 21: {java} does not run: {error.strerror}. Set JAVA_HOME.") from error
-    version = said.partition('version "')[2].partition('"')[0]
+    version = output.partition('version "')[2].partition('"')[0]
     major = version.removeprefix("1.").split(".")[0].split("-")[0]
     if not version:
-        said = said.strip().partition("\n")[0] or "nothing"
-        raise UserError(f"Spark needs Java 17 or 21: {java} -version says {said}. Set JAVA_HOME to another.")
+        output = output.strip().partition("\n")[0] or "nothing"
+        raise UserError(f"Spark needs Java 17 or 21: {java} -version prints {output}. Set JAVA_HOME to another.")
     if not major.isdigit() or int(major) < _OLDEST_JAVA:
         raise UserError(f"Spark needs Java 17 or 21: {java} is version {version}. Set JAVA_HOME to another.")
 
 
 @contextmanager
 def in_run(spark: SparkSession, record: Run, settings: SparkSettings) -> Iterator[None]:
-    """Inside, what Spark does is done for that run: jobs and their tasks' log lines bear its id, and its record tells
-    of the session.
+    """Attribute Spark's jobs to the run: they and their tasks' log lines carry its id, and its record the session.
 
-    The id is the jobs' group and description in Spark's UI, and `mdc.run` among the variables of a log line (log4j's
-    %X{mdc.run}) on executors.
+    The id is the jobs' group and description in Spark's UI, and `mdc.run` in the executors' log context (log4j's
+    %X{mdc.run}).
     """
     context = spark.sparkContext
     record.add(spark={"version": spark.version, "master": context.master, "application": context.applicationId})
-    is_expected = settings.task_lines == "on" or (settings.task_lines == "auto" and not _is_here(str(context.master)))
-    marks = dict.fromkeys(("spark.jobGroup.id", "spark.job.description", RUN), record.id)
-    marks[EXPECTED] = str(is_expected).lower()
-    before = {name: context.getLocalProperty(name) for name in marks}
-    _mark(spark, marks)
+    is_logged = settings.task_lines == "on" or (settings.task_lines == "auto" and not _is_local(str(context.master)))
+    properties = dict.fromkeys(("spark.jobGroup.id", "spark.job.description", RUN), record.id)
+    properties[ENABLED] = str(is_logged).lower()
+    previous = {name: context.getLocalProperty(name) for name in properties}
+    _set_local_properties(spark, properties)
     try:
         yield
     finally:
-        with suppress(Py4JError, OSError):  # Java may be gone, and whoever lost it says so
-            _mark(spark, before)
+        with suppress(Py4JError, OSError):  # Java may have ended, which another exception reports
+            _set_local_properties(spark, previous)
 
 
-def _mark(spark: SparkSession, marks: Mapping[str, str | None]) -> None:
-    for name, value in marks.items():
-        spark.sparkContext.setLocalProperty(name, value)  # type: ignore[arg-type] # None takes it away
+def _set_local_properties(spark: SparkSession, properties: Mapping[str, str | None]) -> None:
+    for name, value in properties.items():
+        spark.sparkContext.setLocalProperty(name, value)  # type: ignore[arg-type] # None removes it
 
 
-def _is_here(master: str) -> bool:
-    """Whether all tasks run in the driver's own Java, and log to its console."""
+def _is_local(master: str) -> bool:
+    """True if all tasks run in the driver's own Java process and log to its console."""
     return master.startswith("local") and "cluster" not in master
 
 
 @contextmanager
 def tasks_per_core(spark: SparkSession, tasks: int) -> Iterator[None]:
-    """Inside, files of many bytes are read by at least so many tasks for each core, so that cores end together.
+    """Read large files with at least this number of tasks per core, so that all cores finish at about the same time.
 
-    Spark's own choice is a task a core, or pieces of 128 MiB: of three such pieces, one keeps one of two cores waiting.
-    What the session says of it stands.
+    Spark's default is a task per core or per 128 MiB: of three such tasks, the last one leaves one of two cores idle. A
+    value set in the session takes precedence.
     """
     key = "spark.sql.files.minPartitionNum"
     if spark.conf.get(key, None) is not None:

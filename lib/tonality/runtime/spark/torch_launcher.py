@@ -1,6 +1,6 @@
-"""Several processes that work together, started through Spark: on this machine, or one a task slot of the cluster.
+"""Launch cooperating processes through Spark: on this machine, or one per task slot of the cluster.
 
-pyspark's TorchDistributor starts torchrun, and torchrun the processes; what these have to tell comes by way of
+pyspark's TorchDistributor starts torchrun, which starts the processes; their messages and errors come back through
 tonality.runtime.spark.process_output.
 """
 
@@ -22,54 +22,54 @@ from pyspark.sql import SparkSession
 
 from tonality.runtime.diagnostics.errors import SettingsError, UserError
 from tonality.runtime.settings.sections import SparkSettings
-from tonality.runtime.spark.process_output import ErrorChannel, Heard
+from tonality.runtime.spark.process_output import ErrorChannel, ProcessOutput
 from tonality.runtime.spark.session import spark_session
 
 __all__ = ["run_in_processes"]
 
-_PATIENCE_SECONDS: Final = 60.0
-"""How long executors may take to register before their slots are counted as lacking."""
+_REGISTRATION_SECONDS: Final = 60.0
+"""The time for executors to register before the cluster is considered too small."""
 _GRACE_SECONDS: Final = 5.0
-"""How long a process whose parent is gone may go on, to save what it has learned."""
+"""The time for a process whose parent has ended to save its state."""
 _POLL_SECONDS: Final = 0.5
 
 
 def run_in_processes(
-    function: Callable[..., None], arguments: tuple[str, ...], processes: int, settings: SparkSettings, faults: str
+    function: Callable[..., None], arguments: tuple[str, ...], processes: int, settings: SparkSettings, errors: str
 ) -> None:
-    """Call an importable function in so many processes, as torchrun would, and wait for all.
+    """Call an importable function in this number of processes, as torchrun would, and wait for all of them.
 
-    `faults` is a folder for this run's faults, which all processes can reach; it is gone afterwards. Where one process
-    fails the others are ended.
+    `errors` is a folder for this run's errors that all processes can reach; it is removed afterwards. If one process
+    fails, the others are ended.
 
-    Raises SettingsError where the cluster has too few slots, the UserError of a process, UserError where a process was
-    killed, and what Spark raises where there is no such explanation.
+    Raises SettingsError if the cluster has too few slots, the UserError of a process, UserError if a process was
+    killed, and otherwise Spark's own exception.
     """
-    with _session(settings) as spark, ErrorChannel(faults) as told, _Interruption():
-        heard = Heard(sys.stderr)
+    with _session(settings) as spark, ErrorChannel(errors) as channel, _SignalHandler():
+        output = ProcessOutput(sys.stderr)
         try:
-            _run(spark, heard, processes, _in_process, function, arguments, faults)
+            _run(spark, output, processes, _call_in_process, function, arguments, errors)
         except UserError:
             raise
         except Exception as error:
-            if fault := told.first(heard) or heard.explain():
-                raise fault from error
-            heard.show()
+            if user_error := channel.first_error(output) or output.explain():
+                raise user_error from error
+            output.show()
             raise
-        if fault := told.first(heard):  # where Spark tried again after it, in vain
-            raise fault
+        if first_error := channel.first_error(output):  # after a vain retry by Spark
+            raise first_error
 
 
-def _run(spark: SparkSession, heard: Heard, processes: int, *call: Any) -> None:
+def _run(spark: SparkSession, output: ProcessOutput, processes: int, *call: Any) -> None:
     master = str(spark.sparkContext.master)
     local = master.startswith("local") and "cluster" not in master
-    gpus = 0 if local else _gpus_of_a_task(spark, processes)
+    gpus = 0 if local else _gpus_per_task(spark, processes)
     if not local:
         _require_slots(spark, processes // max(1, gpus))
     with ExitStack() as stack:
         stack.enter_context(_environment())
-        stack.enter_context(redirect_stdout(heard))  # TorchDistributor prints there what local processes say
-        stack.enter_context(redirect_stderr(heard))  # and there what those of executors say
+        stack.enter_context(redirect_stdout(output))  # TorchDistributor prints the output of local processes here
+        stack.enter_context(redirect_stderr(output))  # and that of the executors' processes here
         distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=gpus > 0)
         distributor.logger.setLevel(logging.WARNING)
         distributor.run(*call)
@@ -77,25 +77,25 @@ def _run(spark: SparkSession, heard: Heard, processes: int, *call: Any) -> None:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Inside, what the processes of this machine inherit. torchrun leaves folders behind, so it gets one to itself."""
+    """Set environment variables for local processes. torchrun leaves folders behind, so TMPDIR is a temporary one."""
     with TemporaryDirectory(prefix="tonality-", ignore_cleanup_errors=True) as folder:
-        ours = {
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # torchrun would set it and say so
-            "PYTHONUNBUFFERED": "1",  # a pipe would hold lines back
+        variables = {
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # otherwise torchrun sets it, with a warning
+            "PYTHONUNBUFFERED": "1",  # lines must not wait in a pipe's buffer
             "TMPDIR": folder,
         }
-        before = {name: os.environ.get(name) for name in ours}
-        os.environ.update(ours)
+        previous = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
         try:
             yield
         finally:
-            for name, value in before.items():
+            for name, value in previous.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager
 def _session(settings: SparkSettings) -> Iterator[SparkSession]:
-    """The session that is there, or one for this purpose."""
+    """The active session, or a new one for the duration."""
     if spark := SparkSession.getActiveSession():
         yield spark
     else:
@@ -103,56 +103,56 @@ def _session(settings: SparkSettings) -> Iterator[SparkSession]:
             yield spark
 
 
-def _gpus_of_a_task(spark: SparkSession, processes: int) -> int:
-    """How many processes, each on a GPU of its own, a task of the cluster starts; 0: one, on a processor."""
+def _gpus_per_task(spark: SparkSession, processes: int) -> int:
+    """The number of GPUs, and hence processes, per task of the cluster; 0: one process per task, on the CPU."""
     key = "spark.task.resource.gpu.amount"
     amount = spark.sparkContext.getConf().get(key) or "0"
     if not amount.isdecimal() or (int(amount) and processes % int(amount)):
         raise SettingsError(
-            f"{key} is {amount}: expected a whole number, of which train.processes, {processes}, is a multiple: "
-            f"each process has a GPU of its own"
+            f"{key} is {amount}: expected a whole number that divides train.processes, {processes}: each process "
+            f"has its own GPU"
         )
     return int(amount)
 
 
 def _require_slots(spark: SparkSession, tasks: int) -> None:
-    """All processes must run at once: Spark would wait for ever, or for long, for slots that are not there."""
+    """Raise SettingsError if not all processes can run at once: Spark might wait for missing slots forever."""
     if spark.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
         raise SettingsError(
-            "train.processes above 1 needs executors that stay: submit with spark.dynamicAllocation.enabled=false "
-            "and a number of executors"
+            "train.processes above 1 needs a fixed set of executors: submit with "
+            "spark.dynamicAllocation.enabled=false and a number of executors"
         )
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _REGISTRATION_SECONDS
     while (slots := _slots(spark)) < tasks:
         if time.monotonic() > deadline:
             raise SettingsError(
-                f"train.processes takes {tasks} tasks, and the cluster runs {slots} tasks at once: "
-                f"ask spark-submit for more executors or cores, or lower train.processes"
+                f"train.processes needs {tasks} tasks, but the cluster runs {slots} tasks at once: "
+                f"request more executors or cores from spark-submit, or lower train.processes"
             )
         time.sleep(_POLL_SECONDS)
 
 
 def _slots(spark: SparkSession) -> int:
-    """Tasks that the executors of now run at once."""
+    """The number of tasks that the present executors run at once."""
     context = spark.sparkContext._jsc.sc()
     return int(context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile()))
 
 
-def _in_process(function: Callable[..., None], arguments: tuple[str, ...], faults: str) -> None:
-    """What each process does."""
-    told = ErrorChannel(faults)
-    if told.read():
-        return  # Spark tries again, and the fault is still there
-    _end_with_parent()
+def _call_in_process(function: Callable[..., None], arguments: tuple[str, ...], errors: str) -> None:
+    """The entry point of each process."""
+    channel = ErrorChannel(errors)
+    if channel.read():
+        return  # Spark's retry after an error that would recur
+    _exit_with_parent()
     try:
         function(*arguments)
-    except (UserError, KeyboardInterrupt) as fault:
-        told.tell(fault)
+    except (UserError, KeyboardInterrupt) as error:
+        channel.report(error)
         raise
 
 
-def _end_with_parent() -> None:
-    """End this process where the one that started it was killed: nobody would hear of it, or end it."""
+def _exit_with_parent() -> None:
+    """Exit when the parent process has been killed, since nothing else would end this one."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -164,31 +164,31 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class _Interruption:
-    """While open, Ctrl-C and the system's request to end are a KeyboardInterrupt, and wait for local processes.
+class _SignalHandler:
+    """Raises KeyboardInterrupt on SIGINT and SIGTERM, and waits for local processes on exit.
 
-    Those end by themselves, once they have saved what they have learned; TorchDistributor does not wait for them.
-    Signals are heard by the main thread alone: opened in another one, this does nothing.
+    They end by themselves after saving their state; TorchDistributor does not wait for them. Only the main thread
+    receives signals: in another thread this does nothing.
     """
 
     def __init__(self) -> None:
-        self._before: dict[signal.Signals, Any] = {}
+        self._previous: dict[signal.Signals, Any] = {}
         self._running: list[psutil.Process] = []
 
-    def __enter__(self) -> "_Interruption":
+    def __enter__(self) -> "_SignalHandler":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
         psutil.wait_procs(self._running, timeout=2 * _GRACE_SECONDS)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        with suppress(psutil.Error):  # they may be ending by themselves
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        with suppress(psutil.Error):  # they may be ending already
             started = [child for child in psutil.Process().children() if child.name() != "java"]
             self._running = [process for child in started for process in (child, *child.children(recursive=True))]
-        if callable(handler := self._before[signal.SIGINT]):  # Spark's, which cancels jobs, or Python's
+        if callable(handler := self._previous[signal.SIGINT]):  # Spark's, which cancels jobs, or Python's
             handler(number, frame)
         raise KeyboardInterrupt

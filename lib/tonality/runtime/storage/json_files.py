@@ -1,31 +1,39 @@
-"""JSON documents that people read too: indented, letters as they are, and null where a number is undefined."""
+"""JSON files that people read too: indented, not escaped, null for undefined numbers."""
+
+from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+if TYPE_CHECKING:  # Python workers of Spark write no errors and do without pydantic
+    from pydantic import ValidationError
 
 __all__ = ["first_error", "to_json"]
 
 
-def to_json(value: Any) -> str:
-    """The value as JSON (RFC 8259), with a line break at its end. NaN, which JSON does not know, is null.
+def to_json(value: Any, *, indent: int = 2, sort_keys: bool = False) -> str:
+    """Return the value as JSON (RFC 8259), with a newline at the end.
 
-    What JSON has no form for, such as a path or a date, is written as its text.
+    NaN and the infinities, which JSON cannot represent, become null. Values of other types, such as paths and dates,
+    are written as their text.
     """
-    return json.dumps(_defined(value), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    content = _finite(value)
+    return (
+        json.dumps(content, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    )
 
 
-def _defined(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _defined(part) for key, part in value.items()}
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_defined(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def first_error(error: ValidationError) -> str:
-    """The first thing that is wrong with a document that was read, with its place in it."""
+    """The first validation error of a document, with its location in it."""
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc'])) or 'as a whole'}: {first['msg']}"

@@ -1,4 +1,4 @@
-"""The Arrow schema of every table, and the days-like column that each is partitioned by."""
+"""The Arrow schema of every table, and the names of the partition columns."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ DAY: Final = "day"
 WINDOW: Final = "window"
 
 ORIGIN_FILE: Final = "_origin.json"
-"""The note in a scored day's folder of what it was made from; its underscore hides it from readers of tables."""
+"""The file in a scored day's folder that describes its inputs; the underscore hides it from readers of the table."""
 
 _READ_FIELDS: Final = [
     pa.field("tweet_id", pa.int64()),
@@ -27,7 +27,7 @@ _READ_FIELDS: Final = [
 TWEETS: Final = pa.schema(
     [*_READ_FIELDS, pa.field("rules", pa.string()), pa.field("run", pa.string()), pa.field(DAY, pa.date32())]
 )
-"""Clean tweets. `source` is the archive file, `rules` the fingerprint of the text rules, `stems` space-joined."""
+"""Clean tweets. `source` is the archive file, `rules` the fingerprint of the text rules, `stems` joined by spaces."""
 
 _REJECT_FIELDS: Final = [
     pa.field("source", pa.string()),
@@ -39,7 +39,7 @@ _REJECT_FIELDS: Final = [
 ]
 
 REJECTS: Final = pa.schema([*_REJECT_FIELDS, pa.field("run", pa.string()), pa.field(WINDOW, pa.string())])
-"""Records that are no tweets: `offset` in bytes of the uncompressed stream, `line` from 1, `raw` the first 4 KiB."""
+"""Rejected records: `offset` in bytes of the uncompressed stream, `line` from 1, `raw` the first 4 KiB."""
 
 ACCOUNTS: Final = pa.schema(
     [
@@ -57,10 +57,10 @@ ACCOUNTS: Final = pa.schema(
         pa.field(WINDOW, pa.string()),
     ]
 )
-"""Where each file's records went: lines = tweets + notices + filtered + duplicates + rejects.
+"""Reconciled counts of each file's records: lines = tweets + notices + filtered + duplicates + rejects.
 
-`deleted` are those of the filtered that a delete notice withdrew or `forget` removed, `damage` says what broke the
-file, `skipped` why an entry of a tar was not read."""
+`deleted` is the part of `filtered` that a delete notice withdrew or `forget` removed, `damage` the error that ended
+reading of the file, `skipped` the reason why an entry of a tar was not read."""
 
 _MANIFEST_FIELDS: Final = [
     pa.field("kind", pa.string()),
@@ -82,7 +82,7 @@ _MANIFEST_FIELDS: Final = [
 _DIGESTS: Final = pa.field("digests", pa.list_(pa.binary()))
 
 STAGED: Final = pa.unify_schemas([pa.schema(_MANIFEST_FIELDS), pa.schema(_READ_FIELDS), pa.schema([_DIGESTS])])
-"""What a task reads: rows of the kinds `tweet`, `delete`, `reject` and `account`, told apart by `kind`."""
+"""Task output: rows of the kinds `tweet`, `delete`, `reject` and `account`, distinguished by `kind`."""
 
 TASK_MANIFEST: Final = pa.schema(
     [
@@ -95,11 +95,13 @@ TASK_MANIFEST: Final = pa.schema(
         pa.field("bytes", pa.int64()),
     ]
 )
-"""What a pass over an archive tells of it: all but the tweets, and rows of the kind `group`, each a row group of a file
-of tweets: the file's name, the group's number, the earliest time in it in microseconds since 1970, the days that it
-holds, counted from 1970, with their rows, and its bytes. Where a file was read in splits, offsets and lines count from
-the split's start, and the split's account says how many bytes and line breaks it has, `span` and `breaks`. `entry`
-numbers the sources of a split, whose names need not differ."""
+"""The tasks' report on an archive: all rows except tweets, and rows of the kind `group`, one per row group of a tweet
+file.
+
+A `group` row has the file's name, the group's number, its earliest time (microseconds since 1970), its days (counted
+from 1970) with their row counts, and its size in bytes. If a file is read in splits, offsets and lines are relative to
+the split, whose account has its size in bytes (`span`) and its number of line breaks (`breaks`). `entry` numbers the
+sources of a split, since their names need not be unique."""
 
 KEPT: Final = pa.schema(
     [
@@ -110,8 +112,8 @@ KEPT: Final = pa.schema(
         _DIGESTS,
     ]
 )
-"""The tweets of a pass, each with its place: the source, the split, the entry and the offset together; and `digests`,
-by which an erased tweet is recognised, null where nothing was erased."""
+"""Tweets as tasks write them, each with its position (source, split, entry and offset) and `digests` for recognising
+erased tweets, null if nothing was ever erased."""
 
 LABELLED: Final = pa.schema(
     [
@@ -130,7 +132,7 @@ LABELLED: Final = pa.schema(
 VOCABULARY: Final = pa.schema(
     [pa.field("id", pa.int32()), pa.field("stem", pa.string()), pa.field("count", pa.int64())]
 )
-"""Numbered stems, ids from 2 by falling count on the training side. 0 is padding and 1 the unknown stem."""
+"""Stems and their ids, from 2 by descending count in the training split. 0 is padding and 1 the unknown stem."""
 
 PADDING_ID: Final = 0
 FIRST_STEM_ID: Final = 2
@@ -143,7 +145,7 @@ DATASET: Final = pa.schema(
         pa.field("stems", pa.string()),
     ]
 )
-"""Training rows: `tokens` padded to max_length with 0, `length` the tokens before the padding."""
+"""Training rows: `tokens` padded with 0 to max_length, `length` the number of tokens before the padding."""
 
 SCORED: Final = pa.schema(
     [
@@ -161,12 +163,12 @@ SCORED: Final = pa.schema(
         pa.field(DAY, pa.date32()),
     ]
 )
-"""Tweets with their probability of being positive; null, and `tonality` none, where a tweet has no stems."""
+"""Tweets with their probability of being positive; null, and `tonality` none, for a tweet without stems."""
 
 FORGOTTEN: Final = pa.schema(
     [pa.field("kind", pa.string()), pa.field("mark", pa.binary()), pa.field("run", pa.string())]
 )
-"""What must not come back: `kind` is tweet, author or text, `mark` a salted digest of it."""
+"""Erased data that must not be ingested again: `kind` is tweet, author or text, `mark` a salted digest of it."""
 
 POSITIVE: Final = "positive"
 NEUTRAL: Final = "neutral"

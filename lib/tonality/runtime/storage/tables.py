@@ -1,4 +1,4 @@
-"""Reading the tables on disk: rows, days, and what is known of a day without its rows."""
+"""Readers of the tables on disk: rows, days, and facts about days that need no rows."""
 
 import hashlib
 import json
@@ -20,18 +20,18 @@ from tonality.runtime.storage.urls import join
 
 __all__ = [
     "days",
+    "exists",
     "files",
-    "holds",
-    "partition_files",
     "partitions",
     "read",
+    "read_partition_files",
     "totals",
     "versions",
 ]
 
-_ASKED_AT_ONCE: Final = 16
+_PARALLEL_REQUESTS: Final = 16
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 _WRITERS: Final = {
     **dict.fromkeys(("tweets", "rejects", "accounts"), "`clean`"),
@@ -40,7 +40,7 @@ _WRITERS: Final = {
     "scored": "`score`",
     "forgotten": "`forget`",
 }
-"""The stage that writes a table, for people who come too early."""
+"""The stage that writes each table, for error messages."""
 
 
 def read(
@@ -48,13 +48,13 @@ def read(
 ) -> DataFrame:
     """A table with its declared schema; of a table of days, those from `since` to `until`, both included.
 
-    Raises InputError where the table was never written.
+    Raises InputError if the table does not exist.
     """
-    folders = HadoopRoot(spark, root)
-    if not folders.exists(table):
+    hadoop = HadoopRoot(spark, root)
+    if not hadoop.exists(table):
         stage = _WRITERS.get(table.partition("/")[0], "the stage that writes it")
         raise InputError(f"there is no table {table} under {root}: run {stage} first")
-    frame = spark.read.schema(from_arrow_schema(schema)).parquet(folders.url(table))
+    frame = spark.read.schema(from_arrow_schema(schema)).parquet(hadoop.url(table))
     if since:
         frame = frame.where(F.col(DAY) >= F.lit(since))
     if until:
@@ -63,69 +63,69 @@ def read(
 
 
 def totals(frame: DataFrame, **counts: Column) -> dict[str, int]:
-    """Counts over all rows of a frame, by name; a sum over no rows is 0."""
+    """Aggregates over all rows of a frame, by name; a sum over no rows is 0."""
     row = frame.agg(*(F.coalesce(count, F.lit(0)).alias(name) for name, count in counts.items())).first()
     assert row is not None, "an aggregate has one row"
     return {name: int(count) for name, count in row.asDict().items()}
 
 
 def days(spark: SparkSession, root: str, table: str) -> list[str]:
-    """The days that a table holds, as ISO dates in order; none where there is no table."""
+    """The days of a table as sorted ISO dates; empty if the table does not exist."""
     return partitions(spark, root, table, DAY)
 
 
 def partitions(spark: SparkSession, root: str, table: str, column: str) -> list[str]:
-    """The values of the column that a table is partitioned by, in order; none where there is no table."""
+    """The sorted values of a table's partition column; empty if the table does not exist."""
     prefix = f"{column}="
     return [name.removeprefix(prefix) for name in HadoopRoot(spark, root).names(table) if name.startswith(prefix)]
 
 
-def holds(spark: SparkSession, root: str, name: str) -> bool:
-    """Whether there is such a table, or file, under the root."""
+def exists(spark: SparkSession, root: str, name: str) -> bool:
+    """True if the table or file exists under the root."""
     return HadoopRoot(spark, root).exists(name)
 
 
 def files(spark: SparkSession, root: str, table: str, parts: Sequence[str]) -> dict[str, list[str]]:
-    """The names of the files that readers see in each of these folders of a table, as `day=2015-12-10`."""
-    folders = HadoopRoot(spark, root)
-    return _of_each(parts, lambda part: sorted(_seen(folders.sizes(join(table, part)))))
+    """The names of the data files in each of a table's folders, such as `day=2015-12-10`."""
+    hadoop = HadoopRoot(spark, root)
+    return _map_parallel(parts, lambda part: sorted(_data_files(hadoop.sizes(join(table, part)))))
 
 
 def versions(spark: SparkSession, root: str, table: str, column: str, values: Sequence[str]) -> dict[str, str]:
-    """What stands for the content of each of these partitions: 12 hex digits, which change when it is replaced.
+    """A version of each partition's content: 12 hex digits that change when the partition is replaced.
 
-    Of the names and sizes of the files, since no two that were written have the same name.
+    A digest of the names and sizes of its files; Spark never writes two files of the same name.
     """
-    folders = HadoopRoot(spark, root)
-    return _of_each(values, lambda value: _version(folders.sizes(join(table, f"{column}={value}"))))
+    hadoop = HadoopRoot(spark, root)
+    return _map_parallel(values, lambda value: _version(hadoop.sizes(join(table, f"{column}={value}"))))
 
 
 def _version(sizes: Mapping[str, int]) -> str:
-    return hashlib.sha256(json.dumps(sorted(_seen(sizes).items())).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(sorted(_data_files(sizes).items())).encode()).hexdigest()[:12]
 
 
-def _seen(sizes: Mapping[str, int]) -> dict[str, int]:
+def _data_files(sizes: Mapping[str, int]) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if not name.startswith(("_", "."))}
 
 
-def partition_files(
+def read_partition_files(
     spark: SparkSession, root: str, table: str, column: str, values: Sequence[str], name: str
 ) -> dict[str, dict[str, Any]]:
-    """What a transaction noted in each of these partitions; nothing of one without a note that can be read."""
-    folders = HadoopRoot(spark, root)
+    """The JSON file of this name in each partition; an empty dict if it is missing or unreadable."""
+    hadoop = HadoopRoot(spark, root)
 
-    def note(value: str) -> dict[str, Any]:
-        place = join(table, f"{column}={value}", name)
+    def read_json(value: str) -> dict[str, Any]:
+        file = join(table, f"{column}={value}", name)
         try:
-            content = json.loads(folders.read_text(place)) if folders.exists(place) else {}
-        except (ValueError, Py4JJavaError):  # Hadoop says so where its checksum is another
+            content = json.loads(hadoop.read_text(file)) if hadoop.exists(file) else {}
+        except (ValueError, Py4JJavaError):  # Hadoop raises the latter on a wrong checksum
             return {}
         return content if isinstance(content, dict) else {}
 
-    return _of_each(values, note)
+    return _map_parallel(values, read_json)
 
 
-def _of_each(values: Sequence[str], ask: Callable[[str], _Answer]) -> dict[str, _Answer]:
-    """Answers for thousands of days, from stores that take their time."""
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        return dict(zip(values, pool.map(ask, values), strict=True))
+def _map_parallel(values: Sequence[str], function: Callable[[str], _Result]) -> dict[str, _Result]:
+    """The function's result for each value, in parallel: there may be thousands of days on a slow store."""
+    with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+        return dict(zip(values, pool.map(function, values), strict=True))

@@ -1,9 +1,8 @@
-"""What living runs are about to write, so that no two write the same days at once.
+"""Write locks on tables and days, so that no two runs write the same days at once.
 
-A run states its claim before it reads what it will replace, and holds it to its end. Another that wants some of the
-same waits for it, and is refused where that takes too long. Runs of other days, or of other tables, go on side by side.
-On a local disk the claim of a dead run counts for nothing; elsewhere its file has to be removed by hand, as the message
-of the next run says.
+A run takes its write locks before it reads what it will replace and holds them until it ends. A run that needs a locked
+day waits for it, and is refused if that takes too long. Runs of other days or other tables run in parallel. On a local
+disk a dead run's locks are ignored; elsewhere their file has to be removed by hand, as the next run's message says.
 """
 
 import json
@@ -18,111 +17,112 @@ from py4j.protocol import Py4JJavaError
 from tonality.runtime.diagnostics.console import to_stderr
 from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.storage.hadoop_fs import HadoopRoot
-from tonality.runtime.storage.locks import lock, lock_if_free
+from tonality.runtime.storage.locks import lock, try_lock
 from tonality.runtime.storage.urls import join
 
 __all__ = ["WriteLock", "hold_write_locks"]
 
-_CLAIMS: Final = "_claims"
-_EXAMINED: Final = join(_CLAIMS, "_lock")
-"""Held while claims are compared: of two runs that come at once, one sees the other's."""
+_FOLDER: Final = "_claims"
+_MUTEX: Final = join(_FOLDER, "_lock")
+"""Held while write locks are compared and taken, so that concurrent runs see each other's."""
 _WAIT_SECONDS: Final = 600
 _POLL_SECONDS: Final = 0.5
 
 
 class WriteLock(NamedTuple):
-    """What a run will write: a table, or of a table of days those from `since` to `until`, both included."""
+    """A table to write, or the days of a table from `since` to `until`, both included."""
 
     table: str
     since: date | None = None
     until: date | None = None
 
-    def meets(self, other: "WriteLock") -> bool:
-        """Whether both are about the same table and share a day."""
+    def overlaps(self, other: "WriteLock") -> bool:
+        """True if both lock the same table and share a day."""
         return self.table == other.table and not self._is_before(other) and not other._is_before(self)
 
     def _is_before(self, other: "WriteLock") -> bool:
         return self.until is not None and other.since is not None and self.until < other.since
 
     def __str__(self) -> str:
-        """In words: scored/ of 2015-12-10."""
+        """The text form for messages: scored/ of 2015-12-10."""
         if self.since is None and self.until is None:
             return f"{self.table}/"
         period = f"{self.since}" if self.since == self.until else f"{self.since or 'start'} to {self.until or 'end'}"
         return f"{self.table}/ of {period}"
 
 
-class _Rival(NamedTuple):
-    """A living run that claims some of the same."""
+class _Conflict(NamedTuple):
+    """A living run and the write lock of it that overlaps a requested one."""
 
     run: str
-    claim: WriteLock
+    write_lock: WriteLock
 
 
 @contextmanager
 def hold_write_locks(
-    folders: HadoopRoot, run: str, claims: Sequence[WriteLock], wait_seconds: float = _WAIT_SECONDS
+    root: HadoopRoot, run: str, write_locks: Sequence[WriteLock], wait_seconds: float = _WAIT_SECONDS
 ) -> Iterator[None]:
-    """Hold these claims, waiting for whoever has one that they meet.
+    """Hold the write locks for a run, waiting for other runs whose locks overlap.
 
-    Raises UserError where they are not free in time, saying who writes what.
+    Raises UserError, naming the other run and its lock, if they do not become free in time.
     """
-    place = join(_CLAIMS, run)
+    file = join(_FOLDER, run)
     with ExitStack() as held:
         deadline = time.monotonic() + wait_seconds
-        told = None
-        while (rival := _take(held, folders, place, run, claims)) is not None:
+        reported = None
+        while (conflict := _take(held, root, file, run, write_locks)) is not None:
             if time.monotonic() >= deadline:
                 raise UserError(
-                    f"run {rival.run} is writing {rival.claim}, which this run would write too: wait for its end, then "
-                    f"run this again. If it is dead, remove {folders.url(join(_CLAIMS, rival.run))}"
+                    f"run {conflict.run} is writing {conflict.write_lock}, which this run would also write: wait for "
+                    f"its end, then run this again. If it is dead, remove {root.url(join(_FOLDER, conflict.run))}"
                 )
-            if rival != told:
-                to_stderr(f"waiting for run {rival.run}, which is writing {rival.claim}")
-                told = rival
+            if conflict != reported:
+                to_stderr(f"waiting for run {conflict.run}, which is writing {conflict.write_lock}")
+                reported = conflict
             time.sleep(_POLL_SECONDS)
         try:
             yield
         finally:
-            folders.delete(place)
+            root.delete(file)
 
 
-def _take(held: ExitStack, folders: HadoopRoot, place: str, run: str, claims: Sequence[WriteLock]) -> _Rival | None:
-    """The rival that keeps the claims from being had; where there is none, they are this run's from now on."""
-    with lock(folders, _EXAMINED, run):
-        if (rival := _rival(folders, claims)) is None:
-            held.enter_context(lock(folders, place, json.dumps(claims, default=str)))
-        return rival
+def _take(held: ExitStack, root: HadoopRoot, file: str, run: str, write_locks: Sequence[WriteLock]) -> _Conflict | None:
+    """Take the write locks until `held` is closed, or return the conflict that prevents it."""
+    with lock(root, _MUTEX, run):
+        if (conflict := _find_conflict(root, write_locks)) is None:
+            held.enter_context(lock(root, file, json.dumps(write_locks, default=str)))
+        return conflict
 
 
-def _rival(folders: HadoopRoot, claims: Sequence[WriteLock]) -> _Rival | None:
-    for run in folders.names(_CLAIMS):
-        place = join(_CLAIMS, run)
-        if place == _EXAMINED or run.startswith("."):  # Hadoop keeps checksums in hidden files
+def _find_conflict(root: HadoopRoot, requested: Sequence[WriteLock]) -> _Conflict | None:
+    """The first conflict with a living run. The files of dead runs are removed."""
+    for run in root.names(_FOLDER):
+        file = join(_FOLDER, run)
+        if file == _MUTEX or run.startswith("."):  # Hadoop keeps checksums in hidden files
             continue
-        with lock_if_free(folders, place) as dead:
-            theirs = [] if dead else _read(folders, place)
+        with try_lock(root, file) as dead:
+            existing = [] if dead else _read(root, file)
         if dead:
-            folders.delete(place)
-        for claim in theirs:
-            if any(claim.meets(mine) for mine in claims):
-                return _Rival(run, claim)
+            root.delete(file)
+        for write_lock in existing:
+            if any(write_lock.overlaps(other) for other in requested):
+                return _Conflict(run, write_lock)
     return None
 
 
-def _read(folders: HadoopRoot, place: str) -> list[WriteLock]:
-    """The claims of a living run, none where it has just ended. Raises UserError where they cannot be understood."""
+def _read(root: HadoopRoot, file: str) -> list[WriteLock]:
+    """The write locks of a living run; none if it has just ended. Raises UserError if the file is invalid."""
     try:
-        text = folders.read_text(place)
+        text = root.read_text(file)
     except Py4JJavaError:
-        if folders.exists(place):
+        if root.exists(file):
             raise
         return []
     try:
         return [WriteLock(table, _day(since), _day(until)) for table, since, until in json.loads(text)]
     except ValueError:
         raise UserError(
-            f"{folders.url(place)} is no claim of a run: remove it if no run is at work, then go on"
+            f"{root.url(file)} is not a valid write lock: remove it if no run is active, then try again"
         ) from None
 
 

@@ -1,29 +1,29 @@
-// Filters the examples by tone and by words. Without it the whole table shows, and no controls.
+// Filters the examples by tone and words. Without JavaScript the whole table is shown, and the controls are hidden.
 (function () {
   "use strict";
   const filters = document.getElementById("filters");
   const buttons = Array.from(filters.querySelectorAll("button"));
   const search = document.getElementById("words");
-  const shown = document.getElementById("shown");
-  const nothing = document.getElementById("no-match");
-  const plain = (text) => text.normalize("NFKC").toLowerCase().replaceAll("ё", "е");
+  const status = document.getElementById("shown");
+  const noMatch = document.getElementById("no-match");
+  const normalized = (text) => text.normalize("NFKC").toLowerCase().replaceAll("ё", "е");
   const rows = Array.from(document.querySelectorAll("#examples-table tbody tr")).map((element) => ({
     element: element,
     tone: element.dataset.tone,
-    text: plain(element.querySelector(".author").textContent + " " + element.querySelector(".text").textContent)
+    text: normalized(element.querySelector(".author").textContent + " " + element.querySelector(".text").textContent)
   }));
   let tone = "";
 
   function apply() {
-    const words = plain(search.value).split(/\s+/);
+    const words = normalized(search.value).split(/\s+/);
     let count = 0;
     rows.forEach((row) => {
-      const fits = (!tone || row.tone === tone) && words.every((word) => row.text.includes(word));
-      row.element.hidden = !fits;
-      count += fits ? 1 : 0;
+      const matches = (!tone || row.tone === tone) && words.every((word) => row.text.includes(word));
+      row.element.hidden = !matches;
+      count += matches ? 1 : 0;
     });
-    shown.textContent = count + " of " + rows.length + " shown";
-    nothing.hidden = count > 0;
+    status.textContent = count + " of " + rows.length + " shown";
+    noMatch.hidden = count > 0;
   }
 
   buttons.forEach((button) => {
@@ -35,6 +35,6 @@
   });
   search.addEventListener("input", apply);
   filters.hidden = false;
-  // A browser that comes back to the page may have kept the words.
+  // On returning to the page the browser may have kept the words.
   apply();
 })();

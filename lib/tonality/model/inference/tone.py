@@ -1,4 +1,4 @@
-"""The tone that a probability is called by, in Spark."""
+"""Tones of probabilities as a Spark column; `text_scorer.tones` applies the same rule without Spark."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
@@ -9,9 +9,9 @@ __all__ = ["tone"]
 
 
 def tone(probability: Column, positive: float, negative: float) -> Column:
-    """The tone of a probability: positive from `positive` on, negative up to `negative`, neutral between.
+    """The tone of a probability: positive at or above `positive`, negative at or below `negative`, otherwise neutral.
 
-    `tonality.model.inference.tone_arrow` says the same of Arrow's arrays; both compare float32.
+    Null has the tone none. Thresholds are rounded to float32, as probabilities are: 0.65 is positive at 0.65.
     """
     return (
         F.when(probability.isNull(), NONE)
