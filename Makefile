@@ -1,4 +1,4 @@
-# Every task by name. Each sets up what it needs; `make help` lists them.
+# Each target sets up what it needs; `make help` lists them.
 
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
@@ -21,10 +21,10 @@ export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 .PHONY: help setup java chromium data run package test test-oldest kill-test fuzz test-browser test-cluster test-airflow \
 	audit lint format bench bench-scoring bench-keras clean always
 
-help: ## list the tasks
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-setup: $(INSTALLED) java ## create .venv and check Java; again only when the pins change
+setup: $(INSTALLED) java ## create .venv and check Java; repeated only when the pins change
 
 $(INSTALLED): pyproject.toml conf/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -32,7 +32,7 @@ $(INSTALLED): pyproject.toml conf/constraints.txt
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "$(PYTHON) cannot make a virtual environment. Debian and Ubuntu: install python3-venv." >&2; exit 1; }
 	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet --editable '.[test]'
-	@# Alone, since its metadata asks for setuptools<70, which it never imports and which torch refuses.
+	@# Without dependencies: its metadata requires setuptools<70, which it never imports and which torch refuses.
 	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet --no-deps petastorm
 	@touch $@
 
@@ -44,7 +44,7 @@ java:
 		apt-get -qq update && apt-get -qq install -y default-jre-headless >/dev/null; \
 	fi; \
 	if ! command -v "$$java" >/dev/null; then \
-		echo "Spark needs Java 17 or 21, and $$java is not there. Install one (Debian and Ubuntu: apt-get install default-jre-headless) or set JAVA_HOME." >&2; exit 1; \
+		echo "Spark needs Java 17 or 21, and $$java does not exist. Install one (Debian and Ubuntu: apt-get install default-jre-headless) or set JAVA_HOME." >&2; exit 1; \
 	fi; \
 	if [ "$$(major)" != 17 ] && [ "$$(major)" != 21 ]; then \
 		echo "Spark needs Java 17 or 21; $$java is version $$(major). Set JAVA_HOME to another." >&2; exit 1; \
@@ -63,7 +63,7 @@ chromium:
 		apt-get -qq update && apt-get -qq install -y chromium >/dev/null; \
 	fi
 
-run: setup ## make a sample, run the whole pipeline on it and name the report
+run: setup ## make a sample, run the whole pipeline on it and print the report's path
 	$(BIN)/tonality sample --config conf/sample.toml
 	$(BIN)/tonality pipeline --config conf/sample.toml
 
@@ -74,8 +74,8 @@ $(VENV)/.package: $(INSTALLED)
 build/with: always
 	@mkdir -p $(@D) && echo '$(WITH)' | cmp --silent - $@ || echo '$(WITH)' >$@
 
-# The environment as tested, but for what comes with the nodes' Spark. Spark shows its own Python by PYTHONPATH, which a
-# hermetic environment would not read. Any setuptools will do: petastorm's metadata asks for one that torch refuses.
+# The tested environment without what comes with the nodes' Spark. Spark passes its own Python code by PYTHONPATH, which
+# a hermetic environment would not read. Any setuptools will do: petastorm's metadata requires one that torch refuses.
 $(PACKAGE): $(VENV)/.package build/with $(shell find lib conf -type f ! -name '*.pyc')
 	@rm -rf build/wheel
 	@$(if $(WITH),PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet $(WITH))
@@ -83,12 +83,12 @@ $(PACKAGE): $(VENV)/.package build/with $(shell find lib conf -type f ! -name '*
 	$(BIN)/pex --venv-repository $(VENV) --project build/wheel/*.whl petastorm $(WITH) --override setuptools \
 		--exclude pyspark --exclude py4j --venv --non-hermetic-venv-scripts --output-file $@
 
-package: setup $(PACKAGE) ## all that a cluster's nodes need, in dist/; WITH="s3fs" adds packages
+package: setup $(PACKAGE) ## build what a cluster's nodes need in dist/; WITH="s3fs" adds packages
 	@rm -rf dist/jobs dist/conf
 	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/jobs/dags/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt dist/conf/airflow.txt
 	@du -sh dist
 
-test: setup lint ## lint, then every test
+test: setup lint ## lint, then run all tests except browser, cluster and Airflow
 	$(BIN)/python -m pytest
 
 $(OLDEST)/.installed: pyproject.toml conf/oldest.txt
@@ -97,7 +97,7 @@ $(OLDEST)/.installed: pyproject.toml conf/oldest.txt
 	PIP_CONSTRAINT=$(CURDIR)/conf/oldest.txt $(OLDEST)/bin/python -m pip install --quiet --no-deps petastorm
 	@touch $@
 
-# Where versions differ: Spark, Arrow, Petastorm, settings, containers, pages. Before them every stage runs.
+# Tests of version-dependent code: Spark, Arrow, Petastorm, settings, containers, pages. All stages run first.
 OLDEST_TESTS := $(addprefix tests/,runtime/storage/test_tables.py runtime/storage/test_transaction.py runtime/settings/test_load.py \
 	model/inference/test_spark_udf.py model/loading/test_petastorm_compat.py model/loading/test_data_loader.py \
 	ingest/formats/test_parquet_rows.py survey/test_page.py text)
@@ -107,22 +107,22 @@ OLDEST_RUN := --config conf/sample.toml --set sample.tweets=5000 --set sample.la
 test-oldest: export PATH := $(CURDIR)/$(OLDEST)/bin:$(PATH)
 test-oldest: export PYSPARK_PYTHON := $(CURDIR)/$(OLDEST)/bin/python
 test-oldest: export PYSPARK_DRIVER_PYTHON := $(PYSPARK_PYTHON)
-test-oldest: java $(OLDEST)/.installed ## every stage and some tests with the oldest versions that pyproject.toml allows
+test-oldest: java $(OLDEST)/.installed ## run all stages and some tests with the oldest supported versions
 	@rm -rf build/oldest
 	$(OLDEST)/bin/tonality sample $(OLDEST_RUN)
 	$(OLDEST)/bin/tonality pipeline $(OLDEST_RUN)
 	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
 
-kill-test: setup ## twenty kills at random moments, recovered from each
+kill-test: setup ## kill twenty runs at random moments and recover from each
 	TONALITY_KILLS=20 $(BIN)/python -m pytest -s tests/jobs/test_kill.py
 
-fuzz: setup ## thousands of damaged archives; TONALITY_FUZZ_START=n begins at another seed
+fuzz: setup ## read thousands of damaged archives; TONALITY_FUZZ_START=n starts at another seed
 	TONALITY_FUZZ=5000 $(BIN)/python -m pytest -s tests/ingest/reading/test_fuzz.py
 
-test-browser: setup $(VENV)/.browser chromium ## the report in a real Chromium, hostile tweets and all
+test-browser: setup $(VENV)/.browser chromium ## open the report, hostile tweets included, in a real Chromium
 	TONALITY_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
 
-test-cluster: package ## the scoring job on a Spark cluster of this machine: packaged, killed, on resources
+test-cluster: package ## run the scoring job on a local Spark cluster: packaged, with kills, with GPU resources
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
 $(AIRFLOW)/.installed: conf/airflow.txt
@@ -130,7 +130,7 @@ $(AIRFLOW)/.installed: conf/airflow.txt
 	$(AIRFLOW)/bin/python -m pip install --quiet --no-deps --requirement conf/airflow.txt
 	@touch $@
 
-test-airflow: setup $(AIRFLOW)/.installed ## the DAGs under a live Airflow 3: trained, a week backfilled, one day of it killed
+test-airflow: setup $(AIRFLOW)/.installed ## run the DAGs in a live Airflow 3: train, backfill a week, kill a day
 	$(BIN)/python -m pytest -m airflow tests/airflow
 
 $(AUDIT)/.installed:
@@ -138,22 +138,22 @@ $(AUDIT)/.installed:
 	$(AUDIT)/bin/python -m pip install --quiet pip-audit==2.10.1
 	@touch $@
 
-# CVE-2025-69872: diskcache unpickles what lies in its cache. Petastorm imports it for a cache that we never ask for.
+# CVE-2025-69872: diskcache unpickles the files of its cache. Petastorm imports it for a cache that Tonality never uses.
 audit: $(AUDIT)/.installed ## look up every pinned version among known vulnerabilities; needs a network
 	$(AUDIT)/bin/pip-audit --requirement conf/constraints.txt --no-deps --disable-pip --strict \
 		--ignore-vuln CVE-2025-69872
 
-lint: $(INSTALLED) ## check style, types and who imports whom
+lint: $(INSTALLED) ## check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(INSTALLED) ## bring the code into its form
+format: $(INSTALLED) ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure rows a second of each step, and of clean beside a textbook job and the limit
+bench: setup ## measure rows per second of each step, and of clean against a conventional job and a bare loop
 	$(BIN)/python tests/benchmarks/steps.py
 	$(BIN)/python tests/benchmarks/clean.py
 
@@ -161,7 +161,7 @@ $(VENV)/.bench: $(INSTALLED)
 	PIP_CONSTRAINT=$(CURDIR)/conf/constraints.txt $(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
-bench-scoring: setup $(VENV)/.bench ## measure scoring beside other ways and its limits, then its growth and its memory
+bench-scoring: setup $(VENV)/.bench ## measure scoring against alternatives and limits, then scaling and memory
 	$(BIN)/python tests/benchmarks/scoring.py
 	$(BIN)/python tests/benchmarks/scoring.py --growth 1000000
 	$(BIN)/python tests/benchmarks/scoring.py --memory
@@ -173,11 +173,11 @@ $(KERAS)/.installed: conf/keras.txt
 
 data:
 	@test -n "$(DATA)" || \
-		{ echo "make bench-keras DATA=...: a root that \`tonality prepare\` filled, or a CSV with the columns text and label" >&2; exit 1; }
+		{ echo "make bench-keras DATA=...: a root prepared by \`tonality prepare\`, or a CSV with the columns text and label" >&2; exit 1; }
 
-bench-keras: data setup $(KERAS)/.installed ## measure training beside the 2016 network in Keras; DATA=root or table, SEEDS=5
+bench-keras: data setup $(KERAS)/.installed ## measure training against 2016's Keras; DATA=root or table, SEEDS=5
 	$(BIN)/python tests/benchmarks/training.py --data "$(DATA)" --keras $(KERAS)/bin/python \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json "$(JSON)")
 
-clean: ## remove .venv and its like, build/, dist/ and out/
+clean: ## remove all virtual environments, build/, dist/ and out/
 	rm -rf $(VENV) $(KERAS) $(AIRFLOW) $(OLDEST) $(AUDIT) build dist out

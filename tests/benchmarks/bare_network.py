@@ -1,9 +1,9 @@
-"""How fast the network itself is: forward and backward on batches of one length that lie in memory.
+"""The speed of the network itself: forward and backward on batches of one length in memory.
 
-No reading and no optimiser; all is computed in one precision, and the lengths are spread as in the dataset. Of several
-batch sizes, shared by torch's own threads or, without ever waiting for each other, by a thread a core that has its own
-network, the best in short trials is timed again, for longer: on a machine that others use, the highest of many short
-trials is one of a lucky second.
+There is no reading and no optimiser; all computations have one precision, and the lengths are distributed as in the
+dataset. Several batch sizes are tried, shared either by torch's own threads or by one independent thread per core with
+its own network. The fastest in short trials is timed again for longer, since on a shared machine the highest of many
+short trials is a matter of luck.
 """
 
 import os
@@ -28,34 +28,34 @@ from tonality.runtime.settings.sections import Settings
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 BATCHES = (32, 64, 128, 256, 512, 1024)
 LENGTHS = 16
-"""Batches that are held for a size: so many lengths, evenly spread over the tweets."""
+"""The number of batches in memory per size: one for each of the lengths of evenly spaced tweets."""
 TRIAL_SECONDS, BEST_SECONDS = 1.0, 10.0
-SHAPE = LSTMConfig(1, **Settings().network.model_dump())
+CONFIG = LSTMConfig(1, **Settings().network.model_dump())
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
-    """B tweets of T stems in memory."""
+class Batch:
+    """B tweets of T stems in memory, and the embeddings of their U distinct stems."""
 
     places: Tensor
-    """Rows of the weights: (B, T)."""
+    """Row numbers in the weights: (B, T)."""
     weight: Tensor
-    """Of the stems that occur: (U, D)."""
+    """Embeddings of the distinct stems: (U, D)."""
     labels: Tensor
     """(B,)"""
 
 
 def best_speed(side: Rows, seed: int, precision: torch.dtype) -> dict[str, Any]:
-    """The best speed over batch sizes and ways to share the cores, in values that JSON knows."""
+    """The best speed over batch sizes and ways to share the cores, in JSON-compatible values."""
     torch.manual_seed(seed)
     ways: dict[str, Callable[[float], float]] = {}
     for size in BATCHES:
-        chosen = held_rows(side, size, np.random.default_rng(seed))
-        ways[f"batch {size}, torch's {CORES} threads"] = partial(speed_of_torch, side, chosen, precision)
-        ways[f"batch {size}, a thread on each of {CORES} cores"] = partial(speed_of_lanes, side, chosen, precision)
+        chosen = rows_by_length(side, size, np.random.default_rng(seed))
+        ways[f"batch {size}, torch's {CORES} threads"] = partial(torch_speed, side, chosen, precision)
+        ways[f"batch {size}, a thread on each of {CORES} cores"] = partial(thread_parallel_speed, side, chosen, precision)
     trials = {way: measure(TRIAL_SECONDS) for way, measure in ways.items()}
     best = max(trials, key=trials.__getitem__)
-    mean = float(np.mean([side.lengths[rows[0]] for rows in held_rows(side, 1, np.random.default_rng(seed))]))
+    mean = float(np.mean([side.lengths[rows[0]] for rows in rows_by_length(side, 1, np.random.default_rng(seed))]))
     speed = ways[best](BEST_SECONDS)
     name = str(precision).removeprefix("torch.")
     return {
@@ -68,8 +68,8 @@ def best_speed(side: Rows, seed: int, precision: torch.dtype) -> dict[str, Any]:
     }
 
 
-def held_rows(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Rows of each batch, all of one length: the lengths of evenly spread tweets in the order of lengths."""
+def rows_by_length(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray[np.int64]]:
+    """The rows of each batch, all of one length: the lengths of evenly spaced tweets in the order of lengths."""
     spread = ((np.arange(LENGTHS) + 0.5) / LENGTHS * len(side)).astype(int)
     return [
         draws.choice(same, size, replace=len(same) < size)
@@ -78,16 +78,16 @@ def held_rows(side: Rows, size: int, draws: np.random.Generator) -> list[NDArray
     ]
 
 
-def hold(side: Rows, chosen: NDArray[np.int64], precision: torch.dtype) -> Held:
+def load_batch(side: Rows, chosen: NDArray[np.int64], precision: torch.dtype) -> Batch:
     tokens = side.tokens(chosen, int(side.lengths[chosen[0]]))
     stems, places = np.unique(tokens, return_inverse=True)
-    weight = torch.empty(len(stems), SHAPE.embedding).uniform_(-0.05, 0.05).to(precision)
+    weight = torch.empty(len(stems), CONFIG.embedding).uniform_(-0.05, 0.05).to(precision)
     labels = torch.from_numpy(side.labels[chosen]).to(precision)
-    return Held(torch.from_numpy(places.reshape(tokens.shape)), weight, labels)
+    return Batch(torch.from_numpy(places.reshape(tokens.shape)), weight, labels)
 
 
-def go_through(network: LSTM, batches: list[Held], times: int) -> None:
-    """Forward and backward through all batches, so many times."""
+def run_batches(network: LSTM, batches: list[Batch], times: int) -> None:
+    """Run forward and backward passes over all batches, several times."""
     for _ in range(times):
         for batch in batches:
             weight = batch.weight.detach().requires_grad_()
@@ -96,29 +96,29 @@ def go_through(network: LSTM, batches: list[Held], times: int) -> None:
             network.zero_grad()
 
 
-def speed_of_torch(side: Rows, chosen: list[NDArray[np.int64]], precision: torch.dtype, seconds: float) -> float:
-    """Rows a second where torch's threads share each sum."""
+def torch_speed(side: Rows, chosen: list[NDArray[np.int64]], precision: torch.dtype, seconds: float) -> float:
+    """Rows per second if torch's threads share each operation."""
     with threads(CORES):
-        network, batches = build(SHAPE).to(precision), [hold(side, rows, precision) for rows in chosen]
-        return rows_a_second(sum(map(len, chosen)), partial(go_through, network, batches), seconds)
+        network, batches = build(CONFIG).to(precision), [load_batch(side, rows, precision) for rows in chosen]
+        return measure_rate(sum(map(len, chosen)), partial(run_batches, network, batches), seconds)
 
 
-def speed_of_lanes(side: Rows, chosen: list[NDArray[np.int64]], precision: torch.dtype, seconds: float) -> float:
-    """Rows a second where a thread a core goes through its share of each batch."""
+def thread_parallel_speed(side: Rows, chosen: list[NDArray[np.int64]], precision: torch.dtype, seconds: float) -> float:
+    """Rows per second if one thread per core processes its share of each batch."""
     with threads(1), ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         shares = [
-            [hold(side, np.array_split(rows, CORES)[lane], precision) for rows in chosen] for lane in range(CORES)
+            [load_batch(side, np.array_split(rows, CORES)[thread], precision) for rows in chosen] for thread in range(CORES)
         ]
-        networks = [build(SHAPE).to(precision) for _ in shares]
+        networks = [build(CONFIG).to(precision) for _ in shares]
 
         def run(times: int) -> None:
-            list(pool.map(go_through, networks, shares, [times] * CORES))
+            list(pool.map(run_batches, networks, shares, [times] * CORES))
 
-        return rows_a_second(sum(map(len, chosen)), run, seconds)
+        return measure_rate(sum(map(len, chosen)), run, seconds)
 
 
-def rows_a_second(rows: int, run: Callable[[int], None], seconds: float) -> float:
-    """Rows a second of a run that lasts about so long, after a warm-up."""
+def measure_rate(rows: int, run: Callable[[int], None], seconds: float) -> float:
+    """Rows per second of a run of about this duration, after a warm-up."""
     started = time.perf_counter()
     run(1)
     times = max(1, round(seconds / (time.perf_counter() - started)))
@@ -129,7 +129,7 @@ def rows_a_second(rows: int, run: Callable[[int], None], seconds: float) -> floa
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """torch computes in so many threads."""
+    """Set the number of torch's threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,8 +1,8 @@
-"""Archives of statuses as large as Twitter's own, 4.3 KB a line on average, where those of the sample have 1.2 KB.
+"""Archives of statuses as large as Twitter's own, 4.3 KB per line on average; those of the sample have 1.2 KB.
 
-The texts are the sample's; around them stands all that version 1.1 of the streaming API sent: whole user objects,
-entities, media, places, retweets and quotes with the whole other status inside. Lines are ASCII, escaped as Twitter
-escaped them. The same arguments give the same bytes.
+The texts are the sample's, with everything that version 1.1 of the streaming API sent: full user objects, entities,
+media, places, retweets and quotes with the full other status inside. Lines are ASCII, escaped as Twitter escaped them.
+The same arguments yield the same bytes.
 """
 
 import bz2
@@ -36,22 +36,22 @@ FIRST_MS = 1_513_209_600_000  # 14 December 2017
 SPAN_MS = 5 * 86_400_000
 
 NOTICES = 0.12
-"""Delete notices among all lines; the other lines are statuses."""
+"""The share of delete notices among all lines; the other lines are statuses."""
 MALFORMED = 0.001
 DUPLICATED = 0.01
 DUPLICATE_LAG = 400
-"""A duplicate follows its status within so many lines."""
+"""The largest distance of a duplicate from its status, in lines."""
 
 RETWEETS, QUOTES = 1 / 3, 0.08
 FOREIGN = 0.08
 LONG = 0.1
-"""Tweets of two texts, most of them too long for 140 characters."""
+"""The share of tweets with two texts, most of them longer than 140 characters."""
 MEDIA, PLACES = 0.12, 0.03
 AUTHORS = 20_000
 REMEMBERED = 5_000
-"""How many tweets are retweeted and quoted at a time."""
+"""The number of tweets that can be retweeted and quoted at a time."""
 LINES_AT_ONCE = 256
-"""Lines that are compressed in one call."""
+"""Lines per compression call."""
 
 ORDER = (
     *("created_at", "id", "id_str", "text", "full_text", "display_text_range", "source", "truncated"),
@@ -61,12 +61,12 @@ ORDER = (
     *("quote_count", "reply_count", "retweet_count", "favorite_count", "entities", "extended_entities", "favorited"),
     *("retweeted", "possibly_sensitive", "filter_level", "lang", "timestamp_ms"),
 )
-"""A status's fields as Twitter ordered them: readers may profit from what stands first."""
+"""A status's fields in Twitter's order: readers may profit from the first ones."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A folder of files of one compression, and what the generator put there."""
+    """A folder of files with one compression, and the generator's counts."""
 
     folder: str
     ending: str
@@ -86,12 +86,13 @@ class Archive:
 
 
 def write_archive(folder: Path, ending: str, count: int, files: int, seed: int) -> Archive:
-    """An archive of so many statuses, notices besides; the one of an earlier run where it was written by the same
-    arguments. `ending` is .json.gz or .json.bz2.
+    """Write an archive of this many statuses and of notices, or reuse that of an earlier run with the same arguments.
+
+    `ending` is .json.gz or .json.bz2.
     """
     place = folder / f"{count}-statuses-{files}-files-seed-{seed}{ending.replace('.', '-')}"
-    note = place / "_archive.json"  # hidden from readers of the folder
-    if not note.exists():
+    metadata = place / "_archive.json"  # hidden from readers of the folder
+    if not metadata.exists():
         place.mkdir(parents=True, exist_ok=True)
         shares = [(n + 1) * count // files - n * count // files for n in range(files)]
         arguments = [(str(place), ending, share, n, files, seed) for n, share in enumerate(shares)]
@@ -99,12 +100,12 @@ def write_archive(folder: Path, ending: str, count: int, files: int, seed: int) 
             parts = list(pool.map(write_file, *zip(*arguments, strict=True)))
         lines, size, status_size, compressed = (sum(column) for column in zip(*parts, strict=True))
         facts = {"files": files, "statuses": count, "lines": lines, "bytes": size, "compressed": compressed}
-        note.write_text(json.dumps({**facts, "status_bytes": status_size / count}) + "\n")
-    return Archive(folder=str(place), ending=ending, **json.loads(note.read_text()))
+        metadata.write_text(json.dumps({**facts, "status_bytes": status_size / count}) + "\n")
+    return Archive(folder=str(place), ending=ending, **json.loads(metadata.read_text()))
 
 
 def write_file(folder: str, ending: str, count: int, number: int, files: int, seed: int) -> tuple[int, int, int, int]:
-    """One file: its lines, its bytes, those of its statuses, and its compressed bytes."""
+    """Write one file, and return its lines, its bytes, those of its statuses, and its compressed bytes."""
     lines, size, status_size = 0, 0, 0
     path = Path(folder, f"part-{number:03}{ending}")
     with path.open("wb") as raw:
@@ -123,7 +124,7 @@ def write_file(folder: str, ending: str, count: int, number: int, files: int, se
 
 
 def file_lines(seed: int, ending: str, count: int, number: int, files: int) -> Iterator[tuple[bytes, bool]]:
-    """The lines of one file, each with whether it is a status rather than a notice."""
+    """The lines of one file, each with True for a status or False for a notice."""
     random = random_stream(seed, "big", ending, number)
     writer = Writer(random)
     repeats: deque[tuple[int, bytes]] = deque()
@@ -143,28 +144,28 @@ def file_lines(seed: int, ending: str, count: int, number: int, files: int) -> I
 
 
 def moment(at: float, count: int, number: int, files: int) -> int:
-    """When a status of a file was written, in milliseconds since 1970: each file holds its share of the days."""
+    """The time of a status in a file, in milliseconds since 1970: each file holds its share of the days."""
     return FIRST_MS + int((number + at / count) / files * SPAN_MS)
 
 
 def malformed(random: Random, line: bytes) -> bytes:
-    """A line that no JSON reader takes: its end lost, its start lost, or a NUL byte inside."""
+    """An invalid JSON line: its end missing, its start missing, or a NUL byte inside."""
     return pick(random, (line[: len(line) * 2 // 3], line[30:], line[:40] + b"\0" + line[40:]))
 
 
 class Writer:
-    """Writes statuses, some of which retweet or quote what it wrote before."""
+    """A writer of statuses, some of which retweet or quote earlier ones."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._recent: list[statuses.Tweet] = []
+        self._quotable: list[statuses.Tweet] = []
         self._names = ZipfSampler([author.screen_name for author in population(1, "big", AUTHORS).items])
 
     def line(self, stamp: Stamp) -> bytes:
-        """A status as one line, without its end."""
+        """A status as one line, without the line break."""
         random = self._random
-        if self._recent and random.random() < RETWEETS:
-            tweet = pick(random, self._recent)
+        if self._quotable and random.random() < RETWEETS:
+            tweet = pick(random, self._quotable)
             status = self._whole(statuses.retweet(random, stamp, tweet, author := draw(random)), author)
         else:
             tweet = self._original(stamp)
@@ -173,10 +174,10 @@ class Writer:
         return encoded({**status, "timestamp_ms": str(stamp.time_ms)})
 
     def _remember(self, tweet: statuses.Tweet) -> None:
-        if len(self._recent) < REMEMBERED:
-            self._recent.append(tweet)
+        if len(self._quotable) < REMEMBERED:
+            self._quotable.append(tweet)
         else:
-            self._recent[random_below(self._random, REMEMBERED)] = tweet
+            self._quotable[random_below(self._random, REMEMBERED)] = tweet
 
     def _original(self, stamp: Stamp) -> statuses.Tweet:
         random, author = self._random, draw(self._random)
@@ -186,8 +187,8 @@ class Writer:
             text = foreign_text(random, language)
         tweet = statuses.original(random, stamp, text, author, language)
         status = self._whole(tweet.status, author)
-        if self._recent and random.random() < QUOTES:
-            quoted = {**pick(random, self._recent).status, "quoted_status": None}
+        if self._quotable and random.random() < QUOTES:
+            quoted = {**pick(random, self._quotable).status, "quoted_status": None}
             number = quoted["id"]
             status |= {"quoted_status_id": number, "quoted_status_id_str": str(number), "is_quote_status": True}
             status["quoted_status"] = {name: value for name, value in quoted.items() if value is not None}
@@ -208,7 +209,7 @@ class Writer:
         return " ".join(texts)[:280]
 
     def _whole(self, status: dict[str, Any], author: Author) -> dict[str, Any]:
-        """The status with the fields that the sample's leave out."""
+        """The status with the fields that the sample omits."""
         random = self._random
         status = {**status, "user": users()[author.id], "quote_count": 0, "reply_count": random_below(random, 3)}
         for mention in status["entities"]["user_mentions"]:
@@ -224,7 +225,7 @@ class Writer:
 
 
 def draw(random: Random) -> Author:
-    """Somebody who tweets; the earlier authors do so oftener, but none of them all the time."""
+    """Draw an author; the first ones are more frequent, but none dominates."""
     authors = population(1, "big", AUTHORS).items
     return authors[int(random.random() ** 2 * len(authors))]
 
@@ -234,7 +235,7 @@ def ordered(status: dict[str, Any]) -> dict[str, Any]:
 
 
 def encoded(status: dict[str, Any]) -> bytes:
-    """JSON as Twitter wrote it: ASCII, with slashes and angle brackets escaped too."""
+    """JSON as Twitter wrote it: ASCII, with slashes and angle brackets escaped as well."""
     text = json.dumps(ordered(status), separators=(",", ":"))
     return text.replace("/", "\\/").replace("<", "\\u003c").replace(">", "\\u003e").encode("ascii")
 
@@ -282,14 +283,14 @@ def user(random: Random, author: Author) -> dict[str, Any]:
 
 
 def description(random: Random) -> str:
-    """What people say of themselves: some sentences and, often, where else they are found."""
-    said = [*sentences(random, NEUTRAL, "everyday"), *sentences(random, pick(random, (POSITIVE, NEGATIVE)), "everyday")]
+    """A user's description: some sentences and, often, a link."""
+    texts = [*sentences(random, NEUTRAL, "everyday"), *sentences(random, pick(random, (POSITIVE, NEGATIVE)), "everyday")]
     found = link(random) if random.random() < 0.4 else ""
-    return f"{'. '.join(said)[:135]} {found}".strip()
+    return f"{'. '.join(texts)[:135]} {found}".strip()
 
 
 def place(random: Random) -> dict[str, Any]:
-    """A city, as Twitter described the places that tweets were sent from."""
+    """A city, in Twitter's description of a tweet's place."""
     west, south = 30 + random.random() * 60, 45 + random.random() * 15
     corners = [[west, south], [west, south + 0.3], [west + 0.4, south + 0.3], [west + 0.4, south]]
     number = f"{random_below(random, 16**8):016x}"
@@ -307,7 +308,7 @@ def place(random: Random) -> dict[str, Any]:
 
 
 def media(random: Random, number: int, author: Author) -> dict[str, Any]:
-    """A photo, as entities name it."""
+    """A photo, as in entities."""
     name = f"pbs.twimg.com/media/D{random_below(random, 16**12):012x}.jpg"
     shown = f"{random_below(random, 16**10):010x}"
     width, height = 600 + random_below(random, 600), 400 + random_below(random, 800)

@@ -1,18 +1,18 @@
-"""Tweets a second of `clean` on statuses as large as Twitter's own, beside a textbook Spark job and the limit.
+"""Tweets per second of `clean` on statuses as large as Twitter's own, against a textbook Spark job and the limit.
 
     python tests/benchmarks/clean.py [--tweets N] [--files N] [--repeats N] [--no-bz2] [--data DIR] [--json FILE]
 
 Three contenders read the same files in one run, in turns, each after a warm-up; the best of their turns counts:
 
-- this job, `tonality.stages.clean`, in a session that is already running, into a fresh root;
+- this job, `tonality.stages.clean`, in a running session, into a new root;
 - the textbook job: `spark.read.json` with a schema, Spark's functions, a Python UDF for every text, `dropDuplicates`.
-  It persists what it has parsed: with gzip as fast as to read the archive again for each of its tables, with bzip2
+  It persists the parsed records: with gzip this is as fast as reading the archive again for each table, with bzip2
   faster;
-- the limit: nothing but to decompress, split into lines, parse, choose the text and stem it, in a bare loop. The figure
-  is that of one process times the cores; the one below it is that of as many processes as cores, all at once.
+- the limit: a bare loop that only decompresses, splits into lines, parses, picks the text and stems it. The figure is
+  that of one process times the cores; the one below it is that of as many processes as cores at the same time.
 
-The two jobs must write as many tweets and rejects and give the same account of every file's records, or the benchmark
-fails. Ratios within one run mean something; the figures themselves are the machine's.
+The two jobs must write the same number of tweets and rejects and the same account of every file's records, or the
+benchmark fails. Only ratios within one run are comparable; the figures themselves depend on the machine.
 """
 
 import argparse
@@ -56,9 +56,9 @@ from tonality.text.preprocess import TextPreprocessor
 CORES = os.cpu_count() or 1
 SEED = 1
 WARM_UP_SHARE = 5
-"""Before its first turn, a contender reads an archive that is this many times smaller: Java compiles what runs often."""
+"""The warm-up archive is this many times smaller: Java first has to compile the code that runs often."""
 BZ2_SHARE = 5
-"""bzip2 takes so many times as long that its archive is this many times smaller."""
+"""The bzip2 archive is this many times smaller, since bzip2 takes longer."""
 
 BATCH_ROWS = 4_096
 
@@ -70,8 +70,8 @@ def main() -> None:
     parser.add_argument("--tweets", type=int, default=1_000_000, help="statuses in gzip; bzip2 has a fifth (1000000)")
     parser.add_argument("--files", type=int, default=8, help="files of each kind (8)")
     parser.add_argument("--repeats", type=int, default=2, help="turns of every contender (2)")
-    parser.add_argument("--no-bz2", action="store_true", help="gzip alone")
-    parser.add_argument("--data", type=Path, help="where archives are made, and found again (a temporary folder)")
+    parser.add_argument("--no-bz2", action="store_true", help="only gzip")
+    parser.add_argument("--data", type=Path, help="the folder of the archives, kept for later runs (a temporary folder)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     sizes = {".json.gz": options.tweets} | ({} if options.no_bz2 else {".json.bz2": options.tweets // BZ2_SHARE})
@@ -94,14 +94,14 @@ class Turn:
 
     seconds: float
     counts: Counter[str]
-    """What became of the records: lines, tweets, notices, duplicates, rejects; the limit looks for no duplicates."""
+    """The outcomes of the records: lines, tweets, notices, duplicates, rejects; the limit keeps duplicates."""
     worker_bytes: int = 0
-    """The largest memory that a Python worker of this job's was seen with."""
+    """The peak memory of a Python worker of this job."""
 
 
 @contextmanager
 def contenders(folder: Path) -> Iterator[dict[str, Callable[[Archive], Turn]]]:
-    """Those who take turns, by name, while Spark and the processes of the limit are up."""
+    """Yield the contenders by name, while Spark and the processes of the limit run."""
     settings = load(overrides=[f"spark.master=local[{CORES}]", "spark.progress=false"]).spark
     with (
         ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool,
@@ -118,7 +118,7 @@ def contenders(folder: Path) -> Iterator[dict[str, Callable[[Archive], Turn]]]:
 def race(
     racers: dict[str, Callable[[Archive], Turn]], warm_up: Archive, archive: Archive, repeats: int
 ) -> dict[str, list[Turn]]:
-    """The contenders' turns, interleaved, so that a machine that slows down does so for all. Checks their counts."""
+    """Run the contenders in turns, so that a machine that slows down does so for all, and check their counts."""
     for run in racers.values():
         run(warm_up)
     turns: dict[str, list[Turn]] = {name: [] for name in racers}
@@ -136,13 +136,13 @@ def race(
 
 
 def without_duplicates(counts: Counter[str]) -> Counter[str]:
-    """The counts of somebody who keeps every copy of a tweet."""
+    """The counts if duplicates are kept as tweets."""
     kept = counts["tweets"] + counts["duplicates"]
     return Counter({**{name: counts[name] for name in ("lines", "notices", "rejects")}, "tweets": kept})
 
 
 def figures(archive: Archive, turns: dict[str, list[Turn]]) -> dict[str, Any]:
-    """Tweets a second of every contender, and what this job is to the others."""
+    """Tweets per second of every contender, and the ratios of this job to the others."""
     speeds = {name: archive.statuses / min(turn.seconds for turn in turns[name]) for name in turns}
     speeds[LIMIT] *= CORES
     return {
@@ -179,12 +179,12 @@ def table(archive: Archive, found: dict[str, Any]) -> str:
 def job_turn(
     run: Callable[[SparkSession, Archive, str], None], spark: SparkSession, root: Path, archive: Archive
 ) -> Turn:
-    """A turn of a Spark job. What it wrote is counted, and removed, when the clock has stopped."""
+    """Run a turn of a Spark job. Its output is counted and removed after the timing."""
     with worker_memory() as memory:
         started = time.perf_counter()
         run(spark, archive, str(root))
         seconds = time.perf_counter() - started
-    counts = written(root)
+    counts = count_tables(root)
     shutil.rmtree(root)
     return Turn(seconds, counts, memory.peak)
 
@@ -195,14 +195,14 @@ def run_ours(spark: SparkSession, archive: Archive, root: str) -> None:
         clean.run(settings, record, spark)
 
 
-def written(root: Path) -> Counter[str]:
-    """What a job's tables hold. Raises SystemExit where its account says something else."""
+def count_tables(root: Path) -> Counter[str]:
+    """The counts of a job's tables. Raises SystemExit if its accounts disagree."""
     names = ("lines", "tweets", "notices", "duplicates", "rejects")
     accounts = ds.dataset(root / "accounts").to_table(columns=list(names))
     counts = Counter({name: pa.compute.sum(accounts[name]).as_py() for name in names})
     for name in ("tweets", "rejects"):
         if (rows := ds.dataset(root / name).count_rows()) != counts[name]:
-            raise SystemExit(f"{root}/{name} has {rows} rows, its accounts say {counts[name]}")
+            raise SystemExit(f"{root}/{name} has {rows} rows, expected {counts[name]} by its accounts")
     return counts
 
 
@@ -215,7 +215,7 @@ TEXTS = {
     "entities": ENTITIES,
     "extended_tweet": f"STRUCT<full_text: STRING, entities: {ENTITIES}>",
 }
-"""What the text of a status is chosen from."""
+"""The fields with the text of a status."""
 STATUS = {
     **TEXTS,
     "id": "BIGINT",
@@ -228,11 +228,11 @@ STATUS = {
 }
 WORD = re.compile("[а-яё]+|[0-9]+")
 STEMMERS: dict[str, Stemmer.Stemmer] = {}
-"""Filled in the workers: a stemmer cannot travel to them."""
+"""Filled in the workers, since a stemmer cannot be pickled."""
 
 
 def run_textbook(spark: SparkSession, archive: Archive, root: str) -> None:
-    """The work of `clean` as one writes it with Spark's own means; Arrow carries the UDFs' rows, as by default."""
+    """The work of `clean` in conventional Spark; Arrow transfers the rows of UDFs, as by default."""
     parsed = (
         spark.read.schema(", ".join(f"{name} {kind}" for name, kind in STATUS.items()))
         .option("mode", "PERMISSIVE")
@@ -282,7 +282,7 @@ def textbook_columns() -> list[Column]:
     return [
         F.input_file_name().alias("source"),
         F.col("id").alias("tweet_id"),
-        # Spark reads no names of weekdays, so the time begins with the month.
+        # Spark cannot parse names of weekdays, so the time begins with the month.
         F.try_to_timestamp(F.substring("created_at", 5, 26), F.lit("MMM dd HH:mm:ss Z yyyy")).alias("created_at"),
         F.col("user.screen_name").alias("author"),
         "lang",
@@ -317,7 +317,7 @@ def textbook_stems(text: str) -> str:
 
 
 def limit_turn(pool: ProcessPoolExecutor, at_once: bool, archive: Archive) -> Turn:
-    """A turn of the bare loop: over all files in one process, or in all processes, file by file."""
+    """Run a turn of the bare loop: over all files in one process, or file by file in all processes."""
     tasks = [[path] for path in archive.paths] if at_once else [archive.paths]
     started = time.perf_counter()
     parts = list(pool.map(bare_loop, tasks))
@@ -325,7 +325,7 @@ def limit_turn(pool: ProcessPoolExecutor, at_once: bool, archive: Archive) -> Tu
 
 
 def bare_loop(paths: list[str]) -> Counter[str]:
-    """The work that nobody can leave out, with nothing around it."""
+    """The unavoidable work, with nothing around it."""
     cleaner = TextPreprocessor(text_rules(TextSettings()))
     lines = tweets = notices = 0
     texts: list[str] = []
@@ -351,7 +351,7 @@ def bare_loop(paths: list[str]) -> Counter[str]:
 
 
 def shown_text(status: dict[str, Any]) -> str:
-    """The whole text of what a status shows: of a retweet, that of the original."""
+    """The full text of a status; for a retweet, that of the original."""
     shown = status.get("retweeted_status", status)
     if extended := shown.get("extended_tweet"):
         return unescape_html(extended["full_text"])

@@ -1,17 +1,17 @@
-"""Seconds and memory of each epoch of training, reading included, on this machine's GPU or processor.
+"""Seconds and memory of each epoch of training, reading included, on this machine's GPU or CPU.
 
     python tests/benchmarks/epoch.py [--data ROOT] [--rows N] [--device auto|cuda|cpu] [--precision NAME]
                                      [--batch-size N] [--epochs N] [--memory SIZE] [--json FILE]
 
-ROOT is what `tonality prepare` made. Without it a dataset is written first, and its writing not counted: stems from a
-vocabulary of 100,000 that are as frequent as Zipf says, tweets of 13 stems on average, and labels that follow from the
-stems. Training is that of `tonality train`, with the defaults of [train] but for what is given here. It needs torch,
-pyarrow and Petastorm, and neither Spark nor Java.
+ROOT is the output of `tonality prepare`. Without it a synthetic dataset is written first, which is not timed: stems with
+Zipf's frequencies from a vocabulary of 100,000, tweets of 13 stems on average, and labels that depend on the stems.
+Training is that of `tonality train`, with the defaults of [train] unless given here. It needs torch, pyarrow and
+Petastorm, but neither Spark nor Java.
 
-The first epoch reads the dataset, and on a GPU loads its kernels; the later ones show what an epoch costs. Memory is
-the most that the process has taken from the system by the epoch's end, the writing of a dataset included: with --data
-it is training's alone. `--epochs 10 --memory 1k` shows whether reading again each epoch lets it grow. The figures are
-the machine's, and printed as a table and as JSON.
+The first epoch also reads the dataset, and on a GPU loads its kernels; the later ones show the cost of an epoch. Memory
+is the process' peak up to the epoch's end, the writing of a dataset included: with --data it is that of training only.
+`--epochs 10 --memory 1k` shows whether it grows if each epoch reads again. The figures depend on the machine, and are
+printed as a table; --json also writes them as JSON.
 """
 
 import argparse
@@ -48,22 +48,22 @@ VOCABULARY = 100_000
 WIDTH, LONGEST, MEAN_LENGTH = 100, 47, 13
 GROUP_ROWS, FILES = 8_192, 4
 VALID_SHARE = 5
-"""One validation row for so many training rows."""
-TELLING_SHARE = 0.3
-"""Of the stems, that lean to one label."""
+"""Training rows per validation row."""
+LEANING_SHARE = 0.3
+"""The share of stems that lean to one label."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="ROOT", help="a root that `prepare` filled (a synthetic dataset)")
+    parser.add_argument("--data", type=Path, metavar="ROOT", help="a root prepared by `prepare` (a synthetic dataset)")
     parser.add_argument("--rows", type=int, default=160_000, help="training rows of the synthetic dataset (160000)")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="where to train (auto)")
     parser.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of numbers (auto)"
+        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="precision of computations (auto)"
     )
-    parser.add_argument("--batch-size", type=int, help="tweets of a step (that of [train])")
-    parser.add_argument("--epochs", type=int, default=3, help="passes over the training side (3)")
-    parser.add_argument("--memory", help="rows that take more are read again each epoch: 1g, 1k (that of [train])")
+    parser.add_argument("--batch-size", type=int, help="tweets per step (that of [train])")
+    parser.add_argument("--epochs", type=int, default=3, help="passes over the training split (3)")
+    parser.add_argument("--memory", help="larger splits are read again in each epoch: 1g, 1k (that of [train])")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -71,15 +71,15 @@ def main() -> None:
         try:
             vocabulary = read_metadata(str(root)).stems + schema.FIRST_STEM_ID if options.data else VOCABULARY
             report = measure(root, vocabulary, train_settings(options), options.device)
-        except UserError as fault:
-            raise SystemExit(str(fault)) from fault
+        except UserError as error:
+            raise SystemExit(str(error)) from error
     print(table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
 def train_settings(options: argparse.Namespace) -> TrainSettings:
-    """The defaults of [train] but for what is given; all epochs are gone through."""
+    """The defaults of [train] unless given as options; all epochs are run."""
     given = {"precision": options.precision, "epochs": options.epochs, "patience": 0}
     if options.batch_size:
         given["batch_size"] = options.batch_size
@@ -89,7 +89,7 @@ def train_settings(options: argparse.Namespace) -> TrainSettings:
 
 
 def measure(root: Path, vocabulary: int, settings: TrainSettings, device: str) -> dict[str, Any]:
-    """Train, and what there is to tell of it."""
+    """Train, and return the figures."""
     sides = {name: str(root / "dataset" / f"split={name}") for name in ("train", "valid")}
     rows = {name: RowGroups(side, vocabulary).rows for name, side in sides.items()}
     watch = Watch(io.StringIO())
@@ -109,7 +109,7 @@ def measure(root: Path, vocabulary: int, settings: TrainSettings, device: str) -
 
 
 class Watch(Progress):
-    """The process' largest size by the end of each epoch, in MiB."""
+    """Progress that records the process' peak memory by the end of each epoch, in MiB."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -150,7 +150,7 @@ def table(report: dict[str, Any]) -> str:
     later = report["best_later_epoch_seconds"]
     lines = [
         f"{where['computed']}, torch {where['versions']['torch']}; "
-        f"{rows['train']:,} tweets to learn from, {rows['valid']:,} to validate on, batches of {report['batch_size']}",
+        f"{rows['train']:,} tweets for training, {rows['valid']:,} for validation, batches of {report['batch_size']}",
         "",
         f"{'epoch':>5}{'seconds':>10}{'rows/s':>12}{'validation s':>14}{'loss':>9}{'accuracy':>10}{'MiB':>7}",
     ]
@@ -159,7 +159,7 @@ def table(report: dict[str, Any]) -> str:
         f"{epoch['validation_seconds']:>14.2f}{epoch['loss']:>9.4f}{epoch['accuracy']:>10.4f}{epoch['peak_mib']:>7,.0f}"
         for epoch in report["epochs"]
     ]
-    best = f"{later:.2f} s, {rows['train'] / later:,.0f} rows/s" if later else "there is none"
+    best = f"{later:.2f} s, {rows['train'] / later:,.0f} rows/s" if later else "none"
     return "\n".join([*lines, "", f"first epoch {report['first_epoch_seconds']:.2f} s; best later epoch: {best}"])
 
 
@@ -167,11 +167,11 @@ def table(report: dict[str, Any]) -> str:
 
 
 def write_dataset(root: Path, rows: int) -> Path:
-    """Both sides, as `prepare` writes them. The root."""
+    """Write both splits as `prepare` does, and return the root."""
     draws = np.random.default_rng(2016)
     ids = VOCABULARY - schema.FIRST_STEM_ID
     chances = np.cumsum(1 / (np.arange(ids) + 2.7))  # Mandelbrot's form of Zipf's law
-    leanings = np.where(draws.random(ids) < TELLING_SHARE, draws.normal(size=ids), 0)
+    leanings = np.where(draws.random(ids) < LEANING_SHARE, draws.normal(size=ids), 0)
     for name, count in (("train", rows), ("valid", max(1, rows // VALID_SHARE))):
         side = root / "dataset" / f"split={name}"
         side.mkdir(parents=True)
@@ -186,7 +186,7 @@ def write_dataset(root: Path, rows: int) -> Path:
 def draw_tweets(
     count: int, chances: NDArray[np.float64], leanings: NDArray[np.float64], draws: np.random.Generator
 ) -> pa.Table:
-    """So many tweets: the more its stems lean to a label, the likelier is the tweet to have it."""
+    """Draw tweets: the more a tweet's stems lean to a label, the more likely it has that label."""
     lengths = np.clip(np.rint(draws.gamma(3.0, MEAN_LENGTH / 3.0, count)), 1, LONGEST).astype(np.int32)
     inside = np.arange(WIDTH) < lengths[:, None]
     stems = np.minimum(np.searchsorted(chances, draws.random(lengths.sum())), len(chances) - 1)

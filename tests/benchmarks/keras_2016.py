@@ -1,16 +1,16 @@
-"""One epoch of the 2016 network in Keras, on tokens that somebody else has cut: rows a second and accuracy, as JSON.
+"""One epoch of the 2016 network in Keras on prepared tokens: rows per second and accuracy, as JSON.
 
     python tests/benchmarks/keras_2016.py TOKENS.npz --seed N --batches padded|by-length
 
-`padded` is the network as it was trained in 2016: every tweet padded in front to the width of the dataset, and the LSTMs
-run over the padding. `by-length` is the same network on batches of tweets sorted by length and padded to their longest,
-nearly always not at all: what is left of the gap is not padding. Adam's constants, initial weights and all else are
-those of Keras. The clock runs while Keras fits; what TensorFlow does at the first batches of all, to trace the network,
-is done before, and undone but for the trace.
+`padded` is the network as it was trained in 2016: every tweet left-padded to the width of the dataset, and the LSTMs run
+over the padding. `by-length` is the same network on batches of tweets sorted by length and padded to their longest,
+nearly always not at all: the rest of the gap is not due to padding. Adam's constants, initial weights and everything
+else are the defaults of Keras. The time is that of Keras' `fit`; TensorFlow's tracing of the network in its first
+batches comes before, and its other effects are undone.
 
-It runs in an environment of its own, which has Keras and TensorFlow but none of Tonality: `make bench-keras`. TOKENS
-holds the arrays stems, lengths and labels of each side (train_stems, valid_stems ...), all tweets' stems one behind the
-other, and the numbers vocabulary and width.
+It runs in its own environment, with Keras and TensorFlow but without Tonality: `make bench-keras`. TOKENS holds the
+arrays stems, lengths and labels of each split (train_stems, valid_stems ...), with the concatenated stems of all tweets,
+and the numbers vocabulary and width.
 """
 
 import argparse
@@ -33,9 +33,9 @@ BATCH, VALIDATION_BATCH = 32, 1_024
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tokens", type=Path, help="the .npz file of both sides' tokens")
-    parser.add_argument("--seed", type=int, required=True, help="decides initial weights, dropout and the order")
-    parser.add_argument("--batches", choices=("padded", "by-length"), required=True, help="what tweets are padded to")
+    parser.add_argument("tokens", type=Path, help="the .npz file with the tokens of both splits")
+    parser.add_argument("--seed", type=int, required=True, help="seed of initial weights, dropout and order")
+    parser.add_argument("--batches", choices=("padded", "by-length"), required=True, help="padding of tweets")
     options = parser.parse_args()
     with np.load(options.tokens, allow_pickle=False) as arrays:
         vocabulary, width = int(arrays["vocabulary"]), int(arrays["width"])
@@ -76,7 +76,7 @@ def tensorflow_version() -> str:
 
 @dataclass(frozen=True, eq=False)
 class Tweets:
-    """Tweets of one side, their stems one behind the other."""
+    """Tweets of one split, with concatenated stems."""
 
     stems: np.ndarray
     lengths: np.ndarray
@@ -87,7 +87,7 @@ class Tweets:
         return cls(*(arrays[f"{side}_{name}"] for name in ("stems", "lengths", "labels")))
 
     def padded(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """The stems of these tweets, padded in front with 0: (B, width)."""
+        """The stems of these tweets, left-padded with 0: (B, width)."""
         ends = np.cumsum(self.lengths)[rows]
         back = np.arange(width, 0, -1)
         places = ends[:, None] - back
@@ -95,7 +95,7 @@ class Tweets:
 
 
 class ByLength(keras.utils.PyDataset):
-    """Batches of tweets sorted by length, each padded to its longest; in a random order, where one is drawn."""
+    """Batches of tweets sorted by length, each padded to its longest; in random order if a generator is given."""
 
     def __init__(self, tweets: Tweets, size: int, order: np.random.Generator | None = None) -> None:
         super().__init__()
@@ -117,9 +117,9 @@ class ByLength(keras.utils.PyDataset):
 
 
 def first_two_differ(batches: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
-    """The batches, the second one exchanged where its tweets are as long as the first one's.
+    """The batches, with the second one swapped if its tweets are as long as those of the first.
 
-    By the first two batches Keras judges whether lengths vary.
+    Keras infers from the first two batches whether lengths vary.
     """
     longest = [lengths[chosen].max() for chosen in batches]
     other = next((number for number in range(1, len(batches)) if longest[number] != longest[0]), 0)
@@ -149,7 +149,7 @@ def measure_by_length(
 
 
 def trace(model: keras.Sequential, fit: dict[str, Any], predict: dict[str, Any]) -> None:
-    """Let TensorFlow trace training and prediction; the weights and Adam's moments are then as they were."""
+    """Let TensorFlow trace training and prediction, then restore the weights and Adam's moments."""
     variables = [*model.variables, *model.optimizer.variables]
     before = [np.copy(keras.ops.convert_to_numpy(variable)) for variable in variables]
     model.fit(**fit, epochs=1, shuffle=False, verbose=0)
@@ -161,9 +161,9 @@ def trace(model: keras.Sequential, fit: dict[str, Any], predict: dict[str, Any])
 def measure(
     model: keras.Sequential, rows: int, fit: dict[str, Any], predict: dict[str, Any], labels: np.ndarray
 ) -> dict[str, Any]:
-    """What one epoch and its validation give."""
+    """The figures of one epoch and its validation."""
     started = time.perf_counter()
-    # batches by length have been shuffled; arrays are shuffled by Keras
+    # batches by length are shuffled already; arrays are shuffled by Keras
     model.fit(**fit, epochs=1, shuffle=isinstance(fit["x"], np.ndarray), verbose=0)
     trained = time.perf_counter()
     probabilities = model.predict(**predict, verbose=0).ravel()

@@ -1,9 +1,9 @@
-"""The most memory that a Python worker takes while `clean` reads each of some files, and how fast it reads them.
+"""The peak memory of a Python worker while `clean` reads each of some files, and the reading speed.
 
     python tests/benchmarks/memory.py FILE... [--json FILE]
 
-The files are large ones, as a .json.gz and a .json of 2 GiB. Duplicates are kept, so that files which are one file many
-times over are written whole.
+Use large files, such as a .json.gz and a .json of 2 GiB. Duplicates are kept, so that a file made of many copies of
+another is written whole.
 """
 
 import argparse

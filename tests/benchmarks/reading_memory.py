@@ -1,8 +1,8 @@
-"""The memory that ten epochs of reading take, streamed and kept in memory.
+"""The memory of ten epochs of reading, streamed or kept in memory.
 
     python tests/benchmarks/reading_memory.py [--rows 400000] [--json FILE]
 
-Each way is measured in a process of its own, since what one has freed the other would use again.
+Each mode is measured in its own process, since one would reuse memory that the other has freed.
 """
 
 import argparse
@@ -32,8 +32,8 @@ GROUP_ROWS = 8_192
 FILES = 8
 EPOCHS = 10
 SHOWN = (1, 2, 5, 10)
-WAYS = {"streamed": 0, "in memory": 2**30}
-"""The bytes that each way may keep."""
+MODES = {"streamed": 0, "in memory": 2**30}
+"""The bytes that each mode may keep in memory."""
 
 
 def main() -> None:
@@ -42,19 +42,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        in_a_process(write_dataset, folder, options.rows)
-        found = {way: in_a_process(measure, folder, memory) for way, memory in WAYS.items()}
-    print(f"{options.rows:,} rows in row groups of {GROUP_ROWS:,}; MiB of resident memory, with the peak up to then")
+        in_new_process(write_dataset, folder, options.rows)
+        found = {mode: in_new_process(measure, folder, memory) for mode, memory in MODES.items()}
+    print(f"{options.rows:,} rows in row groups of {GROUP_ROWS:,}; MiB of resident memory (peak so far)")
     print(f"{'':<10}{'start':>9}" + "".join(f"{f'epoch {number}':>20}" for number in SHOWN))
-    for way, figures in found.items():
+    for mode, figures in found.items():
         after = (figures["after"][str(number)] for number in SHOWN)
         cells = (f"{f'{now / 2**20:,.0f} ({peak / 2**20:,.0f})':>20}" for now, peak in after)
-        print(f"{way:<10}{figures['start'] / 2**20:>9,.0f}" + "".join(cells))
+        print(f"{mode:<10}{figures['start'] / 2**20:>9,.0f}" + "".join(cells))
     if options.json:
         options.json.write_text(json.dumps({"rows": options.rows, **found}, indent=2) + "\n")
 
 
-def in_a_process(work: Any, *arguments: Any) -> Any:
+def in_new_process(work: Any, *arguments: Any) -> Any:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
@@ -73,7 +73,7 @@ def write_dataset(folder: str, count: int) -> None:
 
 
 def measure(folder: str, memory: int) -> dict[str, Any]:
-    """Bytes of resident memory at the start and, with the peak up to then, after each epoch."""
+    """Bytes of resident memory at the start and, with the peak so far, after each epoch."""
     groups = RowGroups(folder, VOCABULARY)
     loader = Loader(groups, batch_size=256, seed=1, window=100_000, memory=memory)
     figures: dict[str, Any] = {"start": psutil.Process().memory_info().rss, "after": {}}
@@ -91,7 +91,7 @@ def measure(folder: str, memory: int) -> dict[str, Any]:
 
 @contextmanager
 def peak_memory() -> Iterator[Any]:
-    """The most that this process took so far, looked up every 10 ms."""
+    """Yield a function that returns the peak memory of this process so far, sampled every 10 ms."""
     process, ended, seen = psutil.Process(), threading.Event(), [0]
 
     def look() -> None:

@@ -1,14 +1,15 @@
-"""Rows a second of `score`, from Parquet to Parquet, beside what else scores a Spark table and beside its limits.
+"""Rows per second of `score`, from Parquet to Parquet, against other ways to score a Spark table and upper limits.
 
     python tests/benchmarks/scoring.py [--tweets 2000000] [--rounds 3] [--json FILE]
     python tests/benchmarks/scoring.py --growth 1000000 [--json FILE]
     python tests/benchmarks/scoring.py --memory [--json FILE]
 
-All take turns in one local session that is warm: `score` itself, with all that it checks, counts and publishes; the
-network in a pandas UDF, padded to 100, and in Spark's predict_batch_udf, on as many rows as take them half a minute;
-fastText; a pandas UDF that does nothing; and the bare network on tweets in memory, a process a core. Once on tweets
-that are all distinct, once on tweets half of which repeat another. --growth instead scores so many tweets and ten times
-as many, and tells the time and the workers' memory; --memory scores with 1, 2 and 4 workers. Ratios mean something, the figures are the machine's.
+All take turns in one warm local session: `score` itself, with all its checks, counts and publishing; the network in a
+pandas UDF, padded to 100, and in Spark's predict_batch_udf, on as many rows as they score in half a minute; fastText; a
+pandas UDF that does nothing; and the bare network on tweets in memory, one process per core. One round uses distinct
+tweets, one tweets of which half repeat another. --growth instead scores N tweets and ten times as many, and reports the
+time and the workers' memory; --memory scores with 1, 2 and 4 workers. Only ratios are comparable; the figures depend on
+the machine.
 """
 
 import argparse
@@ -45,12 +46,12 @@ PRECISIONS = ("float32", "bfloat16")
 WARM_UP = 500_000
 MEMORY_TWEETS = 800_000
 PADDED_SHARE = 32
-"""The padded ways are so many times slower, about."""
+"""The padded ways score 1 tweet in this many, since they are about this many times slower."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured on."""
+    """The session, model and tweets of the measurements."""
 
     spark: SparkSession
     artifact: Artifact
@@ -73,10 +74,10 @@ def open_bench(workers: int) -> Iterator[Bench]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tweets", type=int, default=2_000_000, help="how many are scored (2000000)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each, whose medians are told (3)")
+    parser.add_argument("--tweets", type=int, default=2_000_000, help="tweets to score (2000000)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each way, whose medians are reported (3)")
     parser.add_argument("--growth", type=int, metavar="N", help="score N tweets and ten times as many instead")
-    parser.add_argument("--memory", action="store_true", help="tell the memory of 1, 2 and 4 workers instead")
+    parser.add_argument("--memory", action="store_true", help="report the memory of 1, 2 and 4 workers instead")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     if options.memory:
@@ -91,7 +92,7 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=2))
 
 
-# Beside others
+# Comparison
 
 
 def compare(bench: Bench, tweets: int, rounds: int) -> dict[str, Any]:
@@ -104,12 +105,12 @@ def compare(bench: Bench, tweets: int, rounds: int) -> dict[str, Any]:
         ways = ways_to_score(bench, root, fast_text)
         if not repeats:
             ways |= {f"limit, {precision}": limit(bench, sample, precision) for precision in PRECISIONS}
-        figures[name] = shown(name, measured(ways, rounds))
+        figures[name] = shown(name, run_rounds(ways, rounds))
     return figures
 
 
 def ways_to_score(bench: Bench, root: Path, fast_text: rivals.Scoring) -> dict[str, Callable[[], dict[str, float]]]:
-    """Each way, by its name, as a function that takes a turn and returns rows a second."""
+    """Each way by its name, as a function that takes a turn and returns rows per second."""
     spark, artifact = bench.spark, bench.artifact
     warm_up = bench.root("warm-up", WARM_UP)
     udfs = {
@@ -138,7 +139,7 @@ def stage_turn(spark: SparkSession, root: Path, precision: str) -> float:
 
 
 def udf_turn(spark: SparkSession, root: Path, udf: rivals.Scoring, share: int, folder: Path) -> float:
-    """From Parquet to Parquet, the same columns; of a share, every so manieth day's and row group's rows."""
+    """Score from Parquet to Parquet, with the same columns; with a share, only one tweet in so many."""
     tweets = tables.read(spark, str(root), "tweets", TWEETS)
     if share > 1:
         tweets = tweets.where(F.col("tweet_id") % share == 0)
@@ -166,17 +167,17 @@ def limit(bench: Bench, sample: Any, precision: str) -> Callable[[], dict[str, f
     return turn
 
 
-def measured(ways: dict[str, Callable[[], dict[str, float]]], rounds: int) -> dict[str, list[float]]:
+def run_rounds(ways: dict[str, Callable[[], dict[str, float]]], rounds: int) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
         for turn in ways.values():
-            for name, rows_a_second in turn().items():
-                rates[name].append(rows_a_second)
+            for name, rows_per_second in turn().items():
+                rates[name].append(rows_per_second)
     return rates
 
 
 def shown(title: str, rates: dict[str, list[float]]) -> dict[str, Any]:
-    """Print the table; the same in values that JSON knows."""
+    """Print the table, and return its values for JSON."""
     padded = rates["padded to 100 in a pandas UDF"]
     print(f"\n{title:38}{'rows/s':>11}{'x padded':>10}   of the bare LSTM   of the bare network")
     figures: dict[str, Any] = {}
@@ -193,11 +194,11 @@ def shown(title: str, rates: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def ratio(turns: list[float], others: list[float]) -> float:
-    """The median of the ratios within a round."""
+    """The median of the ratios per round."""
     return statistics.median(one / other for one, other in zip(turns, others, strict=True))
 
 
-# Ten times as many
+# Scaling
 
 
 def growth(bench: Bench, tweets: int) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def growth(bench: Bench, tweets: int) -> dict[str, Any]:
 
 
 def memory_of(workers: int) -> dict[str, Any]:
-    """Of an executor's Python workers that share a model of full size."""
+    """Measure the memory of an executor's Python workers that share a model of full size."""
     with open_bench(workers) as bench:
         root = bench.root("memory", MEMORY_TWEETS)
         with worker_memory() as memory:
@@ -232,7 +233,7 @@ def memory_of(workers: int) -> dict[str, Any]:
 
 
 def java_peak(spark: SparkSession) -> int:
-    """The most memory that the driver's Java, here the executor's too, was resident with."""
+    """The peak resident memory of the driver's Java, which is also the executor's here."""
     process = spark.sparkContext._jvm.ProcessHandle.current().pid()
     status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))

@@ -1,8 +1,8 @@
-"""What scoring is measured on: clean tweets of realistic stems, by the million, and a model of full size.
+"""Inputs of the scoring benchmark: millions of clean tweets with realistic stems, and a model of full size.
 
-Stems are drawn as real ones fall: of 48,841 Russian tweets of December 2015 the commonest 100 stems were 33 % of all,
-1,000 were 65 %, and a tweet had 9.5 stems, 19 at the 99th of a hundred; a quarter to a third of the tweets had the
-stems of another. All of these are those of a Zipf-Mandelbrot law and a gamma distribution here, within a tenth.
+Stems are distributed like real ones: in 48,841 Russian tweets of December 2015 the most frequent 100 stems were 33 % of
+all, 1,000 were 65 %, and a tweet had 9.5 stems, 19 at the 99th percentile; a quarter to a third of the tweets had the
+same stems as another. A Zipf-Mandelbrot law and a gamma distribution reproduce all of these within a tenth.
 """
 
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ LETTERS = [chr(code) for code in range(ord("а"), ord("я") + 1)]
 
 
 def make_stems() -> list[str]:
-    """Distinct stems of 2 to 10 letters, the common ones no shorter than the rare."""
+    """Distinct stems of 2 to 10 letters; frequent ones are no shorter than rare ones."""
     draws = np.random.default_rng(0)
     found: dict[str, None] = {}
     while len(found) < STEMS - FIRST_STEM_ID:
@@ -38,14 +38,14 @@ def make_stems() -> list[str]:
 
 
 def make_artifact(stems: list[str]) -> Artifact:
-    """A model of the default shape, untrained: its speed is that of any other."""
+    """An untrained model with the default config: training does not change its speed."""
     torch.manual_seed(0)
-    shape = LSTMConfig(vocabulary=STEMS, learned_start=True)
+    config = LSTMConfig(vocabulary=STEMS, learned_start=True)
     ids = range(FIRST_STEM_ID, STEMS)
     vocabulary = pa.table({"id": ids, "stem": stems, "count": [1] * len(stems)}).cast(VOCABULARY)
     return Artifact(
-        network_config=shape,
-        weights=build(shape).state_dict(),
+        network_config=config,
+        weights=build(config).state_dict(),
         vocabulary=vocabulary,
         rules=RULES,
         rules_fingerprint=FINGERPRINT,
@@ -57,7 +57,7 @@ def make_artifact(stems: list[str]) -> Artifact:
 
 
 class Texts:
-    """Draws the stems of tweets."""
+    """A generator of tweets' stems."""
 
     def __init__(self, stems: list[str], seed: int) -> None:
         self._stems = pa.array(stems)
@@ -72,16 +72,16 @@ class Texts:
         return pc.binary_join(pa.ListArray.from_arrays(offsets, self._stems.take(pa.array(ids))), " ")
 
     def repeated(self, count: int) -> pa.StringArray:
-        """Half of them say what another of them says, a few of those very often."""
+        """Texts of which half repeat another one, a few of them very often."""
         half = self.distinct(count // 2)
-        said_again = (len(half) * self._draws.random(count - len(half)) ** 4).astype(int)
-        order = np.concatenate([np.arange(len(half)), said_again])
+        repeated = (len(half) * self._draws.random(count - len(half)) ** 4).astype(int)
+        order = np.concatenate([np.arange(len(half)), repeated])
         self._draws.shuffle(order)
         return half.take(pa.array(order))
 
 
 def write_root(root: Path, artifact: Artifact, stems: list[str], tweets: int, repeats: bool = False) -> Path:
-    """A root with a model and so many clean tweets of ten days, a file each, as `clean` writes them."""
+    """Write a root with a model and clean tweets of ten days, one file per day, as `clean` does."""
     ModelRegistry(str(root)).add(artifact)
     texts = Texts(stems, seed=tweets)
     for day in range(DAYS):
@@ -94,7 +94,7 @@ def write_root(root: Path, artifact: Artifact, stems: list[str], tweets: int, re
 
 
 def day_of_tweets(stems: pa.StringArray, day: int) -> pa.Table:
-    """All columns of tweets with these stems; the text is somewhat longer than they are."""
+    """All columns of tweets with these stems; the texts are somewhat longer than the stems."""
     count = len(stems)
     draws = np.random.default_rng(day)
     midnight = int(datetime(2015, 12, day + 1, tzinfo=UTC).timestamp() * 1e6)

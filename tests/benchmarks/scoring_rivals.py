@@ -1,6 +1,6 @@
-"""What else scores a Spark table: the ways that a careful user takes today, and the limits of any.
+"""Other ways to score a Spark table: those of a careful user today, and the upper limits of any.
 
-Each is a function of a session and the model that returns a function of a column of stems.
+Each is a function of a session and the model, and returns a function of a column of stems.
 """
 
 import multiprocessing
@@ -57,7 +57,7 @@ class PaddedNetwork:
 
 
 def padded(spark: SparkSession, artifact: Artifact) -> Scoring:
-    """An iterator pandas UDF that builds its model once a worker."""
+    """An iterator pandas UDF that builds its model once per worker."""
     files = spark.sparkContext.broadcast(artifact.files())
 
     @pandas_udf("float")
@@ -87,7 +87,7 @@ def batch_prediction(spark: SparkSession, artifact: Artifact) -> Scoring:
 
 
 def train_fasttext(texts: pa.StringArray, folder: Path) -> Path:
-    """A supervised model of stems and bigrams; the labels, drawn, cost no less than others."""
+    """Train a supervised model of stems and bigrams; random labels take as long as others."""
     draws = np.random.default_rng(0)
     lines = folder / "labelled.txt"
     with lines.open("w", encoding="utf-8") as file:
@@ -99,7 +99,7 @@ def train_fasttext(texts: pa.StringArray, folder: Path) -> Path:
 
 
 def fast_text(model: Path) -> Scoring:
-    """fastText in an iterator pandas UDF, its file opened once a partition, which maps it in milliseconds."""
+    """fastText in an iterator pandas UDF, which opens its file once per partition, in milliseconds."""
     place = str(model)
 
     @pandas_udf("float")
@@ -115,7 +115,7 @@ def fast_text(model: Path) -> Scoring:
 
 
 def identity() -> Scoring:
-    """A pandas UDF that does nothing: the pipe's limit."""
+    """A pandas UDF that does nothing: the limit of the data transfer."""
 
     @pandas_udf("float")
     def probability(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
@@ -129,9 +129,9 @@ def identity() -> Scoring:
 
 
 def limits(files: dict[str, bytes], texts: pa.StringArray, precision: str) -> tuple[float, float]:
-    """Rows a second of torch's LSTM on groups of one length, and of this network's tiles, on all cores at once.
+    """Rows per second of torch's LSTM on groups of one length, and of this network's tiles, on all cores at once.
 
-    Each core has a process with one thread; groups have the size that is the fastest in a short trial.
+    Each core has a process with one thread; groups have the size that was the fastest in short trials.
     """
     context = multiprocessing.get_context("spawn")
     with context.Pool(CORES) as pool:
@@ -160,7 +160,7 @@ def bare_network(files: dict[str, bytes], texts: pa.StringArray, precision: str)
 
 
 def equal_groups(flat, starts, lengths, size: int) -> list[torch.Tensor]:
-    """The tweets of each length in groups of the size; what is left of a length is left out."""
+    """The tweets of each length in groups of this size; the rest of each length is dropped."""
     groups = []
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
@@ -177,7 +177,7 @@ def read(network: LSTM, groups: list[torch.Tensor]) -> None:
 
 
 def rate(run: Callable[[], object], seconds: float) -> float:
-    """Runs a second, after a first one."""
+    """Runs per second, after a warm-up run."""
     run()
     runs, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:

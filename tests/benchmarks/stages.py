@@ -1,8 +1,8 @@
-"""Rows a second of whole stages, from the records of a pipeline's last runs, and the bytes of its tables.
+"""Rows per second of whole stages, from the records of a pipeline's last runs, and the bytes of its tables.
 
     python tests/benchmarks/stages.py [ROOT] [--json FILE]
 
-A stage's seconds hold its whole work in the session, Java's warming up included; ratios within one run mean something.
+A stage's seconds are its whole work in the session, Java's warm-up included; only ratios within one run are comparable.
 """
 
 import argparse
@@ -22,7 +22,7 @@ ROWS: dict[str, Callable[[dict[str, Any]], int]] = {
     "score": lambda record: sum(record["counts"].values()),
     "report": lambda record: record["counts"]["tweets"],
 }
-"""What a stage's rows are: records of the archive, labelled rows, training rows times epochs, held-out rows, tweets."""
+"""A stage's rows: records of the archive, labelled rows, training rows times epochs, held-out rows, tweets."""
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def stages(root: Path) -> dict[str, dict[str, float]]:
-    """The last run of each stage that ended well."""
+    """The last successful run of each stage."""
     last = {}
     for file in sorted((root / "runs").glob("*.json"), key=lambda file: file.stem.partition("-")[2]):
         record = json.loads(file.read_text())

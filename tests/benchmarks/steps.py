@@ -1,8 +1,8 @@
-"""Rows a second of each step, one core, on the synthetic sample: a table and, with --json FILE, the same as JSON.
+"""Rows per second of each step on one core, with the synthetic sample, as a table and, with --json FILE, as JSON.
 
     python tests/benchmarks/steps.py [--tweets N] [--json FILE]
 
-Ratios within one run mean something; the figures themselves are the machine's.
+Only ratios within one run are comparable; the figures themselves depend on the machine.
 """
 
 import argparse
@@ -56,15 +56,15 @@ def measure(folder: str, tweets: int) -> Iterator[tuple[str, float]]:
     archive, corpus = f"{folder}/archive", f"{folder}/corpus"
     yield "sample: write the archive", speed(tweets, lambda: write_sample(archive, corpus, 1, tweets, 100, 0.18))
     rules = text_rules(TextSettings())
-    request = ReadOptions(paths=(archive,), rules=rules)
-    files = find_files(request.paths)
+    options = ReadOptions(paths=(archive,), rules=rules)
+    files = find_files(options.paths)
     for ending in (".gz", ".bz2"):
         chosen = [file for file in files if file.url.endswith(ending)]
         yield (
             f"clean: read, parse and stem {ending}",
-            speed(count(chosen, request), lambda chosen=chosen: drain(chosen, request)),
+            speed(count(chosen, options), lambda chosen=chosen: drain(chosen, options)),
         )
-    texts, stems = read_columns(files, request)
+    texts, stems = read_columns(files, options)
     yield "text: stems one by one (the definition)", speed(len(texts), lambda: one_by_one(texts, rules))
     yield "text: stems by batch", speed(len(texts), lambda: TextPreprocessor(rules).stem_array(texts))
     scorer = Scorer(PackedModel.of(artifact(stems, rules)))
@@ -72,7 +72,7 @@ def measure(folder: str, tweets: int) -> Iterator[tuple[str, float]]:
 
 
 def speed(rows: int, work: Callable[[], object]) -> float:
-    """Rows a second of the best of three runs."""
+    """Rows per second of the best of three runs."""
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
@@ -81,22 +81,22 @@ def speed(rows: int, work: Callable[[], object]) -> float:
     return rows / min(seconds)
 
 
-def read(files: list[ArchiveFile], request: ReadOptions) -> Iterator[pa.RecordBatch]:
-    return read_splits([Split(*file) for file in files], request)
+def read(files: list[ArchiveFile], options: ReadOptions) -> Iterator[pa.RecordBatch]:
+    return read_splits([Split(*file) for file in files], options)
 
 
-def count(files: list[ArchiveFile], request: ReadOptions) -> int:
-    return sum(batch.num_rows for batch in read(files, request))
+def count(files: list[ArchiveFile], options: ReadOptions) -> int:
+    return sum(batch.num_rows for batch in read(files, options))
 
 
-def drain(files: list[ArchiveFile], request: ReadOptions) -> None:
-    for _ in read(files, request):
+def drain(files: list[ArchiveFile], options: ReadOptions) -> None:
+    for _ in read(files, options):
         pass
 
 
-def read_columns(files: list[ArchiveFile], request: ReadOptions) -> tuple[pa.Array, pa.Array]:
-    """The kept tweets' texts and stems."""
-    table = pa.Table.from_batches(read(files, request))
+def read_columns(files: list[ArchiveFile], options: ReadOptions) -> tuple[pa.Array, pa.Array]:
+    """The texts and stems of the kept tweets."""
+    table = pa.Table.from_batches(read(files, options))
     kept = table.filter(pa.compute.equal(table["kind"], "tweet"))
     return kept["text"].combine_chunks(), kept["stems"].combine_chunks()
 
@@ -108,18 +108,18 @@ def one_by_one(texts: pa.Array, rules: Rules) -> None:
 
 
 def artifact(stems: pa.Array, rules: Rules) -> Artifact:
-    """A network of the default shape, untrained: its speed does not depend on what it learned."""
+    """An untrained model with the default config: training does not change its speed."""
     distinct = pa.compute.unique(pa.compute.split_pattern(stems, " ").flatten()).to_pylist()
-    numbered = {
+    vocabulary_columns = {
         "id": range(FIRST_STEM_ID, FIRST_STEM_ID + len(distinct)),
         "stem": distinct,
         "count": [1] * len(distinct),
     }
-    shape = LSTMConfig(len(distinct) + FIRST_STEM_ID, **Settings().network.model_dump())
+    config = LSTMConfig(len(distinct) + FIRST_STEM_ID, **Settings().network.model_dump())
     return Artifact(
-        network_config=shape,
-        weights=build(shape).state_dict(),
-        vocabulary=pa.table({name: list(values) for name, values in numbered.items()}, schema=VOCABULARY),
+        network_config=config,
+        weights=build(config).state_dict(),
+        vocabulary=pa.table({name: list(values) for name, values in vocabulary_columns.items()}, schema=VOCABULARY),
         rules=rules.model_dump(mode="json"),
         rules_fingerprint=rules.fingerprint,
         language=rules.name,

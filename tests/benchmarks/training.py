@@ -1,25 +1,25 @@
-"""Rows a second and accuracy of training, beside the 2016 network in Keras, plain PyTorch and the bare network.
+"""Rows per second and accuracy of training, against the 2016 network in Keras, plain PyTorch and the bare network.
 
     python tests/benchmarks/training.py --data ROOT|TABLE [--seeds N] [--rows N] [--keras PYTHON] [--json FILE]
 
-ROOT is what `tonality prepare` made. TABLE is a CSV with the columns text and label (positive or negative), from which a
-dataset is prepared first by the rules of 2016, conf/seed.toml, in English. All learn from the tokens of
-dataset/split=train, on the same cores, and are measured on split=valid:
+ROOT is the output of `tonality prepare`. TABLE is a CSV with the columns text and label (positive or negative), from
+which a dataset is first prepared with the text rules of 2016, conf/seed.toml, in English. All contestants learn from the
+tokens of dataset/split=train, on the same cores, and are evaluated on split=valid:
 
-- Keras 2016, padded: tests/benchmarks/keras_2016.py, batches of 32 padded in front to the dataset's width, one epoch;
-- Keras 2016, by length: the same network, batches of 32 tweets sorted by length, so that hardly any padding is left;
-- plain PyTorch, padded: nn.Embedding, nn.LSTM and dense Adam, batches of 32 padded in front, all of torch's threads.
-  A slice of an epoch, for its speed alone;
+- Keras 2016, padded: tests/benchmarks/keras_2016.py, batches of 32 left-padded to the dataset's width, one epoch;
+- Keras 2016, by length: the same network, batches of 32 tweets sorted by length, with hardly any padding;
+- plain PyTorch, padded: nn.Embedding, nn.LSTM and dense Adam, left-padded batches of 32, all of torch's threads. Only
+  part of an epoch, to measure the speed;
 - this, as in 2016: tonality.model.training with conf/seed.toml, batches of 32, one epoch;
-- this, the defaults: tonality.model.training with conf/default.toml; where these compute in bfloat16, in float32 too;
-- the limit: tests/benchmarks/bare_network.py, the network forward and backward on batches that lie in memory, in each
-  precision that somebody above computes in.
+- this, the defaults: tonality.model.training with conf/default.toml; if these compute in bfloat16, also in float32;
+- the limit: tests/benchmarks/bare_network.py, the network forward and backward on batches in memory, in each precision
+  that is used above.
 
-They take turns, seed by seed, each in a process of its own, and the first of a seed is the second of the one before: so
-a machine that slows down does so for all, and ratios and differences are those of the same seed. Speeds count reading
-and not validation. Seconds run from the start of training, with all imported and the network built, to the end of the
-validation after an epoch; "to Keras' accuracy", to that of the first epoch that is as accurate as Keras, padded, was
-after its own. Ratios within one run mean something; the figures themselves are the machine's.
+They take turns, seed by seed, each in its own process, and the order rotates with each seed: a machine that slows down
+does so for all, and ratios and differences are taken per seed. Speeds include reading but not validation. Seconds run
+from the start of training, after imports and the construction of the network, to the end of the validation after an
+epoch; "to Keras' accuracy", to the end of the first epoch that is as accurate as the one of Keras, padded. Only ratios
+within one run are comparable; the figures themselves depend on the machine.
 """
 
 import argparse
@@ -66,24 +66,24 @@ from tonality.runtime.storage.schema import FIRST_STEM_ID
 KERAS, BY_LENGTH, PLAIN = "Keras 2016, padded", "Keras 2016, by length", "plain PyTorch, padded"
 AS_IN_2016, DEFAULTS, IN_FLOAT32 = "this, as in 2016", "this, the defaults", "this, in float32"
 LIMITS = {"float32": "limit in float32", "bfloat16": "limit in bfloat16"}
-WANTED_SHARE = 0.7
-"""Of the limit, that training should reach."""
-SIDES = ("train", "valid")
+EXPECTED_SHARE = 0.7
+"""The share of the limit that training should reach."""
+SPLITS = ("train", "valid")
 PLAIN_BATCH = 32
 
 Turn = dict[str, Any]
-"""What a contestant's run gave, by name, in values that JSON knows."""
+"""The results of a contestant's run by name, in JSON-compatible values."""
 Contestant = Callable[[int], Turn]
-"""Runs with a seed."""
+"""A function that runs with a seed."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a root that `prepare` filled, or a CSV table")
+    parser.add_argument("--data", type=Path, required=True, help="a root prepared by `prepare`, or a CSV table")
     parser.add_argument("--seeds", type=int, default=5, help="turns of every contestant (5)")
-    parser.add_argument("--rows", type=int, help="training rows, and half as many to validate on (all)")
+    parser.add_argument("--rows", type=int, help="training rows, and half as many for validation (all)")
     parser.add_argument("--plain-rows", type=int, default=4_000, help="training rows of plain PyTorch (4000)")
-    parser.add_argument("--keras", metavar="PYTHON", help="a Python that has Keras and TensorFlow; none: no Keras")
+    parser.add_argument("--keras", metavar="PYTHON", help="a Python with Keras and TensorFlow; none: no Keras")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -100,13 +100,13 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset that all learn from."""
+    """The dataset of all contestants."""
 
     root: str
     vocabulary: int
-    """Rows of the embedding."""
+    """The number of rows of the embedding."""
     width: int
-    """What tweets are padded to."""
+    """The length to which tweets are padded."""
 
     def side(self, name: str) -> str:
         return f"{self.root}/dataset/split={name}"
@@ -117,21 +117,21 @@ class Data:
 
 
 def find_data(source: Path, rows: int | None, folder: Path) -> Data:
-    """The dataset that is asked for, whole or its first rows: `prepare` has mixed them."""
-    root = source if source.is_dir() else prepared(source, folder / "prepared")
-    note = read_metadata(str(root))
-    data = Data(str(root), note.stems + FIRST_STEM_ID, note.max_length)
+    """The requested dataset, whole or its first rows, which `prepare` has shuffled."""
+    root = source if source.is_dir() else prepare_table(source, folder / "prepared")
+    metadata = read_metadata(str(root))
+    data = Data(str(root), metadata.stems + FIRST_STEM_ID, metadata.max_length)
     if rows is None:
         return data
     cut = Data(str(folder / "cut"), data.vocabulary, data.width)
-    for side, count in zip(SIDES, (rows, rows // 2), strict=True):
+    for side, count in zip(SPLITS, (rows, rows // 2), strict=True):
         Path(cut.side(side)).mkdir(parents=True)
         pq.write_table(ds.dataset(data.side(side)).head(count), f"{cut.side(side)}/part-00000.parquet")
     return cut
 
 
-def prepared(source: Path, root: Path) -> Path:
-    """A root with the dataset of a table."""
+def prepare_table(source: Path, root: Path) -> Path:
+    """Prepare the dataset of a table, and return its root."""
     settings = {
         "paths.corpus": source.resolve(),
         "paths.root": root,
@@ -154,7 +154,7 @@ def prepared(source: Path, root: Path) -> Path:
 
 
 def describe(data: Data) -> dict[str, Any]:
-    sides = {name: data.read(name) for name in SIDES}
+    sides = {name: data.read(name) for name in SPLITS}
     return {
         "rows": {name: len(rows) for name, rows in sides.items()},
         "vocabulary": data.vocabulary,
@@ -167,38 +167,38 @@ def describe(data: Data) -> dict[str, Any]:
 
 
 def contestants(data: Data, keras: str | None, plain_rows: int, folder: Path) -> dict[str, Contestant]:
-    """Those who take turns, by name."""
+    """The contestants by name."""
     racers: dict[str, Contestant] = {}
     if keras:
         tokens = folder / "tokens.npz"
         write_tokens(data, tokens)
         racers |= {
-            KERAS: partial(keras_turn, keras, tokens, "padded"),
-            BY_LENGTH: partial(keras_turn, keras, tokens, "by-length"),
+            KERAS: partial(run_keras, keras, tokens, "padded"),
+            BY_LENGTH: partial(run_keras, keras, tokens, "by-length"),
         }
     seed_settings = str(conf_directory() / "seed.toml")
     racers |= {
-        PLAIN: partial(in_a_process, plain_turn, data, plain_rows),
-        AS_IN_2016: partial(in_a_process, our_turn, data, [seed_settings], []),
-        DEFAULTS: partial(in_a_process, our_turn, data, [], []),
-        LIMITS["float32"]: partial(in_a_process, limit_turn, data, torch.float32),
+        PLAIN: partial(in_new_process, run_plain, data, plain_rows),
+        AS_IN_2016: partial(in_new_process, run_ours, data, [seed_settings], []),
+        DEFAULTS: partial(in_new_process, run_ours, data, [], []),
+        LIMITS["float32"]: partial(in_new_process, run_limit, data, torch.float32),
     }
     precision = choose_precision(Settings().train.precision, torch.device("cpu"))
     if precision != torch.float32:
         racers |= {
-            IN_FLOAT32: partial(in_a_process, our_turn, data, [], ["train.precision=float32"]),
-            LIMITS["bfloat16"]: partial(in_a_process, limit_turn, data, precision),
+            IN_FLOAT32: partial(in_new_process, run_ours, data, [], ["train.precision=float32"]),
+            LIMITS["bfloat16"]: partial(in_new_process, run_limit, data, precision),
         }
     return racers
 
 
-def limit_turn(data: Data, precision: torch.dtype, seed: int) -> Turn:
-    """The speed that is left when nothing but the network is computed."""
+def run_limit(data: Data, precision: torch.dtype, seed: int) -> Turn:
+    """The speed of computing only the network."""
     return best_speed(data.read("train"), seed, precision)
 
 
 def race(racers: dict[str, Contestant], seeds: int) -> dict[str, list[Turn]]:
-    """The contestants' turns, one a seed."""
+    """The contestants' turns, one per seed."""
     names = list(racers)
     turns: dict[str, list[Turn]] = {name: [] for name in names}
     for seed in range(1, seeds + 1):
@@ -209,8 +209,8 @@ def race(racers: dict[str, Contestant], seeds: int) -> dict[str, list[Turn]]:
     return turns
 
 
-def in_a_process(run: Callable[..., Turn], *arguments: Any) -> Turn:
-    """What a function gives in a process that has done nothing else."""
+def in_new_process(run: Callable[..., Turn], *arguments: Any) -> Turn:
+    """Run a function in a new process, and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(run, *arguments).result()
 
@@ -219,15 +219,15 @@ def in_a_process(run: Callable[..., Turn], *arguments: Any) -> Turn:
 
 
 def write_tokens(data: Data, file: Path) -> None:
-    """Both sides, as keras_2016.py reads them."""
+    """Write both splits in the format of keras_2016.py."""
     arrays: dict[str, Any] = {"vocabulary": data.vocabulary, "width": data.width}
-    for name in SIDES:
+    for name in SPLITS:
         rows = data.read(name)
         arrays |= {f"{name}_{part}": getattr(rows, part) for part in ("stems", "lengths", "labels")}
     np.savez(file, **arrays)
 
 
-def keras_turn(python: str, tokens: Path, batches: str, seed: int) -> Turn:
+def run_keras(python: str, tokens: Path, batches: str, seed: int) -> Turn:
     script = Path(__file__).with_name("keras_2016.py")
     command = [python, script, tokens, "--seed", str(seed), "--batches", batches]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -237,11 +237,11 @@ def keras_turn(python: str, tokens: Path, batches: str, seed: int) -> Turn:
     return turn
 
 
-# Ours
+# This package
 
 
 class Clock(Progress):
-    """Training tells it when it starts and when an epoch has been validated."""
+    """Progress that records the start of training and the end of each epoch's validation."""
 
     def __init__(self) -> None:
         self.started = math.nan
@@ -258,8 +258,8 @@ class Clock(Progress):
         self.ends.append(time.perf_counter() - self.started)
 
 
-def our_turn(data: Data, files: list[str], overrides: list[str], seed: int) -> Turn:
-    """Training through the files of settings, reading included."""
+def run_ours(data: Data, files: list[str], overrides: list[str], seed: int) -> Turn:
+    """Train with these settings files, reading included."""
     settings = load(files, overrides)
     train_settings = settings.train.model_copy(update={"seed": seed})
     config = LSTMConfig(data.vocabulary, **settings.network.model_dump())
@@ -292,7 +292,7 @@ def our_turn(data: Data, files: list[str], overrides: list[str], seed: int) -> T
 
 
 class Plain(nn.Module):
-    """The network as one writes it."""
+    """The conventional form of the network."""
 
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
@@ -307,12 +307,12 @@ class Plain(nn.Module):
         return logits
 
 
-def plain_turn(data: Data, rows: int, seed: int) -> Turn:
+def run_plain(data: Data, rows: int, seed: int) -> Turn:
     torch.manual_seed(seed)
     torch.set_num_threads(CORES)
     side = data.read("train")
     order = np.random.default_rng(seed).permutation(len(side))[:rows]
-    tokens = torch.from_numpy(padded_in_front(side, order, data.width))
+    tokens = torch.from_numpy(left_padded(side, order, data.width))
     labels = torch.from_numpy(side.labels[order])
     network = Plain(data.vocabulary)
     adam = torch.optim.Adam(network.parameters())
@@ -325,8 +325,8 @@ def plain_turn(data: Data, rows: int, seed: int) -> Turn:
     return {"rows": len(order), "training_seconds": seconds, "rows_per_second": len(order) / seconds, "epochs": []}
 
 
-def padded_in_front(side: Rows, rows: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-    """The stems of these rows, with 0 before them: (B, width)."""
+def left_padded(side: Rows, rows: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """The stems of these rows, left-padded with 0: (B, width)."""
     tokens = np.zeros((len(rows), width), np.int64)
     for place, row in enumerate(rows):
         length = side.lengths[row]
@@ -338,7 +338,7 @@ def padded_in_front(side: Rows, rows: NDArray[np.int64], width: int) -> NDArray[
 
 
 def summarize(turns: dict[str, list[Turn]]) -> dict[str, dict[str, Any]]:
-    """Each contestant's figures over the seeds; beside Keras and the limit of its precision stand those of one seed."""
+    """Each contestant's figures over the seeds; comparisons with Keras and its precision's limit are made per seed."""
     return {
         name: figures(own, turns.get(KERAS, []), turns[LIMITS[own[0].get("precision", "float32")]])
         for name, own in turns.items()
@@ -369,19 +369,19 @@ def median_of(turns: list[Turn], name: str) -> float:
 
 
 def ratio(own: list[Turn], other: list[Turn]) -> float:
-    """The median of the seeds' ratios of speeds."""
+    """The median over the seeds of the ratio of speeds."""
     pairs = zip(own, other, strict=True)
     return statistics.median(one["rows_per_second"] / two["rows_per_second"] for one, two in pairs)
 
 
 def accuracy(turn: Turn) -> float:
-    """That of the weights that are kept."""
+    """The validation accuracy of the kept weights."""
     found: float = turn["epochs"][turn.get("best_epoch", 1) - 1]["accuracy"]
     return found
 
 
 def t_interval(differences: list[float]) -> tuple[float, float] | None:
-    """Student's 95 % interval of the mean; None of a single difference."""
+    """Student's 95 % interval of the mean; None for a single difference."""
     count = len(differences)
     if count < 2:
         return None
@@ -391,7 +391,7 @@ def t_interval(differences: list[float]) -> tuple[float, float] | None:
 
 
 def to_the_accuracy_of(keras: list[Turn], own: list[Turn]) -> dict[str, Any]:
-    """Seconds until as accurate as Keras of the same seed, and how many times sooner; None: in half the seeds never."""
+    """Seconds to the accuracy of Keras with the same seed, and how many times sooner; None if half the seeds fail."""
     seconds = [seconds_to(accuracy(other), turn) for turn, other in zip(own, keras, strict=True)]
     theirs = [turn["epochs"][0]["seconds_since_start"] for turn in keras]
     median = statistics.median(seconds)
@@ -405,7 +405,7 @@ def to_the_accuracy_of(keras: list[Turn], own: list[Turn]) -> dict[str, Any]:
 
 
 def seconds_to(expected: float, turn: Turn) -> float:
-    """Until the end of the first epoch that is so accurate; infinite where none is."""
+    """Seconds to the end of the first epoch with this accuracy; infinite if there is none."""
     ends = [epoch["seconds_since_start"] for epoch in turn["epochs"] if epoch["accuracy"] >= expected]
     return ends[0] if ends else math.inf
 
@@ -431,8 +431,8 @@ def table(report: dict[str, Any]) -> str:
     found, data, turns = report["summary"], report["data"], report["turns"]
     seeds = len(turns[DEFAULTS])
     head = (
-        f"{data['rows']['train']:,} tweets to learn from, of {data['mean_stems']:.1f} stems, {data['rows']['valid']:,} "
-        f"to validate on; {data['vocabulary']:,} ids; {seeds} seeds; {report['machine']['cpu']}, {CORES} cores"
+        f"{data['rows']['train']:,} tweets for training, with {data['mean_stems']:.1f} stems, {data['rows']['valid']:,} "
+        f"for validation; {data['vocabulary']:,} ids; {seeds} seeds; {report['machine']['cpu']}, {CORES} cores"
     )
     titles = ("", "rows/s", "x Keras", "x limit", "accuracy", "less Keras' (95 %)", "s to Keras'", "sooner", "reached")
     lines = [head, "", row(*titles)]
@@ -454,10 +454,10 @@ def table(report: dict[str, Any]) -> str:
 
 
 def verdict(name: str, turns: dict[str, list[Turn]], found: dict[str, dict[str, Any]]) -> str:
-    """Whether a contestant is as near to its limit as it should be."""
+    """The verdict on a contestant: is it as close to its limit as expected?"""
     share, limit = found[name]["ratio_to_limit"], turns[LIMITS[turns[name][0]["precision"]]][0]["best"]
-    said = "as expected" if share >= WANTED_SHARE else "too little"
-    return f"{name}: {share:.2f} of the limit ({limit}), {WANTED_SHARE} is expected: {said}"
+    result = "as expected" if share >= EXPECTED_SHARE else "too little"
+    return f"{name}: {share:.2f} of the limit ({limit}), {EXPECTED_SHARE} is expected: {result}"
 
 
 def row(name: str, *cells: str) -> str:

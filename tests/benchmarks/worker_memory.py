@@ -1,4 +1,4 @@
-"""How much memory Spark's Python workers take while something runs."""
+"""The memory of Spark's Python workers during a run."""
 
 import threading
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Memory:
-    """The most memory that Spark's Python workers were seen with; idle ones of an earlier turn count too."""
+    """The peak memory of Spark's Python workers; idle ones of an earlier turn count too."""
 
     peak: int = 0
-    """Of one worker, with what it shares."""
+    """That of one worker, shared memory included."""
     together: int = 0
-    """Of all of them, what they share counted once."""
+    """That of all workers together, shared memory counted once."""
     workers: int = 0
-    """The most that lived at once."""
+    """The largest number of workers at the same time."""
     done: threading.Event = field(default_factory=threading.Event)
 
     def watch(self) -> None:
-        """Look now and then, too seldom to cost the job anything."""
+        """Sample the memory, too rarely to slow the job down."""
         while not self.done.wait(POLL_SECONDS):
             seen = list(filter(None, map(worker_bytes, psutil.Process().children(recursive=True))))
             self.peak = max([self.peak, *(resident for resident, _ in seen)])
@@ -32,7 +32,7 @@ class Memory:
 
 
 def worker_bytes(process: psutil.Process) -> tuple[int, int] | None:
-    """The memory of a worker, resident and proportional; None of any other process, and of one that has ended."""
+    """The memory of a worker, resident and proportional; None for other processes and ended ones."""
     try:
         if "pyspark.daemon" not in process.cmdline():
             return None

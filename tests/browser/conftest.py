@@ -1,4 +1,4 @@
-"""A real Chromium, and the pages it is shown: one of hostile contents, and any that TONALITY_PAGE names."""
+"""A real Chromium and the pages it opens: one with hostile content, and any that TONALITY_PAGE names."""
 
 import os
 import shutil
@@ -20,15 +20,15 @@ from tonality.survey.view_model import Comparison, Coverage, Question, Survey
 
 @dataclass
 class Visit:
-    """An open page, and whatever it asked for, complained of or popped up."""
+    """An open page, with its requests, errors and dialogs."""
 
     page: Any
     address: str
     requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def shown_rows(self) -> list[str]:
-        """The tones of the examples that are to be seen, in their order."""
+        """The tones of the visible examples, in order."""
         rows = self.page.locator("#examples-table tbody tr").all()
         return [row.get_attribute("data-tone") for row in rows if row.is_visible()]
 
@@ -42,16 +42,16 @@ def chromium() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _do_without("Playwright is not installed: pip install playwright")
+        _skip_or_fail("Playwright is not installed: pip install playwright")
     if program is None:
-        _do_without("neither chromium nor google-chrome is on PATH")
+        _skip_or_fail("neither chromium nor google-chrome is on PATH")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
 
 
-def _do_without(reason: str) -> None:
+def _skip_or_fail(reason: str) -> None:
     if os.environ.get("TONALITY_BROWSER") == "1":
         pytest.fail(f"TONALITY_BROWSER=1 asks for the browser tests: {reason}")
     pytest.skip(reason)
@@ -59,7 +59,7 @@ def _do_without(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def surveyed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report that the whole pipeline made of an archive of hostile tweets."""
+    """The report of the whole pipeline on an archive of hostile tweets."""
     return run_pipeline(tmp_path_factory.mktemp("surveyed")) / "report"
 
 
@@ -85,9 +85,9 @@ def visit(chromium: Any, file: Path) -> Iterator[Callable[..., Visit]]:
         contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, **options))
         visit = Visit(contexts[-1].new_page(), file.as_uri())
         visit.page.on("request", lambda request: visit.requests.append(request.url))
-        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-        visit.page.on("console", lambda message: visit.complaints.append(f"{message.type}: {message.text}"))
-        visit.page.on("dialog", lambda dialog: (visit.complaints.append(dialog.message), dialog.dismiss()))
+        visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+        visit.page.on("console", lambda message: visit.errors.append(f"{message.type}: {message.text}"))
+        visit.page.on("dialog", lambda dialog: (visit.errors.append(dialog.message), dialog.dismiss()))
         visit.page.goto(visit.address)
         return visit
 

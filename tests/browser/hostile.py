@@ -1,5 +1,5 @@
-"""Texts that would run, break or turn around a page or a spreadsheet if they were anything but text, and an archive of
-them that goes through the whole pipeline."""
+"""Texts that would run in, break or reverse a page or spreadsheet that does not treat them as text, and an archive of
+them for the whole pipeline."""
 
 import itertools
 import json
@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-MARKS = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'><svg onload='window.ran = 1'></svg>"
+MARKUP = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'><svg onload='window.ran = 1'></svg>"
 HOSTILE = [
-    f"</td></tr></table></bdi>{MARKS}",
+    f"</td></tr></table></bdi>{MARKUP}",
     "' onmouseover='alert(1)' \" autofocus onfocus=\"alert(1)\" <a href='javascript:alert(1)'>сила</a>",
     "{{ 7 * 7 }} {% include 'page.css' %} {{ ''.__class__ }} <!-- ]]> &lt;script&gt;",
     "\u202egnp.exe\u202c \u2066\u2067 \0\x1b[31m </script><script>alert(1)</script>",
@@ -45,7 +45,7 @@ negative = 0.25
 
 
 def run_pipeline(folder: Path) -> Path:
-    """The root of a pipeline, run as a user does, whose every tweet, author, hashtag and title is hostile."""
+    """Run a pipeline as a user does, with hostile tweets, authors, hashtags and title, and return its root."""
     (folder / "settings.toml").write_text(SETTINGS)
     (folder / "archive.json").write_bytes(b"\n".join(_lines()) + b"\n")
     (folder / "corpus.csv").write_text("\n".join(_corpus()))
@@ -59,7 +59,7 @@ def run_pipeline(folder: Path) -> Path:
 
 
 def _corpus() -> list[str]:
-    """Labelled tweets: each of a tone's words alone, in pairs and all, with the neutral word as often on either side."""
+    """Labelled tweets: each tone's words by themselves and in pairs, with the neutral word equally often in both tones."""
     rows = ["text,label"]
     for tone in ("positive", "negative"):
         words = TONES[tone].split()
@@ -69,7 +69,7 @@ def _corpus() -> list[str]:
 
 
 def _lines() -> list[bytes]:
-    """A tweet of every hostile text and tone on each of three days, some of them broken, as the stream writes them."""
+    """A tweet for each hostile text and tone on each of three days, and a broken one, as lines of the stream."""
     tweets = [
         {
             "created_at": f"Thu Dec {day} 08:00:00 +0000 2015",
@@ -81,5 +81,5 @@ def _lines() -> list[bytes]:
         }
         for number, (day, tone, text) in enumerate(itertools.product((10, 11, 12), TONES, HOSTILE), start=1)
     ]
-    # JSON may hold NUL as an escape, which is a character of the text; as a byte it breaks the record
+    # NUL is a character of the text if JSON escapes it; as a byte it breaks the record
     return [*(json.dumps(tweet, ensure_ascii=False).encode() for tweet in tweets), b'{"id": 1, "text": "\0<script>"}']

@@ -28,7 +28,7 @@ FAINT = """() => {
     })
     .filter(([, contrast]) => contrast < 4.5);
 }"""
-"""The elements whose text falls short of WCAG AA, with their contrast."""
+"""The elements whose text contrast is below WCAG AA, with the contrast."""
 
 
 def drawn(visit):
@@ -37,7 +37,7 @@ def drawn(visit):
 
 
 def tab_to(page, selector):
-    """Presses Tab until the element has the focus, as somebody without a mouse does."""
+    """Press Tab until the element has the focus, as a user without a mouse does."""
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
@@ -53,12 +53,12 @@ def test_the_page_asks_for_nothing_but_itself(visit):
     assert [address[:60] for address in seen.requests[1:] if not address.startswith("data:")] == []
 
 
-def test_the_browser_has_nothing_to_complain_of_and_no_script_of_a_tweet_runs(visit):
+def test_the_browser_reports_no_error_and_no_script_of_a_tweet_runs(visit):
     seen = drawn(visit())
     for row in seen.page.locator("#examples-table tbody tr").all()[:9]:
         row.hover()
     seen.page.wait_for_timeout(300)
-    assert seen.complaints == []
+    assert seen.errors == []
     assert seen.page.evaluate("window.ran") is None
     assert seen.page.locator("main a, main iframe, main object, main form, main img[src=x]").count() == 0
 
@@ -120,7 +120,7 @@ def test_tone_and_words_narrow_each_other(visit):
     assert set(seen.shown_rows()) == {"neutral"}
 
 
-@pytest.mark.parametrize(("media", "width"), [("screen", 360), ("screen", 1400), ("print", 688)])  # of A4 in pixels
+@pytest.mark.parametrize(("media", "width"), [("screen", 360), ("screen", 1400), ("print", 688)])  # A4 width in pixels
 def test_the_page_never_scrolls_sideways(visit, media, width):
     seen = drawn(visit(width))
     seen.page.emulate_media(media=media)
@@ -128,7 +128,7 @@ def test_the_page_never_scrolls_sideways(visit, media, width):
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_every_text_stands_out_from_its_paper(visit):
+def test_every_text_contrasts_with_its_background(visit):
     assert drawn(visit()).page.evaluate(FAINT) == []
 
 

@@ -1,4 +1,4 @@
-"""What tests on a cluster share: the cluster, started when a first test asks for it, and tables to compare with."""
+"""Fixtures of the cluster tests: the cluster, started for the first test that needs it, and expected tables."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def cluster(shared_cluster: Cluster) -> Cluster:
 
 @pytest.fixture(scope="session")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    """Tweets that take a while to score, and their table as `tonality score` makes it in local mode."""
+    """Tweets that take a while to score, and their scores from `tonality score` in local mode."""
     place = tmp_path_factory.mktemp("survey")
     write_model(place / "unscored", 1)
     write_tweets(place / "unscored", DAYS, ROWS)

@@ -1,4 +1,4 @@
-"""What `clean` and `train` leave, made in a moment: days of tweets with long texts, and models that tell them apart."""
+"""Quick substitutes for the output of `clean` and `train`: days of long tweets, and models that tell them apart."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,14 +23,14 @@ _LONGEST: Final = 60
 
 
 class Survey(NamedTuple):
-    """A root that was not scored yet, and what its scored/ has to be."""
+    """An unscored root, and its expected scored/."""
 
     unscored: Path
     scored: pa.Table
 
 
 class Republication(NamedTuple):
-    """A root that has a model, and days that a former one has scored; what scored/ has to be by the latter."""
+    """A root with a model and days that a former model has scored, and the expected scored/ of the latter."""
 
     published: Path
     days: list[str]
@@ -40,13 +40,13 @@ class Republication(NamedTuple):
 
 
 def write_model(root: Path, seed: int) -> str:
-    """A model whose probabilities differ widely; its fingerprint."""
+    """Write a model whose probabilities differ widely, and return its fingerprint."""
     torch.manual_seed(seed)
-    shape = LSTMConfig(vocabulary=len(STEMS) + schema.FIRST_STEM_ID, embedding=64, hidden=96)
-    ids = range(schema.FIRST_STEM_ID, shape.vocabulary)
+    config = LSTMConfig(vocabulary=len(STEMS) + schema.FIRST_STEM_ID, embedding=64, hidden=96)
+    ids = range(schema.FIRST_STEM_ID, config.vocabulary)
     model = Artifact(
-        network_config=shape,
-        weights={name: 2 * weight for name, weight in build(shape).state_dict().items()},
+        network_config=config,
+        weights={name: 2 * weight for name, weight in build(config).state_dict().items()},
         vocabulary=pa.table({"id": ids, "stem": STEMS, "count": [1] * len(STEMS)}).cast(schema.VOCABULARY),
         rules=_RULES.model_dump(mode="json"),
         rules_fingerprint=_RULES.fingerprint,
@@ -62,7 +62,7 @@ def write_model(root: Path, seed: int) -> str:
 
 
 def write_tweets(root: Path, days: int, rows: int) -> list[str]:
-    """So many days of so many tweets, every twentieth without stems; the names of the days' folders."""
+    """Write days of tweets, every twentieth without stems, and return the names of the days' folders."""
     random = np.random.default_rng(1)
     names = []
     for day in range(days):
@@ -96,7 +96,7 @@ def _tweets(random: np.random.Generator, start: datetime, first: int, rows: int)
 
 
 def scored(root: Path) -> pa.Table:
-    """scored/ by tweet, the probabilities as their bits, without the run that wrote a row."""
+    """Read scored/ in order of tweet ids, with the bits of the probabilities and without the column of runs."""
     days = ds.partitioning(pa.schema([schema.SCORED.field(schema.DAY)]), flavor="hive")
     table = ds.dataset(root / "scored", schema.SCORED, partitioning=days, format="parquet").to_table()
     bits = table["probability"].combine_chunks().view(pa.int32())
@@ -105,7 +105,7 @@ def scored(root: Path) -> pa.Table:
 
 
 def write_scored(root: Path, table: pa.Table, model: str) -> None:
-    """scored/ as another model might have left it: the same tweets, all of them neutral."""
+    """Write scored/ of another model: the same tweets, all of them neutral."""
     rows = table.num_rows
     table = _with(table, "probability", pa.array([0.5] * rows, pa.float32()))
     table = _with(_with(table, "tonality", pa.array([schema.NEUTRAL] * rows)), "model", pa.array([model] * rows))

@@ -1,4 +1,4 @@
-"""A Spark standalone cluster on this machine: a master and workers, real processes that talk over loopback."""
+"""A local Spark standalone cluster: a master and workers, real processes that communicate over loopback."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from kills import Job, kill_last, processes_of, python_workers, words
 SPARK_HOME: Final = Path(pyspark.__path__[0])
 LOOPBACK: Final = "127.0.0.1"
 FAST_JAVA: Final = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-"""Java that starts fast, for jobs that are over before it would have gained by starting slowly."""
+"""Java options for a fast start, since the jobs are too short to profit from a better compiler."""
 _MASTER: Final = "org.apache.spark.deploy.master.Master"
 _WORKER: Final = "org.apache.spark.deploy.worker.Worker"
 _EXECUTOR: Final = "org.apache.spark.executor.CoarseGrainedExecutorBackend"
@@ -29,17 +29,17 @@ _BOUND: Final = {
     "master": re.compile(r"Starting Spark master at (spark://\S+)"),
     "page": re.compile(r"Bound MasterWebUI to .* started at (http://\S+)"),
 }
-"""Where the master says which ports it found free."""
+"""Log lines with the free ports that the master has chosen."""
 _BUSY_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.05
 
 
 class Cluster:
-    """A master and its workers with all that they start, each in a session of its own.
+    """A master and its workers with all the processes that they start, each in its own session.
 
-    `inside` is a command that runs another one: every process of the cluster is started by it. `gpus` are the addresses
-    that each worker finds, though no GPU is there: Spark hands out names.
+    `inside` is a command prefix that starts every process of the cluster. `gpus` are the addresses that each worker
+    discovers; the GPUs need not exist, since Spark only assigns addresses.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Cluster:
         inside: Sequence[str] = (),
     ) -> None:
         self._folder, self._inside, self._spark_home = folder, tuple(inside), spark_home
-        # where these tests are killed nobody would end it
+        # it must end if the tests are killed
         self._bound_to_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         self._expected, self._cores = workers, cores
         self.environment = {
@@ -65,9 +65,9 @@ class Cluster:
             "SPARK_DAEMON_MEMORY": "256m",
             "SPARK_DAEMON_JAVA_OPTS": FAST_JAVA,
             "SPARK_SUBMIT_OPTS": FAST_JAVA,
-            "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # a port that nobody here asks
+            "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # an unused port
         }
-        self._gpu_options = self._found_gpus(gpus) if gpus else ""
+        self._gpu_options = self._gpu_discovery_options(gpus) if gpus else ""
         self._started: list[subprocess.Popen[bytes]] = []
         self._workers: list[subprocess.Popen[bytes]] = []
         self.master = self._page = ""
@@ -75,7 +75,7 @@ class Cluster:
     def __enter__(self) -> Self:
         try:
             self._start(_MASTER, "master", "--host", LOOPBACK, "--port", "0", "--webui-port", "0")
-            self.master, self._page = (self._announced(pattern) for pattern in _BOUND.values())
+            self.master, self._page = (self._logged(pattern) for pattern in _BOUND.values())
             self.restore()
         except BaseException:
             self.__exit__()
@@ -91,7 +91,7 @@ class Cluster:
             process.wait()
 
     def restore(self) -> None:
-        """Have all workers alive and no application running, whatever a test has done."""
+        """Wait until all workers are alive and no application runs, and start new workers for killed ones."""
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         for _ in range(self._expected - len(self._workers)):
             name = f"worker-{len(self._started)}"
@@ -101,12 +101,12 @@ class Cluster:
         self.wait_until(lambda: self.alive() == self._expected and not self._state()["activeapps"], "workers are alive")
 
     def job(self, command: Sequence[str], folder: Path, **environment: str) -> Job:
-        """Anything that runs where the cluster's processes do."""
+        """Run a command in the environment of the cluster's processes."""
         folder.mkdir(parents=True, exist_ok=True)
         return Job([*self._inside, *command], folder, {**self.environment, **environment})
 
     def submit(self, script: Path | str, root: Path, *arguments: str, **conf: str) -> Job:
-        """A script under spark-submit, with the environment of these tests; underscores in `conf` stand for dots."""
+        """Submit a script in the environment of these tests; underscores in `conf` stand for dots."""
         options = {
             "spark.ui.enabled": "false",
             "spark.executor.extraJavaOptions": FAST_JAVA,
@@ -117,32 +117,32 @@ class Cluster:
         return self.job([*command, str(script), *arguments], root, PYSPARK_PYTHON=sys.executable)
 
     def kill_executor(self) -> bool:
-        """`kill -9` of a busy executor's Java; like its siblings, False where nothing is busy."""
+        """`kill -9` the Java of a busy executor; like the next methods, return False if none is busy."""
         return kill_last(self._above_busy()[:1])
 
     def kill_python(self) -> bool:
-        """`kill -9` of a busy Python worker."""
+        """`kill -9` a busy Python worker."""
         return kill_last(self._busy())
 
     def kill_worker(self) -> bool:
-        """`kill -9` of a worker with a busy executor, which ends when it misses the worker. The last worker is left."""
+        """`kill -9` a worker with a busy executor, which ends when it loses the worker. The last worker is spared."""
         living = [worker for worker in self._workers if worker.poll() is None]
         return len(living) > 1 and kill_last(self._above_busy()[1:2])
 
     def alive(self) -> int:
-        """How many workers the master counts on."""
+        """The number of workers that the master considers alive."""
         return sum(worker["state"] == "ALIVE" for worker in self._state()["workers"])
 
     def processes(self) -> list[psutil.Process]:
-        """The master, the workers, their executors and these's Python."""
+        """The processes of the master, the workers, their executors and Python workers."""
         return processes_of({process.pid for process in self._started})
 
-    def executors_said(self, application: str) -> str:
-        """What the executors of an application and their Python workers have logged."""
+    def executor_log(self, application: str) -> str:
+        """The log of an application's executors and their Python workers."""
         return "".join(log.read_text() for log in sorted(self._folder.glob(f"worker-*/{application}/*/stderr")))
 
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Fails where the condition does not come true."""
+        """Wait for a condition. Fails if it does not become true."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain until {what}"
@@ -159,8 +159,8 @@ class Cluster:
         self._started.append(process)
         return process
 
-    def _announced(self, pattern: re.Pattern[str]) -> str:
-        self.wait_until(lambda: pattern.search(self._log("master").read_text()), f"the master says {pattern.pattern}")
+    def _logged(self, pattern: re.Pattern[str]) -> str:
+        self.wait_until(lambda: pattern.search(self._log("master").read_text()), f"the master logs {pattern.pattern}")
         found = pattern.search(self._log("master").read_text())
         assert found
         return found[1]
@@ -173,7 +173,7 @@ class Cluster:
             return dict(json.load(answer))
 
     def _busy(self) -> list[psutil.Process]:
-        """The Python workers that have computed for a while: they have imported what they need, and score."""
+        """The Python workers that have used some CPU time: they have finished their imports, and score."""
         found = []
         for python in python_workers(self.processes()):
             with suppress(psutil.NoSuchProcess):
@@ -182,13 +182,13 @@ class Cluster:
         return found
 
     def _above_busy(self) -> list[psutil.Process]:
-        """The executor that a busy Python worker computes for, the worker that has started it, and all above."""
+        """The executor of a busy Python worker, the worker that has started it, and all processes above."""
         for python in self._busy():
             with suppress(psutil.NoSuchProcess):
                 return list(dropwhile(lambda process: _EXECUTOR not in words(process), python.parents()))
         return []
 
-    def _found_gpus(self, addresses: Sequence[str]) -> str:
+    def _gpu_discovery_options(self, addresses: Sequence[str]) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)
         script = self._folder / "find-gpus"
         script.write_text(f"#!/bin/sh\necho '{json.dumps({'name': 'gpu', 'addresses': list(addresses)})}'\n")

@@ -1,4 +1,4 @@
-"""What `make package` leaves, on nodes that have a Python, Java and Spark, and nothing of ours."""
+"""The output of `make package` on nodes with only Python, Java and Spark."""
 
 import json
 import os
@@ -17,22 +17,22 @@ pytestmark = pytest.mark.cluster
 
 REPOSITORY: Final = Path(__file__).parents[2]
 HIDE: Final = 'mount --bind "$0" "$1" && cd / && shift && exec "$@"'
-"""For a shell in a mount namespace of its own: an empty folder in the place of another, then the command."""
+"""Shell commands in a mount namespace: mount an empty folder over another one, then run a command."""
 SUBMIT: Final = (
     "cd {dist} && PYSPARK_PYTHON=./tonality.pex exec spark-submit --master {master} --files tonality.pex "
     "--properties-file conf/spark/cluster.properties "
     "--conf spark.executor.cores=1 --conf spark.executor.memory=1g {job}"
 )
-"""What a user types, but for the two sizes."""
+"""A user's command, except for the two sizes."""
 PROBE: Final = """
 import json, sys
 from pyspark.sql import SparkSession
-from tonality.config import conf_directory
+from tonality.runtime.settings.load import conf_directory
 
 def origins(_):
     import py4j, pyarrow, pyspark, tonality, torch
-    from tonality.reader import modern_arrow
-    modern_arrow.adapt()
+    from tonality.model.loading import petastorm_compat
+    petastorm_compat.adapt()
     import petastorm
     return [[module.__file__ for module in (pyspark, py4j, pyarrow, tonality, torch, petastorm)]]
 
@@ -44,7 +44,7 @@ with SparkSession.builder.getOrCreate() as spark:
 
 
 class Nodes:
-    """A cluster and a submitting machine, each with a home of its own, which share a Python, Java and Spark."""
+    """A cluster and a submitting machine with separate home folders, which share Python, Java and Spark."""
 
     def __init__(self, place: Path) -> None:
         self.dist, self.spark, self.home, self.nodes_home = (place / name for name in ("dist", "spark", "me", "node"))
@@ -66,15 +66,15 @@ class Nodes:
             assert submitted.status() == 0, submitted.output[-3000:]
 
     def fails(self, command: str) -> str:
-        """What a command says on a node, which has to fail."""
+        """Run a command on a node, where it must fail, and return its stderr."""
         whole = [*self.hidden, "sh", "-c", command]
         done = subprocess.run(whole, env=self.cluster.environment, capture_output=True, text=True, check=False)
-        assert done.returncode, f"{command} went well: {done.stdout}"
+        assert done.returncode, f"{command} succeeded: {done.stdout}"
         return done.stderr
 
 
 def link(source: str, target: str) -> None:
-    """Copies of one disk need no space."""
+    """Link a file, or copy it to another disk: links take no space."""
     try:
         os.link(source, target)
     except OSError:
@@ -82,9 +82,9 @@ def link(source: str, target: str) -> None:
 
 
 def hidden(nothing: Path) -> list[str]:
-    """A command that runs another where the repository, with its sources and its .venv, is an empty folder.
+    """A command prefix that hides the repository, with its sources and its .venv, behind an empty folder.
 
-    It takes a mount namespace. Where none is to be had nothing is hidden, and only the origins of modules tell.
+    This needs a mount namespace. Without one nothing is hidden, and only the origins of modules are checked.
     """
     for namespace in (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"]):
         inside = [*namespace, "sh", "-c", HIDE, str(nothing), str(REPOSITORY)]
@@ -100,7 +100,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     nodes = Nodes(place)
     with nodes.cluster:
         yield nodes
-    shutil.rmtree(place)  # some gigabytes, unpacked
+    shutil.rmtree(place)  # unpacked packages of some gigabytes
 
 
 def test_a_node_has_nothing_of_ours(nodes: Nodes) -> None:

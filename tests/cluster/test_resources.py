@@ -1,4 +1,4 @@
-"""A cluster whose workers name GPUs: each task is given one of its own."""
+"""A cluster whose workers declare GPUs: each task gets its own."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from pyspark import TaskContext
 from pyspark.sql import SparkSession
 
 def address(_):
-    time.sleep(1)  # an executor that is done sooner would get the other task too
+    time.sleep(1)  # an executor that finishes early would get the other task too
     context = TaskContext.get()
     return [(context.partitionId(), context.resources()["gpu"].addresses)]
 
@@ -34,7 +34,7 @@ with SparkSession.builder.getOrCreate() as spark:
 
 @pytest.fixture
 def gpu_cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """One worker of two cores that finds two GPUs."""
+    """One worker with two cores that discovers two GPUs."""
     with Cluster(tmp_path / "cluster", workers=1, cores=2, gpus=GPUS) as cluster:
         yield cluster
 
@@ -50,12 +50,12 @@ def test_each_task_is_given_a_gpu_of_its_own(gpu_cluster: Cluster, tmp_path: Pat
     assert sorted(addresses.values()) == [["0"], ["1"]]
 
 
-def test_a_scoring_task_looks_for_the_gpu_of_its_address_and_says_where_torch_finds_none(
+def test_a_scoring_task_uses_the_gpu_of_its_address_and_fails_if_torch_finds_none(
     gpu_cluster: Cluster, survey: Survey, tmp_path: Path
 ) -> None:
     root = shutil.copytree(survey.unscored, tmp_path / "root")
     with gpu_cluster.submit(SCORE, root, "--set", f"paths.root={root}", **RESOURCES) as job:
         assert job.status() == 1
-    said = job.output.splitlines()[-1]
-    assert re.match(r"tonality score: Spark gave this task GPU [01], and torch \S+ finds 0 on this machine: ", said)
+    message = job.output.splitlines()[-1]
+    assert re.match(r"tonality score: Spark gave this task GPU [01], and torch \S+ finds 0 on this machine: ", message)
     assert not (root / "scored").exists()

@@ -1,4 +1,4 @@
-"""One id of a run, from the driver's console to the lines of Python workers, on a real cluster."""
+"""One run id in all logs, from the driver's console to the lines of Python workers, on a real cluster."""
 
 import json
 import re
@@ -31,26 +31,26 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def submitted(cluster: Cluster, root: Path, stage: str, **conf: str) -> tuple[dict[str, Any], str, str]:
-    """The record of a run, and what its driver and its executors said."""
+    """The record of a run, the output of its driver and the log of its executors."""
     settings = {"paths.root": root, "paths.archive": root.with_name("archive"), "survey.title": f"s3://k:{SECRET}@b"}
     options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     with cluster.submit(REPOSITORY / "jobs" / f"{stage}.py", root, *options, sql_shuffle_partitions="2", **conf) as job:
         assert job.status() == 0, job.output[-3000:]
-        said = job.output
+        output = job.output
     [file] = (root / "runs").glob(f"{stage}-*.json")
     record = json.loads(file.read_text())
-    assert f"tonality {stage}: run {record['run']}\n" in said
-    return record, said, cluster.executors_said(record["spark"]["application"])
+    assert f"tonality {stage}: run {record['run']}\n" in output
+    return record, output, cluster.executor_log(record["spark"]["application"])
 
 
 def tasks(executors: str, run: str, event: str) -> list[tuple[int, int]]:
-    """The partitions of which workers say so for that run, each with its rows."""
+    """The partitions for which workers logged the event in that run, each with its rows."""
     found = [TASK.search(line) for line in executors.splitlines() if f"[{run}]" in line]
     return [(int(line[3]), int(line[4] or 0)) for line in found if line and line[1] == event]
 
 
 def structured(executors: str) -> Iterator[dict[str, Any]]:
-    """Java's lines, but those that a Python worker's line has come into."""
+    """Java's lines, except those mixed up with a Python worker's line."""
     for line in executors.splitlines():
         with suppress(ValueError):
             if isinstance(found := json.loads(line), dict):
@@ -64,15 +64,15 @@ def test_driver_record_executors_and_python_workers_name_one_run(cluster: Cluste
     assert record["spark"]["master"] == cluster.master
     java = re.findall(rf"INFO \[{run}\] Executor: Finished task [^\n]*\(task [\d.]+ in stage ", executors)
     assert java, "log4j's lines have the run's id, and the task's name"
-    begun, ended = (tasks(executors, run, event) for event in ("begins", "ends"))
-    assert {partition for partition, _ in begun} == {partition for partition, _ in ended} != set()
+    started, ended = (tasks(executors, run, event) for event in ("begins", "ends"))
+    assert {partition for partition, _ in started} == {partition for partition, _ in ended} != set()
     assert sum(rows for _, rows in ended) == record["counts"]["lines"] > 3000
     assert SECRET not in executors + json.dumps(record)
 
 
-def test_structured_logging_has_the_same_id_and_scoring_tells_its_rows(cluster: Cluster, root: Path) -> None:
-    record, said, executors = submitted(cluster, root, "score", log_structuredLogging_enabled="true")
+def test_structured_logging_has_the_same_id_and_scoring_reports_its_rows(cluster: Cluster, root: Path) -> None:
+    record, output, executors = submitted(cluster, root, "score", log_structuredLogging_enabled="true")
     runs = {line["context"]["mdc.run"] for line in structured(executors) if "mdc.run" in line.get("context", {})}
     assert runs == {record["run"]}
     assert sum(rows for _, rows in tasks(executors, record["run"], "ends")) == sum(record["counts"].values()) > 2900
-    assert SECRET not in said + executors + json.dumps(record)
+    assert SECRET not in output + executors + json.dumps(record)

@@ -1,4 +1,4 @@
-"""`spark-submit jobs/score.py` on a cluster of two workers: what its user is promised, whoever is killed meanwhile."""
+"""`spark-submit jobs/score.py` on a cluster of two workers: its guarantees, whichever process is killed."""
 
 import shutil
 import time
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.cluster
 SCRIPT: Final = Path(__file__).parents[2] / "jobs" / "score.py"
 KILLED: Final = -9
 PATIENCE_SECONDS: Final = 2.0
-"""Spark tells of a loss sooner; where it does not, nothing was lost."""
+"""Spark reports a loss sooner; if it does not, nothing was lost."""
 PAUSE_SECONDS: Final = 0.01
-"""Between two looks of a reader, which shares the cores with the job."""
+"""The pause between two looks of a reader, which shares the cores with the job."""
 
 
 def submit(cluster: Cluster, root: Path) -> Job:
-    """The job in many tasks."""
+    """Submit the job in many tasks."""
     small = {"sql_files_maxPartitionBytes": "131072", "sql_files_openCostInBytes": "4096"}
     return cluster.submit(SCRIPT, root, "--set", f"paths.root={root}", **small)
 
@@ -52,14 +52,14 @@ def test_a_kill_in_the_middle_costs_no_row(
     with submit(cluster, root) as job:
         strike(cluster, job, kill, loss)
         assert job.lasts(0), f"the kill came too late: {job.output[-3000:]}"
-        left = cluster.alive()
+        alive = cluster.alive()
         assert job.status() == 0, job.output[-3000:]
-    assert left == (1 if kill is Cluster.kill_worker else 2)
+    assert alive == (1 if kill is Cluster.kill_worker else 2)
     assert scored(root).equals(survey.scored)
 
 
 def strike(cluster: Cluster, job: Job, kill: Callable[[Cluster], bool], loss: str) -> None:
-    """Kill where Python scores, until Spark tells of the loss: a Python worker may have been between two tasks."""
+    """Kill processes while Python scores, until Spark reports the loss: a worker may have been between two tasks."""
     again = 0.0
     while loss not in job.output and job.lasts(0.1):
         if time.monotonic() > again and kill(cluster):
@@ -76,7 +76,7 @@ def test_a_driver_killed_while_it_publishes_leaves_old_and_new_days_and_the_next
         root = shutil.copytree(republication.published, tmp_path / str(attempt) / "root")
         with Reader(root / "scored", set(republication.days), "model", PAUSE_SECONDS) as reader:
             kill_while_it_publishes(cluster, root, republication.days[0])
-            left = reader.look()
+            after_kill = reader.look()
             with submit(cluster, root) as job:
                 assert job.status() == 0, job.output[-3000:]
         for day, contents in reader.found.items():
@@ -84,15 +84,15 @@ def test_a_driver_killed_while_it_publishes_leaves_old_and_new_days_and_the_next
         assert reader.look() == new
         assert scored(root).equals(republication.scored)
         assert [*(root / "_staging").iterdir(), *(root / "_journal").iterdir()] == []
-        replaced = sum(left[day] == new[day] for day in left)
-        print(f"{replaced} of {len(left)} days were new; {reader.looks:,} looks")
-        if 0 < replaced < len(left):
+        replaced = sum(after_kill[day] == new[day] for day in after_kill)
+        print(f"{replaced} of {len(after_kill)} days were new; {reader.looks:,} looks")
+        if 0 < replaced < len(after_kill):
             return
     pytest.fail("five times too late")
 
 
 def kill_while_it_publishes(cluster: Cluster, root: Path, first: str) -> None:
-    """Kill the driver as soon as the first of its days has changed places with the old one."""
+    """Kill the driver as soon as its first day has replaced the old one."""
     cluster.restore()
     with submit(cluster, root) as job:
         cluster.wait_until(lambda: job.stands("_staging/*/scored") or not job.lasts(0), "days are staged")
@@ -102,7 +102,7 @@ def kill_while_it_publishes(cluster: Cluster, root: Path, first: str) -> None:
 
 
 def days_by(republication: Republication, model: str) -> dict[str, Rows]:
-    """What a reader finds in each day that the model has scored."""
+    """The rows that a reader finds in each day that the model has scored."""
     table = republication.scored
     ids: dict[str, set[tuple[int, str]]] = {day: set() for day in republication.days}
     for day, tweet in zip(table["day"].to_pylist(), table["tweet_id"].to_pylist(), strict=True):

@@ -241,7 +241,7 @@ def test_the_evaluation_of_a_model_as_the_production_model_is_shown_with_it_firs
     content["models"]["current LSTM network"] = content["models"]["naive Bayes"] | {"accuracy": 0.765}
     file.write_text(json.dumps(content))
     survey([scored(1, 0.9)])
-    assert "called 76.5% as their labels do" in re.sub(r"\s+", " ", page(root))
+    assert "classified 76.5% according to their labels" in re.sub(r"\s+", " ", page(root))
 
 
 @pytest.mark.parametrize(

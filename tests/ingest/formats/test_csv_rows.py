@@ -7,10 +7,12 @@ from tonality.ingest.containers.streams import Block, FileStream
 from tonality.ingest.formats.csv_rows import CsvRecords, Layout, csv_columns
 from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
+from tonality.ingest.formats.row_mapping import TweetMapper
 from tonality.runtime.settings.sections import ColumnNames
 
 DAY = "2015-12-10"
-PLAIN = Layout(ColumnNames(id="id", created_at="when", text="text"))
+PLAIN = Layout()
+MAPPER = TweetMapper(ColumnNames(id="id", created_at="when", text="text"))
 HEAD = b"id,when,text\n"
 
 
@@ -19,7 +21,7 @@ def lines_of(content, max_record=2**20):
 
 
 def read(content, layout=PLAIN, max_record=2**20):
-    records = CsvRecords(lines_of(content, max_record), layout)
+    records = CsvRecords(lines_of(content, max_record), layout, MAPPER)
     return list(records), records.damage
 
 
@@ -47,14 +49,14 @@ def test_a_row_is_read_by_the_names_in_the_header_whatever_their_order():
 
 
 def test_a_file_without_a_header_is_read_by_the_names_that_its_layout_has():
-    layout = Layout(PLAIN.columns, header=("label", "id", "when", "text"))
+    layout = Layout(header=("label", "id", "when", "text"))
     content = b"4,7,2015-12-10,first\n4,8,2015-12-10\n4,9,2015-12-10,third\n"
     assert (texts(content, layout), reasons(content, layout)) == (["first", "third"], ["malformed-csv"])
     assert read(content, layout)[0][0][:2] == (0, 1)
 
 
 def test_a_layout_that_lacks_a_named_column_says_so():
-    layout = Layout(PLAIN.columns, header=("label", "id", "text"))
+    layout = Layout(header=("label", "id", "text"))
     assert read(b"4,7,first\n", layout) == ([], "no column when; there are label, id, text")
 
 
@@ -101,7 +103,7 @@ def test_a_name_that_two_columns_have_is_the_first():
 def test_quoted_and_plain_fields_are_read_alike(delimiter):
     plain = delimiter.join(["id", "when", "text"]) + "\n" + delimiter.join(["7", DAY, "hello"]) + "\n"
     quoted = delimiter.join(['"id"', "when", '"text"']) + "\n" + delimiter.join(["7", f'"{DAY}"', '"hello"']) + "\n"
-    layout = Layout(PLAIN.columns, delimiter)
+    layout = Layout(delimiter)
     assert outcomes(plain.encode(), layout) == outcomes(quoted.encode(), layout)
     assert texts(plain.encode(), layout) == ["hello"]
 
@@ -137,13 +139,13 @@ def test_reading_never_lowers_the_limit_that_others_have_set():
 
 
 def test_latin_1_has_a_character_for_every_byte():
-    layout = Layout(PLAIN.columns, encoding="latin-1")
+    layout = Layout(encoding="latin-1")
     assert texts(HEAD + b"7,2015-12-10,caf\xe9 \x85\xa0\n", layout) == ["caf\xe9 \x85\xa0"]
     assert reasons(HEAD + b"7,2015-12-10,caf\xe9\n") == ["invalid-utf8"]
 
 
 def test_what_a_writer_did_to_the_fields_is_mended_before_they_are_read():
-    layout = Layout(PLAIN.columns, mend=lambda fields: (fields[0], fields[1], None, fields[3].upper(), None, "yes"))
+    layout = Layout(mend=lambda fields: (fields[0], fields[1], None, fields[3].upper(), None, "yes"))
     (tweet,) = outcomes(HEAD + b"7,2015-12-10,hello\n", layout)
     assert (tweet.text, tweet.is_retweet) == ("HELLO", True)
 
@@ -153,25 +155,25 @@ def test_what_a_writer_did_to_the_fields_is_mended_before_they_are_read():
 
 def test_the_line_in_which_a_file_breaks_off_is_a_reject_and_the_break_is_its_damage():
     blocks = iter([Block(HEAD + b"7,2015-12-10,a\n8,2015-"), Block(b"", "gzip stream cut off")])
-    records = CsvRecords(Lines(blocks, 2**20), PLAIN)
+    records = CsvRecords(Lines(blocks, 2**20), PLAIN, MAPPER)
     first, second = records
     assert (first.outcome.text, second.outcome.reason, second.outcome.detail) == ("a", "cut-off", "gzip stream cut off")
     assert (second.offset, second.raw, records.damage) == (28, b"8,2015-", "gzip stream cut off")
 
 
 def test_a_file_that_breaks_off_in_its_header_says_both():
-    records = CsvRecords(Lines(iter([Block(b"id,wh"), Block(b"", "cut off")]), 2**20), PLAIN)
+    records = CsvRecords(Lines(iter([Block(b"id,wh"), Block(b"", "cut off")]), 2**20), PLAIN, MAPPER)
     assert list(records) == []
     assert records.damage == "no column id, when, text; there are none; cut off"
 
 
 def test_a_file_that_breaks_off_before_its_header_says_where():
-    records = CsvRecords(Lines(iter([Block(b"", "cut off")]), 2**20), PLAIN)
+    records = CsvRecords(Lines(iter([Block(b"", "cut off")]), 2**20), PLAIN, MAPPER)
     assert (list(records), records.damage) == ([], "cut off")
 
 
 def test_what_follows_a_break_is_read():
     blocks = [Block(HEAD + b'7,2015-12-10,a\n8,2015-12-10,"b'), Block(b"", "broken"), Block(b"x\n9,2015-12-10,c\n")]
-    found = [record.outcome for record in CsvRecords(Lines(iter(blocks), 2**20), PLAIN)]
+    found = [record.outcome for record in CsvRecords(Lines(iter(blocks), 2**20), PLAIN, MAPPER)]
     assert [outcome.text for outcome in found if isinstance(outcome, Tweet)] == ["a", "c"]
     assert [outcome.reason for outcome in found if isinstance(outcome, RejectedRecord)] == ["cut-off"]

@@ -8,7 +8,7 @@ from tonality.ingest.containers.streams import Block, FileStream
 from tonality.ingest.formats.known_tables import known_table
 from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet
-from tonality.ingest.formats.rutweetcorp import RuTweetCorpRecords
+from tonality.ingest.formats.rutweetcorp import RuTweetCorpRecords, rutweetcorp_tweet
 
 TWARC_CSV = (
     "id,conversation_id,referenced_tweets.replied_to.id,referenced_tweets.retweeted.id,referenced_tweets.quoted.id,"
@@ -247,13 +247,15 @@ def test_a_row_of_rutweetcorp_that_does_not_end_is_given_up_line_by_line():
 
 def test_a_row_of_rutweetcorp_that_is_too_long_is_a_reject_alone():
     content = "\n".join([RUSSIAN.format(1, "до"), RUSSIAN.format(2, "x" * 900), RUSSIAN.format(3, "после")])
-    outcomes = [record.outcome for record in RuTweetCorpRecords(lines_of(content.encode(), 500))]
+    outcomes = [record.outcome for record in RuTweetCorpRecords(lines_of(content.encode(), 500), rutweetcorp_tweet)]
     assert [getattr(outcome, "reason", "") for outcome in outcomes] == ["", "too-long", ""]
 
 
 def test_the_row_in_which_rutweetcorp_breaks_off_is_a_reject_with_all_its_lines():
     whole, start = RUSSIAN.format(1, "до").encode(), b'"2";"1386325927";"who";"one\ntwo'
-    records = RuTweetCorpRecords(Lines(iter([Block(whole + b"\n" + start), Block(b"", "cut off")]), 2**20))
+    records = RuTweetCorpRecords(
+        Lines(iter([Block(whole + b"\n" + start), Block(b"", "cut off")]), 2**20), rutweetcorp_tweet
+    )
     first, second = records
     assert (first.outcome.text, second.raw, second.outcome.reason) == ("до", start, "cut-off")
     assert records.damage == "cut off"
@@ -262,7 +264,7 @@ def test_the_row_in_which_rutweetcorp_breaks_off_is_a_reject_with_all_its_lines(
 def test_what_follows_a_break_in_rutweetcorp_is_no_part_of_the_row_before_it():
     blocks = [Block(b'"2";"1386325927";"who";"one'), Block(b"", "broken"), Block(b"x\nrest\n")]
     blocks.append(Block(RUSSIAN.format(3, "после").encode()))
-    outcomes = [record.outcome for record in RuTweetCorpRecords(Lines(iter(blocks), 2**20))]
+    outcomes = [record.outcome for record in RuTweetCorpRecords(Lines(iter(blocks), 2**20), rutweetcorp_tweet)]
     assert [getattr(outcome, "reason", "") for outcome in outcomes] == ["cut-off", "malformed-csv", ""]
 
 

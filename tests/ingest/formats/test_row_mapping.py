@@ -3,14 +3,14 @@ from decimal import Decimal
 import pytest
 
 from tonality.ingest.formats.record import RejectedRecord
-from tonality.ingest.formats.row_mapping import RowReader, column_order, missing_columns
+from tonality.ingest.formats.row_mapping import TweetMapper, missing_columns
 from tonality.runtime.settings.sections import ColumnNames
 
-READER = RowReader(ColumnNames(id="id", created_at="when", text="text"))
+MAPPER = TweetMapper(ColumnNames(id="id", created_at="when", text="text"))
 
 
 def tweet(number="7", when="2015-12-10", author=None, text="hello", lang=None, retweet=None):
-    return READER.tweet((number, when, author, text, lang, retweet))
+    return MAPPER.record((number, when, author, text, lang, retweet))
 
 
 def refusal(**fields):
@@ -105,11 +105,13 @@ def test_a_field_that_holds_an_object_is_refused_by_its_name(field, value):
 
 def test_columns_stand_in_the_order_of_the_fields():
     columns = ColumnNames(retweet="r", lang="l", text="t", author="a", created_at="c", id="i")
-    assert column_order(columns) == ("i", "c", "a", "t", "l", "r")
-    assert column_order(ColumnNames(text="t", created_at="c")) == ("", "c", "", "t", "", "")
+    assert TweetMapper(columns).columns == ("i", "c", "a", "t", "l", "r")
+    assert TweetMapper(ColumnNames(text="t", created_at="c")).columns == ("", "c", "", "t", "", "")
 
 
 def test_missing_columns_are_named_beside_those_that_are_there():
     columns = ColumnNames(created_at="when", text="text", lang="lang")
-    assert missing_columns(columns, ["text", "more"]) == "no column when, lang; there are text, more"
-    assert missing_columns(columns, ["lang", "text", "when"]) == ""
+    assert (
+        missing_columns(TweetMapper(columns).columns, ["text", "more"]) == "no column when, lang; there are text, more"
+    )
+    assert missing_columns(TweetMapper(columns).columns, ["lang", "text", "when"]) == ""

@@ -299,7 +299,7 @@ def test_the_fingerprint_stays_when_the_dataset_is_only_read(dataset):
     assert len(before.fingerprint) == 12
 
 
-def test_the_fingerprint_stays_when_the_same_dataset_is_prepared_again(dataset):
+def test_the_fingerprint_stays_when_the_same_dataset_is_written_again(dataset):
     before = of(dataset).fingerprint
     for file in dataset.glob("*.parquet"):
         file.rename(file.with_name(file.name.replace("part", "part-again")))  # Spark writes new names each time

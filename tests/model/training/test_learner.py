@@ -153,7 +153,8 @@ def test_bfloat16_computes_in_it_and_keeps_weights_in_float32(settings):
         found = learn(short, random_batches(30))
     assert {weight.dtype for weight in found.values()} == {torch.float32}
     assert largest_difference(found, expected) > 1e-5
-    assert max((found[name] - expected[name]).abs().mean() for name in found) < 0.02
+    # 0.022 on processors that emulate bfloat16, whose sums round more often; 30 steps of Adam may move a weight by 0.3
+    assert max((found[name] - expected[name]).abs().mean() for name in found) < 0.03
 
 
 def test_a_learner_leaves_no_thread_behind_and_torchs_generator_unchanged(settings):

@@ -160,7 +160,7 @@ class _Training:
 
     @property
     def _stop_requested(self) -> bool:
-        """True on Ctrl-C, only in the first process of a group: it writes the checkpoint, and the others end with it."""
+        """True on Ctrl-C, in the first process of a group only: it writes the checkpoint, and the others follow it."""
         return self._signals.received and self._group.rank == 0
 
     def _interrupted(self) -> Interrupted:
