@@ -52,7 +52,9 @@ def best_speed(side: Rows, seed: int, precision: torch.dtype) -> dict[str, Any]:
     for size in BATCHES:
         chosen = rows_by_length(side, size, np.random.default_rng(seed))
         ways[f"batch {size}, torch's {CORES} threads"] = partial(torch_speed, side, chosen, precision)
-        ways[f"batch {size}, a thread on each of {CORES} cores"] = partial(thread_parallel_speed, side, chosen, precision)
+        ways[f"batch {size}, a thread on each of {CORES} cores"] = partial(
+            thread_parallel_speed, side, chosen, precision
+        )
     trials = {way: measure(TRIAL_SECONDS) for way, measure in ways.items()}
     best = max(trials, key=trials.__getitem__)
     mean = float(np.mean([side.lengths[rows[0]] for rows in rows_by_length(side, 1, np.random.default_rng(seed))]))
@@ -107,7 +109,8 @@ def thread_parallel_speed(side: Rows, chosen: list[NDArray[np.int64]], precision
     """Rows per second if one thread per core processes its share of each batch."""
     with threads(1), ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         shares = [
-            [load_batch(side, np.array_split(rows, CORES)[thread], precision) for rows in chosen] for thread in range(CORES)
+            [load_batch(side, np.array_split(rows, CORES)[thread], precision) for rows in chosen]
+            for thread in range(CORES)
         ]
         networks = [build(CONFIG).to(precision) for _ in shares]
 

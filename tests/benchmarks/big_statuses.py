@@ -284,7 +284,10 @@ def user(random: Random, author: Author) -> dict[str, Any]:
 
 def description(random: Random) -> str:
     """A user's description: some sentences and, often, a link."""
-    texts = [*sentences(random, NEUTRAL, "everyday"), *sentences(random, pick(random, (POSITIVE, NEGATIVE)), "everyday")]
+    texts = [
+        *sentences(random, NEUTRAL, "everyday"),
+        *sentences(random, pick(random, (POSITIVE, NEGATIVE)), "everyday"),
+    ]
     found = link(random) if random.random() < 0.4 else ""
     return f"{'. '.join(texts)[:135]} {found}".strip()
 

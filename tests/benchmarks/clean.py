@@ -50,8 +50,8 @@ from tonality.runtime.settings.load import load, text_rules
 from tonality.runtime.settings.sections import TextSettings
 from tonality.runtime.spark.session import spark_session
 from tonality.stages import clean
-from tonality.text.tweet_markup import unescape_html
 from tonality.text.preprocess import TextPreprocessor
+from tonality.text.tweet_markup import unescape_html
 
 CORES = os.cpu_count() or 1
 SEED = 1
@@ -71,7 +71,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=8, help="files of each kind (8)")
     parser.add_argument("--repeats", type=int, default=2, help="turns of every contender (2)")
     parser.add_argument("--no-bz2", action="store_true", help="only gzip")
-    parser.add_argument("--data", type=Path, help="the folder of the archives, kept for later runs (a temporary folder)")
+    parser.add_argument(
+        "--data", type=Path, help="the folder of the archives, kept for later runs (a temporary folder)"
+    )
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     sizes = {".json.gz": options.tweets} | ({} if options.no_bz2 else {".json.bz2": options.tweets // BZ2_SHARE})

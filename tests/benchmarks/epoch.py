@@ -3,7 +3,7 @@
     python tests/benchmarks/epoch.py [--data ROOT] [--rows N] [--device auto|cuda|cpu] [--precision NAME]
                                      [--batch-size N] [--epochs N] [--memory SIZE] [--json FILE]
 
-ROOT is the output of `tonality prepare`. Without it a synthetic dataset is written first, which is not timed: stems with
+ROOT is the output of `tonality prepare`. Without it a synthetic dataset is written first, untimed: stems with
 Zipf's frequencies from a vocabulary of 100,000, tweets of 13 stems on average, and labels that depend on the stems.
 Training is that of `tonality train`, with the defaults of [train] unless given here. It needs torch, pyarrow and
 Petastorm, but neither Spark nor Java.

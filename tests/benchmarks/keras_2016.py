@@ -2,15 +2,15 @@
 
     python tests/benchmarks/keras_2016.py TOKENS.npz --seed N --batches padded|by-length
 
-`padded` is the network as it was trained in 2016: every tweet left-padded to the width of the dataset, and the LSTMs run
-over the padding. `by-length` is the same network on batches of tweets sorted by length and padded to their longest,
+`padded` is the network as it was trained in 2016: every tweet left-padded to the width of the dataset, and the LSTMs
+run over the padding. `by-length` is the same network on batches of tweets sorted by length and padded to their longest,
 nearly always not at all: the rest of the gap is not due to padding. Adam's constants, initial weights and everything
 else are the defaults of Keras. The time is that of Keras' `fit`; TensorFlow's tracing of the network in its first
 batches comes before, and its other effects are undone.
 
 It runs in its own environment, with Keras and TensorFlow but without Tonality: `make bench-keras`. TOKENS holds the
-arrays stems, lengths and labels of each split (train_stems, valid_stems ...), with the concatenated stems of all tweets,
-and the numbers vocabulary and width.
+arrays stems, lengths and labels of each split (train_stems, valid_stems ...), with the concatenated stems of all
+tweets, and the numbers vocabulary and width.
 """
 
 import argparse

@@ -46,7 +46,7 @@ PRECISIONS = ("float32", "bfloat16")
 WARM_UP = 500_000
 MEMORY_TWEETS = 800_000
 PADDED_SHARE = 32
-"""The padded ways score 1 tweet in this many, since they are about this many times slower."""
+"""The padded ways score one tweet in this many, since they are about this many times slower."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def stage_turn(spark: SparkSession, root: Path, precision: str) -> float:
 
 
 def udf_turn(spark: SparkSession, root: Path, udf: rivals.Scoring, share: int, folder: Path) -> float:
-    """Score from Parquet to Parquet, with the same columns; with a share, only one tweet in so many."""
+    """Score from Parquet to Parquet, with the same columns; with a share, one tweet in so many of every day."""
     tweets = tables.read(spark, str(root), "tweets", TWEETS)
     if share > 1:
         tweets = tweets.where(F.col("tweet_id") % share == 0)

@@ -3,8 +3,8 @@
     python tests/benchmarks/training.py --data ROOT|TABLE [--seeds N] [--rows N] [--keras PYTHON] [--json FILE]
 
 ROOT is the output of `tonality prepare`. TABLE is a CSV with the columns text and label (positive or negative), from
-which a dataset is first prepared with the text rules of 2016, conf/seed.toml, in English. All contestants learn from the
-tokens of dataset/split=train, on the same cores, and are evaluated on split=valid:
+which a dataset is first prepared with the text rules of 2016, conf/seed.toml, in English. All contestants learn from
+the tokens of dataset/split=train, on the same cores, and are evaluated on split=valid:
 
 - Keras 2016, padded: tests/benchmarks/keras_2016.py, batches of 32 left-padded to the dataset's width, one epoch;
 - Keras 2016, by length: the same network, batches of 32 tweets sorted by length, with hardly any padding;
@@ -431,7 +431,7 @@ def table(report: dict[str, Any]) -> str:
     found, data, turns = report["summary"], report["data"], report["turns"]
     seeds = len(turns[DEFAULTS])
     head = (
-        f"{data['rows']['train']:,} tweets for training, with {data['mean_stems']:.1f} stems, {data['rows']['valid']:,} "
+        f"{data['rows']['train']:,} tweets for training, of {data['mean_stems']:.1f} stems, {data['rows']['valid']:,} "
         f"for validation; {data['vocabulary']:,} ids; {seeds} seeds; {report['machine']['cpu']}, {CORES} cores"
     )
     titles = ("", "rows/s", "x Keras", "x limit", "accuracy", "less Keras' (95 %)", "s to Keras'", "sooner", "reached")

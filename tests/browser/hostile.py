@@ -59,7 +59,7 @@ def run_pipeline(folder: Path) -> Path:
 
 
 def _corpus() -> list[str]:
-    """Labelled tweets: each tone's words by themselves and in pairs, with the neutral word equally often in both tones."""
+    """Labelled tweets: each tone's words, singly and in pairs, and the neutral word equally often in both tones."""
     rows = ["text,label"]
     for tone in ("positive", "negative"):
         words = TONES[tone].split()

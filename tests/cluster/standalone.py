@@ -91,7 +91,7 @@ class Cluster:
             process.wait()
 
     def restore(self) -> None:
-        """Wait until all workers are alive and no application runs, and start new workers for killed ones."""
+        """Start new workers for killed ones, and wait until all are alive and no application runs."""
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         for _ in range(self._expected - len(self._workers)):
             name = f"worker-{len(self._started)}"

@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from tonality.ingest.formats.control_messages import STREAM_STATUS, USER_REMOVED, USER_RESTORED
-from tonality.ingest.formats.record import RejectedRecord, parse_id
+from tonality.ingest.formats.record import STREAM_STATUS, USER_REMOVED, USER_RESTORED, RejectedRecord, parse_id
 
 __all__ = ["ComplianceEvent", "IdKind", "parse_message"]
 

@@ -1,11 +1,34 @@
 """Records of an archive, each a tweet, a control message or a rejected record."""
 
 from collections.abc import Iterator
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-__all__ = ["ControlMessage", "Record", "Records", "RejectedRecord", "Tweet", "parse_id"]
+__all__ = [
+    "CONTROL_MESSAGES",
+    "STREAM_STATUS",
+    "USER_REMOVED",
+    "USER_RESTORED",
+    "ControlMessage",
+    "Record",
+    "Records",
+    "RejectedRecord",
+    "Tweet",
+    "parse_id",
+]
 
 T = TypeVar("T")
+
+# Keys of control messages: "Streaming message types" and "Compliance data objects" of API v1.1.
+USER_REMOVED: Final = frozenset({"user_delete", "user_protect", "user_suspend"})
+USER_RESTORED: Final = frozenset({"user_undelete", "user_unprotect", "user_unsuspend"})
+STREAM_STATUS: Final = frozenset(
+    ["control", "disconnect", "event", "for_user", "friends", "friends_str", "limit", "user_update", "warning"]
+)
+"""Messages about the stream and its account, which concern no tweet."""
+CONTROL_MESSAGES: Final = frozenset(
+    ["delete", "scrub_geo", "status_withheld", "user_withheld", *USER_REMOVED, *USER_RESTORED, *STREAM_STATUS]
+)
+"""All of them."""
 
 
 class Tweet(NamedTuple):

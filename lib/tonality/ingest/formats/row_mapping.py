@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
-from tonality.ingest.formats.record import RejectedRecord, Tweet
+from tonality.ingest.formats.record import RejectedRecord, Tweet, parse_id
 from tonality.ingest.formats.timestamps import microseconds
 from tonality.runtime.settings.sections import ColumnNames
 from tonality.text.tweet_markup import unescape_html
@@ -131,8 +131,6 @@ def _identifier(value: object) -> int:
     if value is None or value == "" or _is_nan(value):
         raise RejectedRecord("no-id")
     text = str(string_of(value)).strip()
-    if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < 2**63:
-        return int(text)
     number = float(text) if _FLOATING.fullmatch(text) else 0.0
     if number.is_integer() and number >= _EXACT:
         raise RejectedRecord(
@@ -140,7 +138,7 @@ def _identifier(value: object) -> int:
         )
     if number.is_integer() and number > 0:
         return int(number)
-    raise RejectedRecord("wrong-type", f"id is {text[:100]!r}, not a positive 64-bit number")
+    return parse_id(text)
 
 
 def _derived_id(author: str | None, created_at: int, text: str) -> int:

@@ -11,9 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from tonality.ingest.formats.control_messages import CONTROL_MESSAGES
 from tonality.ingest.formats.decoding import BYTE_ORDER_MARK, replace_lone_surrogates
-from tonality.ingest.formats.record import ControlMessage, RejectedRecord, Tweet, parse_id
+from tonality.ingest.formats.record import CONTROL_MESSAGES, ControlMessage, RejectedRecord, Tweet, parse_id
 from tonality.ingest.formats.timestamps import microseconds
 from tonality.text.tweet_markup import unescape_html
 
