@@ -5,7 +5,7 @@ import sys
 from typing import Literal
 
 from tonality.runtime.diagnostics.console import to_stderr
-from tonality.runtime.runs.format import as_json, as_logfmt, as_details, as_table
+from tonality.runtime.runs.format import as_details, as_json, as_logfmt, as_table
 from tonality.runtime.runs.query import RunQuery, find
 from tonality.runtime.settings.sections import Settings
 

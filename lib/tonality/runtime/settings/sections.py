@@ -208,7 +208,7 @@ class CorpusSettings(Section):
     """Reading of the labelled corpus."""
 
     format: Literal["rutweetcorp", "sentiment140", "table"] = "rutweetcorp"
-    """rutweetcorp and sentiment140: columns by position, as published. table: CSV with header, JSON lines or Parquet."""
+    """rutweetcorp, sentiment140: columns by position, as published. table: CSV with header, JSON lines or Parquet."""
     delimiter: Delimiter = ","
     """The separator of CSV fields, for format = "table"; the word tab means a tab."""
     text: str = Field("text", min_length=1)
