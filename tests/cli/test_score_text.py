@@ -330,9 +330,9 @@ def test_a_model_of_another_format_is_refused(english, tmp_path, refused):
 def test_a_model_whose_text_rules_cannot_be_followed_here_is_refused(change, message, english, tmp_path, refused):
     artifact_store.write(dataclasses.replace(english, **change), str(tmp_path / "model"))
     (tmp_path / "texts.txt").write_text("w1\n")
-    status, message = refused(tmp_path / "texts.txt", "--model", tmp_path / "model")
+    status, error = refused(tmp_path / "texts.txt", "--model", tmp_path / "model")
     assert status == 3
-    assert message.startswith(f"{tmp_path}/model: {CONFIG}: {message}")
+    assert error.startswith(f"{tmp_path}/model: {CONFIG}: {message}")
 
 
 @pytest.fixture
