@@ -21,7 +21,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import FloatType
 
 from tonality.model.network.lstm import LSTM
-from tonality.model.network.tiled_lstm import TiledLSTM, tile_weights
+from tonality.model.network.lstm_inference import TiledLSTM, tile_weights
 from tonality.model.registry.artifact import Artifact
 from tonality.text.token_ids import StemEncoder
 

@@ -21,7 +21,7 @@ from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.text_files import TEXT_COLUMN, TextFormat, TextRow, format_from_name, text_format
 from tonality.model.inference.packed_model import choose_precision
 from tonality.model.inference.text_scorer import TextScorer, tones
-from tonality.model.network.tiled_lstm import Precision
+from tonality.model.network.lstm_inference import Precision
 from tonality.model.registry.artifact_store import read as read_model
 from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError

@@ -113,7 +113,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     with begin_transaction(spark, job.root, record.id, [lock]) as transaction:
         _refuse_other_policies(spark, job)
         archive = _read_archive(spark, job, transaction)
-        dropped = _drop_duplicates_and_deleted(spark, job, archive, transaction)
+        dropped = _find_duplicates_and_deleted(spark, job, archive, transaction)
         tweets, days = _write_days(spark, job, archive, transaction)
         summary = _reconcile(spark, job, archive, dropped, tweets, transaction)
         _refuse_to_lose(spark, job, archive, tweets, summary)
@@ -201,7 +201,7 @@ def _stored_tweets(spark: SparkSession, groups: Sequence[StoredRowGroup], folder
     return spark.read.schema(schema).parquet(*files).select("*", *place)
 
 
-def _drop_duplicates_and_deleted(spark: SparkSession, job: _Job, archive: _Pass, transaction: Transaction) -> DataFrame:
+def _find_duplicates_and_deleted(spark: SparkSession, job: _Job, archive: _Pass, transaction: Transaction) -> DataFrame:
     """Write down which stored tweets are not published: duplicates, deleted and erased ones."""
     deletes = rows_of_kind(archive.manifest, "delete") if job.options.honour_deletes else None
     erased = tables.read(spark, job.root, ERASED_TABLE, FORGOTTEN) if _has_erased(spark, job) else None

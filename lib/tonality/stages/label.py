@@ -8,7 +8,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from tonality.model.dataset.distant_labels import label_by_emoticon
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
-from tonality.runtime.runs.text_rules import refuse_other_rules
+from tonality.runtime.runs.text_rules_check import refuse_other_rules
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.storage import tables

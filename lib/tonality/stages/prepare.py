@@ -15,7 +15,7 @@ from tonality.model.dataset.split import TRAIN, VALID, shuffled, with_split
 from tonality.model.dataset.vocabulary import count_stems
 from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.runs.record import Run
-from tonality.runtime.runs.text_rules import refuse_other_rules
+from tonality.runtime.runs.text_rules_check import refuse_other_rules
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import CorpusSettings, Settings
 from tonality.runtime.storage import tables
@@ -100,7 +100,7 @@ def _split_once(labelled: DataFrame, settings: Settings, folder: str) -> DataFra
 def _stage_vocabulary(transaction: Transaction, train: DataFrame, settings: Settings) -> list[str]:
     """The stems in the order of their ids."""
     counted = count_stems(train, settings.vocabulary.size, settings.vocabulary.min_count)
-    written = transaction.replace("vocabulary", {"": counted.coalesce(1)}, VOCABULARY)[""]
+    written = transaction.stage_table("vocabulary", {"": counted.coalesce(1)}, VOCABULARY)[""]
     stems = [row.stem for row in written.orderBy("id").select("stem").collect()]
     if not stems:
         raise InputError(
@@ -124,7 +124,7 @@ def _stage_dataset(
         files = max(1, round(available[part] / dataset.shard_rows))
         mixed = shuffled(rows, dataset.seed, files)
         frames[f"split={part}"] = encode(mixed, stems, settings.vocabulary.unknown, dataset.max_length)
-    written = transaction.replace("dataset", frames, DATASET)
+    written = transaction.stage_table("dataset", frames, DATASET)
     counts = {part: count_rows(written[f"split={part}"]) for part in parts}
     for part, count in counts.items():
         _refuse_one_class(part, count)

@@ -19,7 +19,7 @@ from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.errors import InputError, UserError
 from tonality.runtime.runs.record import Run
-from tonality.runtime.runs.text_rules import refuse_other_rules
+from tonality.runtime.runs.text_rules_check import refuse_other_rules
 from tonality.runtime.settings.sections import ScoreSettings, Settings
 from tonality.runtime.spark.session import tasks_per_core
 from tonality.runtime.storage import tables

@@ -33,7 +33,7 @@ def in_java(pattern: re.Pattern[str]) -> str:
 
 
 def is_retweet_text(text: str) -> bool:
-    """True if the text begins as a retweet's does, with `RT @`: for archives without a column that says so."""
+    """True if the text begins as a retweet's does, with `RT @`: for known tables without a column that says so."""
     return _RETWEET_START.match(text) is not None
 
 

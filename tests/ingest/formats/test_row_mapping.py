@@ -10,7 +10,7 @@ MAPPER = TweetMapper(ColumnNames(id="id", created_at="when", text="text"))
 
 
 def tweet(number="7", when="2015-12-10", author=None, text="hello", lang=None, retweet=None):
-    return MAPPER.record((number, when, author, text, lang, retweet))
+    return MAPPER.map_row((number, when, author, text, lang, retweet))
 
 
 def refusal(**fields):

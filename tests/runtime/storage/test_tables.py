@@ -6,7 +6,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
-from tonality.runtime.runs.text_rules import refuse_other_rules
+from tonality.runtime.runs.text_rules_check import refuse_other_rules
 from tonality.runtime.settings.load import load
 from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY

@@ -157,7 +157,7 @@ def test_a_table_whose_last_day_was_removed_is_empty_not_missing(spark, root):
 def test_several_tables_appear_together_and_nothing_before(spark, root):
     with begin_transaction(spark, str(root), "second", []) as transaction:
         as_written = transaction.stage("messages", messages(spark, **{"2015-12-10": ["new"]}), MESSAGES, DAY)
-        words = transaction.replace("words", {"": spark.createDataFrame([("a",)], "word string")}, WORDS)[""]
+        words = transaction.stage_table("words", {"": spark.createDataFrame([("a",)], "word string")}, WORDS)[""]
         assert [row.text for row in as_written.collect()] == ["new"]
         assert [row.word for row in words.collect()] == ["a"]
         assert found(spark, root) == OLD
@@ -174,7 +174,7 @@ def test_a_replaced_table_keeps_no_old_part(spark, tmp_path):
             frames = {
                 part: spark.createDataFrame([(f"{part} {n}",) for n in range(5)], "word string") for part in parts
             }
-            transaction.replace("words", frames, WORDS)
+            transaction.stage_table("words", frames, WORDS)
             transaction.write_metadata("words", {"run": run, "слова": 10})
             transaction.commit()
     assert [name for name in names(tmp_path / "words") if not name.startswith(".")] == ["_words.json", "b", "c"]
@@ -201,7 +201,9 @@ def test_files_that_tasks_wrote_become_a_whole_table_with_its_metadata(spark, ro
         (temporary,) = [Path(transaction.make_temporary_folder("written").removeprefix("file://"))]
         for name in ("a", "b"):
             pq.write_table(pa.table({"word": [name]}), temporary / f"{name}.parquet")
-        parts = transaction.add_table("words", "written", {"side=x": ["a.parquet"], "side=y": ["b.parquet"]}, WORDS)
+        parts = transaction.add_table_files(
+            "words", "written", {"side=x": ["a.parquet"], "side=y": ["b.parquet"]}, WORDS
+        )
         transaction.write_metadata("words", {"rows": 2})
         assert {part: [row.word for row in rows.collect()] for part, rows in parts.items()} == {
             "side=x": ["a"],

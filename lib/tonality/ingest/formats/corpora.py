@@ -54,10 +54,10 @@ class TableFormat:
 
     @property
     def columns(self) -> tuple[str, str]:
-        """The columns that `record` reads."""
+        """The columns that `map_row` reads."""
         return self.text, self.label
 
-    def record(self, fields: Sequence[object]) -> LabelledText:
+    def map_row(self, fields: Sequence[object]) -> LabelledText:
         """The labelled text of a row's two fields. Raises RejectedRecord if it lacks a text or has another label."""
         text, label = fields
         text = string_of(text)
@@ -162,7 +162,7 @@ def _records(name: str, stream: Stream, form: CorpusFormat) -> Records[LabelledT
     lines = Lines(stream.blocks(), _MAX_RECORD)
     match form:
         case "rutweetcorp":
-            return RuTweetCorpRecords(lines, lambda row: _RUTWEETCORP.record((row.text, row.label)))
+            return RuTweetCorpRecords(lines, lambda row: _RUTWEETCORP.map_row((row.text, row.label)))
         case "sentiment140":
             return CsvRecords(lines, replace(SENTIMENT140_LAYOUT, mend=None), _SENTIMENT140)
         case _ if start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):

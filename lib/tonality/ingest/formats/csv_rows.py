@@ -75,7 +75,7 @@ class CsvRecords(Generic[T]):
     def _records(self, rows: Iterator[_Row], header: list[str]) -> Iterator[Record[T]]:
         width = len(header)  # also the index of the None behind the fields, for columns that are not mapped
         mapped = itemgetter(*(header.index(name) if name else width for name in self._mapper.columns))
-        record, mend = self._mapper.record, self._layout.mend
+        map_row, mend = self._mapper.map_row, self._layout.mend
         for line, fields in rows:
             outcome: T | ControlMessage | RejectedRecord
             if isinstance(fields, RejectedRecord):
@@ -87,7 +87,7 @@ class CsvRecords(Generic[T]):
             else:
                 values = mapped([*fields, None])
                 try:
-                    outcome = record(mend(values) if mend else values)
+                    outcome = map_row(mend(values) if mend else values)
                 except RejectedRecord as rejected:
                     outcome = ControlMessage("header") if fields == header else rejected
             yield Record(line.offset, line.number, line.content, outcome)

@@ -51,7 +51,7 @@ class JsonTableRecords(Generic[T]):
             raise RejectedRecord("malformed-json", str(error)) from None
         if not isinstance(row, dict):
             raise RejectedRecord("wrong-type", f"the record is a {type(row).__name__}, not an object")
-        return self._mapper.record([_value(row, name) if name else None for name in self._mapper.columns])
+        return self._mapper.map_row([_value(row, name) if name else None for name in self._mapper.columns])
 
 
 def _value(row: Mapping[str, object], name: str) -> object:

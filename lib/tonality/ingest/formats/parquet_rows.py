@@ -112,7 +112,7 @@ class ParquetRecords(Generic[T]):
             if size > self._max_record:
                 row = tuple(field[:_RAW_CHARACTERS] if isinstance(field, str | bytes) else field for field in row)
                 raise RejectedRecord("too-long", f"{size} characters, at most {self._max_record}")
-            return Record(number - 1, number, b"", self._mapper.record(row))
+            return Record(number - 1, number, b"", self._mapper.map_row(row))
         except RejectedRecord as rejected:
             named = {name: value for name, value in zip(self._names, row, strict=True) if name}
             raw = json.dumps(named, ensure_ascii=False, default=str).encode("utf-8", "replace")

@@ -28,10 +28,10 @@ class RowMapper(Protocol[T_co]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The column names in the order in which `record` takes their fields; empty for a column that is not mapped."""
+        """The column names in the order of the fields of `map_row`; empty for a column that is not mapped."""
         ...
 
-    def record(self, fields: Sequence[object]) -> T_co:
+    def map_row(self, fields: Sequence[object]) -> T_co:
         """The record of a row's fields, None for a column that is not mapped or missing. Raises RejectedRecord."""
         ...
 
@@ -53,7 +53,7 @@ class TweetMapper:
         self._derives_ids = not columns.id
         self.columns = (columns.id, columns.created_at, columns.author, columns.text, columns.lang, columns.retweet)
 
-    def record(self, fields: Sequence[object]) -> Tweet:
+    def map_row(self, fields: Sequence[object]) -> Tweet:
         """The tweet of a row's id, time, author, text, language and retweet field.
 
         Raises RejectedRecord if the text, the time or the id is missing, or a field has a value of a wrong type.

@@ -43,7 +43,7 @@ _TWEETS: Final = TweetMapper(ColumnNames(id="id", created_at="time", author="aut
 
 def rutweetcorp_tweet(row: RuTweetCorpRow) -> Tweet:
     """The row's tweet. No column marks retweets, so the text's prefix decides."""
-    return _TWEETS.record((row.id, row.time, row.author, row.text, None, is_retweet_text(row.text)))
+    return _TWEETS.map_row((row.id, row.time, row.author, row.text, None, is_retweet_text(row.text)))
 
 
 class RuTweetCorpRecords(Generic[T]):

@@ -1,4 +1,4 @@
-"""Stored tweets that are not published: erased ones, deleted ones and duplicates."""
+"""Search for stored tweets that are not published: erased ones, deleted ones and duplicates. day_files omits them."""
 
 from functools import reduce
 from typing import Final

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tonality.model.network.cpu_features import has_any_cpu_feature
 from tonality.model.network.lstm import LSTMConfig
-from tonality.model.network.tiled_lstm import Precision, tile_weights
+from tonality.model.network.lstm_inference import Precision, tile_weights
 from tonality.model.registry.artifact import Artifact
 
 __all__ = ["Device", "PackedModel", "choose_precision"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tonality.model.inference.packed_model import PackedModel
 from tonality.model.network.lstm import build
-from tonality.model.network.tiled_lstm import TiledLSTM, longest_first
+from tonality.model.network.lstm_inference import TiledLSTM, longest_first
 from tonality.text.token_ids import StemEncoder, TokenIds
 
 __all__ = ["ScoreCache", "Scorer"]

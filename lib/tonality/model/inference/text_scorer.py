@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
-from tonality.model.network.tiled_lstm import Precision
+from tonality.model.network.lstm_inference import Precision
 from tonality.model.registry.artifact import CONFIG, Artifact
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage.json_files import first_error

@@ -1,1 +1,1 @@
-"""The network that classifies a tweet, in its forms for training and for inference."""
+"""The network that classifies a tweet: lstm for training and GPUs, lstm_inference for scoring on CPUs."""

@@ -1,4 +1,6 @@
-"""The network of 2016: an embedding, two LSTM layers, dropout, one logit.
+"""The network of 2016: an embedding, two LSTM layers, dropout, one logit; for training and for scoring on a GPU.
+
+On a CPU, lstm_inference scores with the same weights.
 
 LSTM: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, Neural Computation 9(8), 1997; with the forget gate of
 F. Gers, J. Schmidhuber and F. Cummins, Learning to Forget, Neural Computation 12(10), 2000. The initial weights are

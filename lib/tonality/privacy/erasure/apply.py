@@ -134,7 +134,7 @@ def _stage_dataset(
 ) -> None:
     rows = reduce(DataFrame.union, plan.dataset.values())
     files = _rewrite(spark, root, transaction, "dataset", list(plan.dataset), rows, plan.counts["dataset"])
-    parts = transaction.add_table("dataset", "files_dataset", files, DATASET)
+    parts = transaction.add_table_files("dataset", "files_dataset", files, DATASET)
     transaction.write_metadata("dataset", dataset_metadata(parts))
 
 

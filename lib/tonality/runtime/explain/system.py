@@ -151,7 +151,7 @@ def _of_parquet(link: BaseException, settings: Settings) -> UserError | None:
     )
 
 
-def _of_output(link: BaseException, settings: Settings) -> UserError | None:  # noqa: ARG001 - explainers are called alike
+def _of_output(link: BaseException, settings: Settings) -> UserError | None:  # noqa: ARG001 - all translators have one signature
     if not isinstance(link, BrokenPipeError):
         return None
     return UserError("the program that read the output has ended: write it to a file, or read it to its end")

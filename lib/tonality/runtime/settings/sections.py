@@ -113,7 +113,7 @@ class ColumnNames(Section):
     lang: str = ""
     """The language, in the table's own codes."""
     retweet: str = ""
-    """The retweet flag: 1, true, yes and t mean a retweet, anything else none."""
+    """The retweet flag: true, t, yes, y, retweet or a number above 0, such as the original's id, mean a retweet."""
 
     def named(self) -> dict[str, str]:
         """The columns that the table has, by the field of the tweet that they hold."""

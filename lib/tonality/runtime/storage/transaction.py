@@ -136,8 +136,8 @@ class Transaction:
         """Remove, at commit, the partitions that this transaction covers but does not replace."""
         self._removals.append(_Removal(table, column, covered))
 
-    def replace(self, table: str, parts: Mapping[str, DataFrame], schema: pa.Schema) -> dict[str, DataFrame]:
-        """Replace a table without days by frames, each in a folder of its name, and return them as written.
+    def stage_table(self, table: str, parts: Mapping[str, DataFrame], schema: pa.Schema) -> dict[str, DataFrame]:
+        """Stage a whole table without days: frames, each in a folder of its name. Return them as written.
 
         The name of a single frame may be empty.
         """
@@ -150,10 +150,10 @@ class Transaction:
         self._moves.append(_Move(table, staged))
         return written
 
-    def add_table(
+    def add_table_files(
         self, table: str, folder: str, files: Mapping[str, Sequence[str]], schema: pa.Schema
     ) -> dict[str, DataFrame]:
-        """Replace a table without days by files of a temporary folder, and return its parts as written.
+        """Stage a whole table without days: files of a temporary folder. Return its parts as written.
 
         `files` are names by part; each part is a folder of the table.
         """

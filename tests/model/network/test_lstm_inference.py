@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tonality.model.network.lstm import LSTMConfig, build
-from tonality.model.network.tiled_lstm import TiledLSTM, tile_weights
+from tonality.model.network.lstm_inference import TiledLSTM, tile_weights
 
 CONFIGS = [
     LSTMConfig(vocabulary=50, embedding=10, hidden=12),
