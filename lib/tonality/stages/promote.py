@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from tonality.model.evaluation.evaluation_file import Evaluation, Rival, read_evaluation
+from tonality.model.evaluation.evaluation_file import EVALUATION_FILE, Evaluation, Rival, read_evaluation
 from tonality.model.evaluation.paired_difference import Difference
 from tonality.model.registry.registry import ModelRegistry
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import text_rules
 from tonality.runtime.settings.sections import PromoteSettings, Settings
+from tonality.runtime.storage.urls import join
 
 _BETTER_WHEN_LOWER: Final = frozenset({"log_loss"})
 
@@ -83,5 +84,7 @@ def _gain(difference: Difference, metric: str) -> tuple[float, float, float]:
 def _read_evaluation(root: str) -> Evaluation:
     evaluation = read_evaluation(root, "rivals")
     if evaluation is None:
-        raise InputError(f"no evaluation under {root}. Run `evaluate` first.")
+        raise InputError(
+            f"no evaluation: {join(root, 'evaluation', EVALUATION_FILE)} is not there. Run `evaluate` first."
+        )
     return evaluation

@@ -187,6 +187,7 @@ def test_a_corpus_without_one_labelled_tweet_says_why(tmp_path):
     ("name", "content"),
     [
         ("c.csv.gz", gzip.compress(b"label,text\n" + bytes(range(256)) * 500)[:200]),
+        ("c.csv.gz", gzip.compress(b"label,text\n1,good\n")[:12]),
         ("c.parquet", b"PAR1 and no more"),
         ("c.zip", b"PK\x03\x04 and more"),
     ],
@@ -286,6 +287,11 @@ def test_the_first_rejects_of_a_reason_are_located_and_the_others_counted(tmp_pa
     assert corpus.described_places() == {
         "malformed-csv": f"{where} 3 {detail}; {where} 4 {detail}; {where} 5 {detail}; and 2 more"
     }
+
+
+def test_a_file_name_that_is_not_utf_8_is_located_with_escapes(tmp_path):
+    (tmp_path / "\udcff.csv").write_text("label,text\n1,good\n1\n")
+    assert rf"{tmp_path}/\udcff.csv line 3" in read_corpus([str(tmp_path)], LABELS).described_places()["malformed-csv"]
 
 
 def test_a_table_of_json_lines_is_read_by_its_keys(tmp_path):

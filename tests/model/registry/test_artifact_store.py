@@ -56,25 +56,41 @@ def test_a_crash_while_writing_leaves_the_former_model_intact(artifact, newer, t
     assert list(tmp_path.iterdir()) == [folder]
 
 
+class PowerCut(BaseException):
+    """An end of the process that no handler of errors sees."""
+
+
+def fail_to_replace(monkeypatch, error):
+    """Let the second of a folder's two renames fail."""
+
+    def fail(self, target):
+        raise error
+
+    monkeypatch.setattr(Path, "replace", fail)
+
+
 def test_a_crash_between_the_two_renames_leaves_no_model_rather_than_half_of_one(
     artifact, newer, tmp_path, monkeypatch
 ):
     folder = tmp_path / "model"
     artifact_store.write(artifact, str(folder))
-    rename = Path.rename
-
-    def crash(self, target):
-        if self.name.endswith(".coming"):
-            raise OSError("power cut")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", crash)
-    with pytest.raises(OSError, match="power cut"):
+    fail_to_replace(monkeypatch, PowerCut("power cut"))
+    with pytest.raises(PowerCut, match="power cut"):
         artifact_store.write(newer, str(folder))
     with pytest.raises(InputError, match="run `train` first"):
         artifact_store.read(str(folder))
     [former] = tmp_path.glob(".model.*.former")
     assert artifact_store.read(str(former)).fingerprint == artifact.fingerprint
+
+
+def test_a_rename_that_fails_leaves_the_former_model_in_place(artifact, newer, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    artifact_store.write(artifact, str(folder))
+    fail_to_replace(monkeypatch, OSError("no right"))
+    with pytest.raises(OSError, match="no right"):
+        artifact_store.write(newer, str(folder))
+    assert artifact_store.read(str(folder)).fingerprint == artifact.fingerprint
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_an_object_store_holds_models_too(artifact, newer, bucket):

@@ -28,6 +28,15 @@ def test_a_failure_while_a_file_is_replaced_leaves_the_old_one(tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_file_does_not_replace_a_folder(tmp_path):
+    folder = tmp_path / "report"
+    replace_file(str(folder / "page"), b"one")
+    with pytest.raises(IsADirectoryError):
+        replace_file(str(folder), b"two")
+    assert list(folder.iterdir()) == [folder / "page"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_of_two_concurrent_writers_both_succeed_and_a_reader_finds_a_complete_file(tmp_path):
     file = tmp_path / "current.json"
     contents = [letter * 50_000 for letter in (b"a", b"b")]

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final, Literal, TypeAlias
 import pyarrow as pa
 
 from tonality.ingest.containers.compression import ExpansionLimit
-from tonality.ingest.containers.streams import Block, FileStream, Stream
+from tonality.ingest.containers.streams import Block, DecompressedStream, FileStream, Stream
 from tonality.ingest.containers.walk import walk_stream
 from tonality.ingest.formats.csv_rows import CsvRecords, Layout, csv_columns
 from tonality.ingest.formats.decoding import BYTE_ORDER_MARK
@@ -22,7 +22,7 @@ from tonality.ingest.formats.row_mapping import string_of
 from tonality.ingest.formats.rutweetcorp import RuTweetCorpRecords
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage.inputs import expand
-from tonality.runtime.storage.urls import filesystem
+from tonality.runtime.storage.urls import escape_undecodable, filesystem
 from tonality.text.tweet_markup import unescape_html
 
 __all__ = ["Corpus", "TableFormat", "read_corpus"]
@@ -125,9 +125,10 @@ def _outcomes(files: Iterable[str], form: CorpusFormat) -> Iterator[tuple[str, i
         system, path = filesystem(file)
         with system.open(path, "rb") as opened:
             for name, records in _sources(file, opened, form):
+                shown = escape_undecodable(name)
                 for _, number, _, outcome in records:
                     if not isinstance(outcome, ControlMessage):
-                        yield name, number, outcome
+                        yield shown, number, outcome
                 if records.damage:
                     raise _damaged(name, records.damage)
 
@@ -157,8 +158,8 @@ def _records(name: str, stream: Stream, form: CorpusFormat) -> Records[LabelledT
         return Unreadable(
             "a Parquet table" + (" inside a container: unpack it" if isinstance(form, TableFormat) else "")
         )
-    if foreign := unsupported_content(start):
-        return Unreadable(foreign)
+    if reason := unsupported_content(start) or _first_line_damage(stream, start):
+        return Unreadable(reason)
     lines = Lines(stream.blocks(), _MAX_RECORD)
     match form:
         case "rutweetcorp":
@@ -170,6 +171,11 @@ def _records(name: str, stream: Stream, form: CorpusFormat) -> Records[LabelledT
         case _:
             _check_columns(name, form, csv_columns(Lines(iter([Block(start)]), _PEEK_BYTES), form.delimiter))
             return CsvRecords(lines, Layout(form.delimiter), form)
+
+
+def _first_line_damage(stream: Stream, start: bytes) -> str:
+    """The damage that cuts off the first line, which may be a header; empty if there is none."""
+    return stream.damage if isinstance(stream, DecompressedStream) and b"\n" not in start else ""
 
 
 def _check_columns(file: str, form: TableFormat, existing: Sequence[str]) -> None:

@@ -9,8 +9,6 @@ and written last, and without it there is no model; so after a crash a model may
 A reader during a replacement may find the model incomplete or mixed, which is an error.
 """
 
-import shutil
-import uuid
 from pathlib import Path
 
 from fsspec import AbstractFileSystem
@@ -63,20 +61,10 @@ def _check_replaceable(folder: Path) -> None:
 
 
 def _write_local(files: dict[str, bytes], folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unique = uuid.uuid4().hex[:8]
-    temporary = folder.with_name(f".{folder.name}.{unique}.coming")
-    former = folder.with_name(f".{folder.name}.{unique}.former")
-    try:
+    with atomic_files.replacing(folder) as temporary:
         temporary.mkdir()
         for name, content in files.items():
             atomic_files.write_durably(temporary / name, content)
-        if folder.exists():
-            folder.rename(former)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(former, ignore_errors=True)
 
 
 def _write_remote(files: dict[str, bytes], system: AbstractFileSystem, path: str) -> None:

@@ -38,9 +38,14 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary, replaced = path.with_name(prefix + _TEMPORARY), path.with_name(prefix + _REPLACED)
     try:
         yield temporary
-        if path.is_dir():
+        if path.is_dir() and temporary.is_dir():  # a file does not replace a folder: that is an OSError
             path.rename(replaced)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(path)
+            raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

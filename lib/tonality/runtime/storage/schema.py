@@ -59,8 +59,8 @@ ACCOUNTS: Final = pa.schema(
 )
 """Reconciled counts of each file's records: lines = tweets + notices + filtered + duplicates + rejects.
 
-`deleted` is the part of `filtered` that a delete notice withdrew or `forget` removed, `damage` the error that ended
-reading of the file, `skipped` the reason why an entry of a tar was not read."""
+`deleted` is the part of `filtered` that a delete notice withdrew or `forget` removed, `damage` whatever is broken in
+the file, `skipped` the reason why an entry of a tar was not read."""
 
 _MANIFEST_FIELDS: Final = [
     pa.field("kind", pa.string()),
