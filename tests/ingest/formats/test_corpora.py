@@ -314,3 +314,24 @@ def test_a_corpus_cut_off_in_a_tar_is_refused(tmp_path):
     (tmp_path / "corpus.tar").write_bytes((tmp_path / "whole.tar").read_bytes()[:5000])
     with pytest.raises(InputError, match=r"corpus\.tar.* cannot be read: .*cut off.*\. Does corpus\.format fit it\?$"):
         read_corpus([str(tmp_path / "corpus.tar")], "rutweetcorp")
+
+
+def test_a_tar_with_an_entry_that_is_not_read_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "corpus.tar", "w") as tar:
+        link = tarfile.TarInfo("positive.csv")
+        link.type, link.linkname = tarfile.SYMTYPE, "elsewhere.csv"
+        tar.addfile(link)
+    with pytest.raises(InputError, match=r"corpus\.tar!positive\.csv cannot be read: .*link"):
+        read_corpus([str(tmp_path / "corpus.tar")], "rutweetcorp")
+
+
+def test_the_rejects_of_a_parquet_table_are_located_by_row(tmp_path):
+    pq.write_table(pa.table({"label": ["1", "1"], "text": ["good", None]}), tmp_path / "c.parquet")
+    (place,) = read_corpus([str(tmp_path / "c.parquet")], LABELS).places["no-text"]
+    assert place.endswith("/c.parquet row 2")
+
+
+def test_labels_of_json_may_be_truth_values(tmp_path):
+    form = TableFormat("text", "label", ("true",), ("false",))
+    lines = ['{"label": true, "text": "good"}', '{"label": false, "text": "bad"}']
+    assert read(tmp_path, "\n".join(lines), form) == ([("good", 1.0), ("bad", 0.0)], {})

@@ -131,3 +131,10 @@ def test_a_run_on_a_disk_without_locks_is_recorded_as_one(settings, monkeypatch)
     monkeypatch.setattr(fcntl, "flock", refuse)
     with Run("clean", settings):
         assert [record["locked"] for record in records(settings).values()] == [False]
+
+
+def test_a_name_that_is_not_utf_8_leaves_a_readable_record(settings):
+    with Run("clean", settings) as run:
+        run.add(file=os.fsdecode(b"\xff.csv"))
+    ((_, record),) = records(settings).items()
+    assert record["file"] == "\udcff.csv"

@@ -66,6 +66,8 @@ class TableFormat:
         if isinstance(label, float) and label.is_integer():  # pandas' form of whole numbers beside missing ones
             label = int(label)
         name = str(string_of(label)).strip()
+        if isinstance(label, bool) and name not in (*self.positive, *self.negative):
+            name = name.lower()  # as JSON writes it
         if name not in self.positive and name not in self.negative:
             raise RejectedRecord(_OTHER_LABEL)
         return unescape_html(text), float(name in self.positive)
@@ -99,12 +101,12 @@ def read_corpus(locations: Iterable[str], form: CorpusFormat) -> Corpus:
     dropped: Counter[str] = Counter()
     places: dict[str, list[str]] = defaultdict(list)
     files = dict.fromkeys(file for location in locations for file in expand(location))
-    for name, number, outcome in _outcomes(files, form):
+    for place, number, outcome in _outcomes(files, form):
         if isinstance(outcome, RejectedRecord):
             dropped[outcome.reason] += 1
             if outcome.reason != _OTHER_LABEL and len(places[outcome.reason]) < _SHOWN_PLACES:
                 detail = f" ({outcome.detail})" if outcome.detail else ""
-                places[outcome.reason].append(f"{name} line {number}{detail}")
+                places[outcome.reason].append(f"{place} {number}{detail}")
         else:
             rows.append(outcome)
     if not rows:
@@ -120,15 +122,15 @@ def _in_words(places: list[str], count: int) -> str:
 
 
 def _outcomes(files: Iterable[str], form: CorpusFormat) -> Iterator[tuple[str, int, LabelledText | RejectedRecord]]:
-    """Every row of the files, blank lines and headers aside, with its file and line."""
+    """Every row of the files, blank lines and headers aside, with its file, `line` or `row`, and number."""
     for file in files:
         system, path = filesystem(file)
         with system.open(path, "rb") as opened:
             for name, records in _sources(file, opened, form):
-                shown = escape_undecodable(name)
+                place = f"{escape_undecodable(name)} {'row' if isinstance(records, ParquetRecords) else 'line'}"
                 for _, number, _, outcome in records:
                     if not isinstance(outcome, ControlMessage):
-                        yield shown, number, outcome
+                        yield place, number, outcome
                 if records.damage:
                     raise _damaged(name, records.damage)
 
@@ -146,8 +148,8 @@ def _sources(file: str, opened: BinaryIO, form: CorpusFormat) -> Iterator[tuple[
         yield file, ParquetRecords(opened, form, _MAX_RECORD, _MAX_EXPANSION)
         return
     for member in walk_stream(file, stream, ExpansionLimit(_MAX_EXPANSION)):
-        if member.damage:
-            raise _damaged(member.name, member.damage)
+        if problem := member.damage or member.skipped:
+            raise _damaged(member.name, problem)
         if member.stream:
             yield member.name, _records(member.name, member.stream, form)
 

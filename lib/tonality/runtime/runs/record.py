@@ -142,7 +142,7 @@ class Run:
             **self.facts,
             "settings": self._settings.model_dump(mode="json"),
         }
-        return to_json(redacted_values(content)).encode()
+        return to_json(redacted_values(content)).encode("utf-8", "backslashreplace")  # names of files may be no UTF-8
 
     def _requested_days(self) -> dict[str, str | None]:
         """The first and last requested day, None for no bound; empty for a stage that takes no days."""
