@@ -394,7 +394,7 @@ def hashed(folder: Path, run: Stage) -> list[str]:
 def test_listed_tweets_are_found_among_pseudonyms_by_their_key(folder: Path, run: Stage, hashed: list[str]) -> None:
     listed(folder, FIRST, "@Boris_1984")
     texts = {text_of(0), *(text_of(n) for n in range(1, 40, 4))}
-    assert "13 of tweets/, on 4 days, 2 of them retweets" in run(forget, hashed[-1], root="hidden")
+    assert "13 rows of tweets/, on 4 days, 2 of them retweets" in run(forget, hashed[-1], root="hidden")
     assert not texts & {row["text"] for row in rows(folder / "hidden", "tweets")}
     assert len(rows(folder / "hidden", "labelled")) == 29
     assert "13 erased earlier" in run(clean, *hashed, root="hidden")

@@ -52,7 +52,7 @@ def test_the_benchmark_of_an_epoch_learns_and_prints_its_figures(spark_less, tmp
     first, *_, last = finished.stdout.splitlines()
     assert first.startswith("float32 on a processor, by ")
     assert f"torch {torch.__version__}" in first
-    assert "600 tweets to learn from, 120 to validate on, batches of 64" in first
+    assert "600 tweets for training, 120 for validation, batches of 64" in first
     assert "rows/s" in last
     report = json.loads(figures.read_text())
     assert report["rows"] == {"train": 600, "valid": 120}
