@@ -57,5 +57,7 @@ def test_a_scoring_task_uses_the_gpu_of_its_address_and_fails_if_torch_finds_non
     with gpu_cluster.submit(SCORE, root, "--set", f"paths.root={root}", **RESOURCES) as job:
         assert job.status() == 1
     message = job.output.splitlines()[-1]
-    assert re.match(r"tonality score: Spark assigned GPU [01] to this task, but torch \S+ finds 0 GPUs on this machine: ", message)
+    assert re.match(
+        r"tonality score: Spark assigned GPU [01] to this task, but torch \S+ finds 0 GPUs on this machine: ", message
+    )
     assert not (root / "scored").exists()
