@@ -324,5 +324,5 @@ def test_the_record_has_precision_and_device(root: Path, run: Score) -> None:
 
 
 def test_a_gpu_is_refused_if_spark_gives_tasks_none(run: Score) -> None:
-    with pytest.raises(SettingsError, match=r"score\.device is cuda, and Spark gives its tasks no GPU"):
+    with pytest.raises(SettingsError, match=r"score\.device is cuda, but Spark assigns no GPU to tasks"):
         run("score.device=cuda")
