@@ -11,8 +11,7 @@ from tonality.ingest.containers.compression import ExpansionLimit
 from tonality.ingest.containers.streams import Block, DecompressedStream, FileStream, Stream
 from tonality.ingest.containers.walk import walk_stream
 from tonality.ingest.formats.csv_rows import CsvRecords, Layout, csv_columns
-from tonality.ingest.formats.decoding import BYTE_ORDER_MARK
-from tonality.ingest.formats.detect import PARQUET_MAGIC, Unreadable, unsupported_content
+from tonality.ingest.formats.detect import PARQUET_MAGIC, Unreadable, is_json_table, unsupported_content
 from tonality.ingest.formats.json_rows import JsonTableRecords
 from tonality.ingest.formats.known_tables import SENTIMENT140_LAYOUT
 from tonality.ingest.formats.lines import Lines
@@ -168,7 +167,7 @@ def _records(name: str, stream: Stream, form: CorpusFormat) -> Records[LabelledT
             return RuTweetCorpRecords(lines, lambda row: _RUTWEETCORP.map_row((row.text, row.label)))
         case "sentiment140":
             return CsvRecords(lines, replace(SENTIMENT140_LAYOUT, mend=None), _SENTIMENT140)
-        case _ if start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
+        case _ if is_json_table(start):
             return JsonTableRecords(lines, form)
         case _:
             _check_columns(name, form, csv_columns(Lines(iter([Block(start)]), _PEEK_BYTES), form.delimiter))

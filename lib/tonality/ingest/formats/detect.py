@@ -21,6 +21,7 @@ __all__ = [
     "Format",
     "Unreadable",
     "detect_format",
+    "is_json_table",
     "json_lines",
     "json_records",
     "open_parquet",
@@ -45,6 +46,11 @@ _UNSUPPORTED: Final = {
 """Magic numbers of files that are not text: unsupported compression formats, and files often found beside archives."""
 
 
+def is_json_table(start: bytes) -> bool:
+    """True if a table that begins with these bytes is JSON lines, False if it is CSV."""
+    return start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{")
+
+
 def detect_format(start: bytes, options: ReadOptions) -> Format:
     """Return the format of a stream from its first bytes.
 
@@ -55,7 +61,7 @@ def detect_format(start: bytes, options: ReadOptions) -> Format:
     if unsupported_content(start):
         return "unsupported"
     if options.format == "table":
-        return "json" if start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{") else "csv"
+        return "json" if is_json_table(start) else "csv"
     return "known table" if options.format != "auto" or known_table(_first_line(start)) else "json"
 
 
