@@ -425,8 +425,8 @@ def test_one_run_is_shown_in_full(invent, root, runs, capsys):
 def test_without_a_matching_run_there_is_a_message_and_no_error(invent, runs, capsys):
     invent(lambda *_: "done")
     capsys.readouterr()
-    assert runs("--failed") == (0, "", "no run matches\n")
-    assert runs("--stage", "clean", "--json") == (0, "", "no run matches\n")
+    assert runs("--failed") == (0, "", "tonality runs: no run matches\n")
+    assert runs("--stage", "clean", "--json") == (0, "", "tonality runs: no run matches\n")
 
 
 def test_without_any_record_it_is_an_input_error_and_nothing_is_written(root, runs):

@@ -1,11 +1,13 @@
 """Arguments of the `tonality` command and of the scripts in jobs/: the parsers and their help texts."""
 
 import argparse
+import os
 from datetime import date
 from typing import Final
 
 from tonality import __version__
 from tonality.ingest.formats.text_files import TEXT_COLUMN, TEXT_FORMATS
+from tonality.runtime.diagnostics.logs import LOG_FORMATS, TEXT
 from tonality.stages import STAGES, Stage
 
 __all__ = ["MODELS", "MODEL_ACTIONS", "RUNS", "SCORE_TEXT", "command_parser", "job_parser"]
@@ -17,6 +19,9 @@ RUNS: Final = "runs"
 
 MODEL_ACTIONS: Final = {"use": "a model", "rollback": "", "add": "a folder", "remove": "a model"}
 """The argument of each action of `models` except `list`."""
+
+_LOG_FORMAT: Final = "TONALITY_LOG_FORMAT"
+"""The environment variable with the default of --log-format, for schedulers that start several commands."""
 
 _DESCRIPTION: Final = "What a country's Twitter thinks: from raw archives to a survey page."
 _EPILOG: Final = (
@@ -114,6 +119,20 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, as in --set train.epochs=2"
     )
+    _add_logging(parser)
+
+
+def _add_logging(parser: argparse.ArgumentParser) -> None:
+    level = parser.add_mutually_exclusive_group()
+    level.add_argument("-v", "--verbose", action="store_true", help="log details, and the exception behind an error")
+    level.add_argument("-q", "--quiet", action="store_true", help="log only warnings and errors")
+    parser.add_argument(
+        "--log-format",
+        type=_log_format,
+        default=os.environ.get(_LOG_FORMAT, TEXT),
+        metavar="|".join(LOG_FORMATS),
+        help=f"lines for people, or JSON objects; by default {_LOG_FORMAT} in the environment, or text",
+    )
 
 
 def _add_command(
@@ -176,6 +195,12 @@ def _add_runs(commands: "_Commands[argparse.ArgumentParser]") -> None:
         help="key=value pairs, one line per run, for shells: the numbers and the state",
     )
     _add_settings(command)
+
+
+def _log_format(text: str) -> str:
+    if text not in LOG_FORMATS:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {' or '.join(LOG_FORMATS)}")
+    return text
 
 
 def _day(text: str) -> date:

@@ -1,17 +1,18 @@
 """The `tonality` command and the scripts in jobs/: load the settings, run a stage, turn errors into exit statuses."""
 
 import argparse
+import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Final
 
 from tonality.cli.arguments import MODEL_ACTIONS, MODELS, RUNS, SCORE_TEXT, command_parser, job_parser
-from tonality.runtime.diagnostics.console import to_stderr, to_stdout
+from tonality.runtime.diagnostics.console import to_stdout
 from tonality.runtime.diagnostics.errors import SettingsError, UserError, run_checks
+from tonality.runtime.diagnostics.logs import log_context, log_to_stderr
 from tonality.runtime.explain.system import translated_errors
 from tonality.runtime.runs.query import RunQuery
 from tonality.runtime.runs.record import Run
@@ -21,6 +22,8 @@ from tonality.runtime.spark.retry import with_retries
 from tonality.stages import STAGES, Stage
 
 __all__ = ["main", "run_job"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 _INTERRUPTED: Final = 130
 
@@ -51,7 +54,7 @@ def _score_text(options: argparse.Namespace, settings: Settings) -> None:
     from tonality.cli import score_text
 
     if summary := score_text.run(settings, options.file, options.format, options.text, options.model):
-        to_stderr(summary)  # stdout has the texts
+        _LOG.info(summary)  # stdout has the texts
 
 
 def _models(options: argparse.Namespace, settings: Settings) -> None:
@@ -79,22 +82,31 @@ def _run_command(
     name: str, options: argparse.Namespace, inputs: Sequence[str], work: Callable[[Settings], None]
 ) -> int:
     """Load the settings, run the command and return its exit status; errors go to stderr."""
-    try:
-        settings = load(options.config, options.set, inputs)
-        with translated_errors(settings):
-            work(settings)
-    except UserError as error:
-        to_stderr(f"tonality {name}: {error}")
-        return error.exit_status
-    except KeyboardInterrupt as interruption:
-        to_stderr(f"tonality {name}: interrupted{''.join(f': {advice}' for advice in interruption.args)}")
-        return _INTERRUPTED
-    except Exception:
-        to_stderr(traceback.format_exc().rstrip("\n"))  # Python's own traceback would show secrets
-        return 1
-    finally:
-        _flush_stdout()
+    log_to_stderr(_log_level(options), options.log_format)
+    with log_context(stage=name):
+        try:
+            settings = load(options.config, options.set, inputs)
+            with translated_errors(settings):
+                work(settings)
+        except UserError as error:
+            _LOG.error(error)
+            _LOG.debug("the error in full", exc_info=True)
+            return error.exit_status
+        except KeyboardInterrupt as interruption:
+            _LOG.error(f"interrupted{''.join(f': {advice}' for advice in interruption.args)}")
+            return _INTERRUPTED
+        except Exception:
+            _LOG.exception("unexpected error")
+            return 1
+        finally:
+            _flush_stdout()
     return 0
+
+
+def _log_level(options: argparse.Namespace) -> int:
+    if options.verbose:
+        return logging.DEBUG
+    return logging.WARNING if options.quiet else logging.INFO
 
 
 def _plan(stage: Stage, settings: Settings) -> str:
@@ -105,8 +117,8 @@ def _plan(stage: Stage, settings: Settings) -> str:
 def _run(stage: Stage, settings: Settings) -> str:
     """Run the stage with its record, and in a Spark session if it needs one."""
     implementation = _checked(stage, settings)
-    with Run(stage.name, settings) as record:
-        to_stderr(f"tonality {stage.name}: run {record.id}")
+    with Run(stage.name, settings) as record, log_context(run=record.id):
+        _LOG.info(f"run {record.id}")
         if not stage.spark:
             return str(implementation.run(settings, record))
         from tonality.runtime.spark.session import in_run, spark_session

@@ -1,13 +1,15 @@
 """runs: past and present runs, from the records under paths.root. Reads no table, writes no record, needs no Spark."""
 
+import logging
 import shutil
 import sys
-from typing import Literal
+from typing import Final, Literal
 
-from tonality.runtime.diagnostics.console import to_stderr
 from tonality.runtime.runs.format import as_details, as_json, as_logfmt, as_table
 from tonality.runtime.runs.query import RunQuery, find
 from tonality.runtime.settings.sections import Settings
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 def run(settings: Settings, query: RunQuery, form: Literal["text", "json", "logfmt"]) -> str:
@@ -17,7 +19,7 @@ def run(settings: Settings, query: RunQuery, form: Literal["text", "json", "logf
     """
     found = find(settings.paths.root, query)
     if not found:
-        to_stderr("no run matches")
+        _LOG.warning("no run matches")
     if form == "json":
         return as_json(found)
     if form == "logfmt":

@@ -1,17 +1,22 @@
 """pipeline: every stage from raw archive to survey page, in one Spark session."""
 
+import logging
 from functools import partial
 from operator import attrgetter
+from typing import Final
 
 from pyspark.sql import SparkSession
 
-from tonality.runtime.diagnostics.console import to_stderr, to_stdout
+from tonality.runtime.diagnostics.console import to_stdout
 from tonality.runtime.diagnostics.errors import run_checks
+from tonality.runtime.diagnostics.logs import log_context
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.spark.retry import with_retries
 from tonality.runtime.spark.session import in_run
 from tonality.stages import STAGES, Stage
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 def check(settings: Settings) -> None:
@@ -28,8 +33,12 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     for stage in _stages(settings):
         if summary:
             to_stdout(summary, end="\n\n")
-        with Run(stage.name, settings, part_of=record.id) as part, in_run(spark, part, settings.spark):
-            to_stderr(f"{stage.name}: {stage.summary} Run {part.id}.")
+        with (
+            Run(stage.name, settings, part_of=record.id) as part,
+            in_run(spark, part, settings.spark),
+            log_context(stage=stage.name, run=part.id),
+        ):
+            _LOG.info("%s Run %s.", stage.summary, part.id)
             session = (spark,) if stage.spark else ()
             summary = with_retries(partial(stage.load().run, settings, part, *session))
         seconds[stage.name] = round(part.seconds, 1)

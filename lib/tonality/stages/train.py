@@ -28,7 +28,7 @@ from tonality.runtime.diagnostics.errors import InputError, SettingsError
 from tonality.runtime.explain.system import translated_errors
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings
-from tonality.runtime.spark.process_output import user_output
+from tonality.runtime.spark.process_output import log_to_launcher
 from tonality.runtime.storage.schema import FIRST_STEM_ID, VOCABULARY
 from tonality.runtime.storage.urls import filesystem, join
 from tonality.text.token_ids import vocabulary_fingerprint
@@ -183,7 +183,8 @@ def _train_in_group(settings_json: str) -> None:
     with translated_errors(settings):
         device = choose_device(settings.train.device, int(os.environ["LOCAL_RANK"]))
         with join_process_group(device) as group:
-            progress = Progress(user_output()) if group.rank == 0 else None
+            log_to_launcher()
+            progress = Progress() if group.rank == 0 else None
             _train(settings, _Data.read(settings.paths.root), device, progress, group)
 
 

@@ -1,14 +1,16 @@
 """Secrets of locations and options never reach messages, records or tables."""
 
 import json
+import logging
 import pickle
 import subprocess
 import sys
 
 import pytest
 
-from tonality.runtime.diagnostics.console import to_stderr, to_stdout
+from tonality.runtime.diagnostics.console import to_stdout
 from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
+from tonality.runtime.diagnostics.logs import log_to_stderr
 from tonality.runtime.diagnostics.redaction import redacted, redacted_values
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
@@ -87,9 +89,10 @@ def test_an_error_never_contains_a_secret_even_from_another_process(kind):
 
 def test_output_on_either_stream_contains_none(capsys):
     to_stdout(f"report at {URL}")
-    to_stderr(f"reading {URL}")
+    log_to_stderr()
+    logging.getLogger("tonality.a").info("reading %s", URL)
     shown = "ftp://***@host/tweets?token=***\n"
-    assert capsys.readouterr() == (f"report at {shown}", f"reading {shown}")
+    assert capsys.readouterr() == (f"report at {shown}", f"tonality: reading {shown}")
 
 
 def test_a_record_contains_none_in_settings_facts_or_error(tmp_path):

@@ -61,7 +61,7 @@ def test_runs_of_other_days_or_other_tables_run_in_parallel(root, one, other):
         pass
 
 
-def test_a_second_run_waits_for_the_end_of_the_first_and_reports_it_once(root, capsys):
+def test_a_second_run_waits_for_the_end_of_the_first_and_reports_it_once(root, caplog):
     order = []
 
     def first():
@@ -78,7 +78,7 @@ def test_a_second_run_waits_for_the_end_of_the_first_and_reports_it_once(root, c
         order.append("second")
     thread.join()
     assert order == ["first", "second"]
-    assert capsys.readouterr().err == "waiting for run score-1, which is writing scored/ of 2015-12-10\n"
+    assert caplog.messages == ["waiting for run score-1, which is writing scored/ of 2015-12-10"]
 
 
 def test_of_many_concurrent_runs_one_writes_at_a_time(root):

@@ -20,8 +20,9 @@ from tonality.ingest.formats.record import ControlMessage, Records, RejectedReco
 from tonality.ingest.formats.row_mapping import string_of
 from tonality.ingest.formats.rutweetcorp import RuTweetCorpRecords
 from tonality.runtime.diagnostics.errors import InputError
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.storage.inputs import expand
-from tonality.runtime.storage.urls import escape_undecodable, filesystem
+from tonality.runtime.storage.urls import filesystem
 from tonality.text.tweet_markup import unescape_html
 
 __all__ = ["Corpus", "TableFormat", "read_corpus"]
@@ -126,7 +127,7 @@ def _outcomes(files: Iterable[str], form: CorpusFormat) -> Iterator[tuple[str, i
         system, path = filesystem(file)
         with system.open(path, "rb") as opened:
             for name, records in _sources(file, opened, form):
-                place = f"{escape_undecodable(name)} {'row' if isinstance(records, ParquetRecords) else 'line'}"
+                place = f"{escaped_name(name)} {'row' if isinstance(records, ParquetRecords) else 'line'}"
                 for _, number, _, outcome in records:
                     if not isinstance(outcome, ControlMessage):
                         yield place, number, outcome

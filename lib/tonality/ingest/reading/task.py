@@ -18,9 +18,10 @@ from tonality.ingest.planning.splits import Split
 from tonality.ingest.reading.pseudonymize import Pseudonymizer
 from tonality.ingest.reading.tweet_filter import TweetFilter
 from tonality.privacy.keys import Keys
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.diagnostics.redaction import redacted
 from tonality.runtime.storage.schema import STAGED
-from tonality.runtime.storage.urls import escape_undecodable, filesystem
+from tonality.runtime.storage.urls import filesystem
 from tonality.text.preprocess import TextPreprocessor
 from tonality.text.rules import Rules
 
@@ -89,9 +90,9 @@ class _TaskReader:
         """Read a split and yield the batches that fill up meanwhile."""
         for entry, source in enumerate(_open_split(split, file, self._options)):
             account = _Account(
-                source=redacted(escape_undecodable(source.name)),
+                source=redacted(escaped_name(source.name)),
                 damage=source.damage,
-                skipped=escape_undecodable(source.skipped),
+                skipped=escaped_name(source.skipped),
                 split=split.number,
                 entry=entry,
             )
@@ -141,7 +142,7 @@ class _TaskReader:
                         "offset": offset,
                         "line": number,
                         "reason": outcome.reason,
-                        "detail": "" if self._hides else escape_undecodable(outcome.detail),
+                        "detail": "" if self._hides else escaped_name(outcome.detail),
                         "raw": b"" if self._hides else raw[:_RAW_BYTES],
                     }
                 )

@@ -220,7 +220,7 @@ class _Training:
             return None
         location = self._checkpoint.location
         if saved.identity != self._checkpoint.identity:
-            self._report(
+            self._warn(
                 f"{location} was written with other settings or another dataset: training starts over and will "
                 "replace it"
             )
@@ -228,7 +228,7 @@ class _Training:
         state = TrainingState.restore(saved, self._learner)
         self._report(f"resuming from {location}: epoch {state.epoch}, after step {state.step:,}")
         if state.computed != (computed := self._computed()):
-            self._report(f"resuming in {computed}, was {state.computed}: results will not be bit-identical")
+            self._warn(f"resuming in {computed}, was {state.computed}: results will not be bit-identical")
             state.computed = computed
         return state
 
@@ -243,6 +243,10 @@ class _Training:
     def _report(self, text: str) -> None:
         if self._progress:
             self._progress.message(text)
+
+    def _warn(self, text: str) -> None:
+        if self._progress:
+            self._progress.warning(text)
 
     def _save(self, state: TrainingState) -> None:
         if self._checkpoint is None or self._group.rank > 0:

@@ -1,27 +1,24 @@
-"""Progress of training, written to a terminal or a log."""
+"""Progress of training, as log messages."""
 
-import sys
+import logging
 import time
 from collections.abc import Callable
-from typing import Final, TextIO
+from typing import Final
 
 from tonality.model.metrics import Metrics
+from tonality.runtime.diagnostics.logs import TRANSIENT
 
 __all__ = ["Progress"]
 
-_WIDTH: Final = 99
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Progress:
-    """Progress lines on stderr, one every few seconds: on a terminal each overwrites the one before."""
+    """Progress messages, one every few seconds: on a terminal each overwrites the one before."""
 
-    def __init__(
-        self, stream: TextIO = sys.stderr, seconds: float = 5.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._stream = stream
+    def __init__(self, seconds: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._overwrites = stream.isatty()
 
     def start(self, epoch: int, epochs: int, rows: int, done: int = 0) -> None:
         """Start an epoch of so many rows, `done` of which were learned before; speed is measured from here."""
@@ -36,26 +33,26 @@ class Progress:
         self._last_written = now
         speed = (rows - self._done_before) / (now - self._started)
         left = (self._rows * (self._epochs - self._epoch + 1) - rows) / speed
-        self._write(
+        _LOG.info(
             f"epoch {self._epoch} of {self._epochs}: {rows:,} of {self._rows:,} rows, loss {loss:.4f}, "
-            f"{speed:,.0f} rows/s, {_duration(left)} left"
+            f"{speed:,.0f} rows/s, {_duration(left)} left",
+            extra=TRANSIENT,
         )
 
     def epoch(self, loss: float, valid: Metrics) -> None:
         """Report the end of the epoch: its mean training loss and the validation metrics."""
-        self._write(
+        _LOG.info(
             f"epoch {self._epoch} of {self._epochs}: loss {loss:.4f}, validation loss {valid.log_loss:.4f}, "
-            f"accuracy {valid.accuracy:.4f}",
-            end="\n",
+            f"accuracy {valid.accuracy:.4f}"
         )
 
     def message(self, text: str) -> None:
-        """Write a line that is not overwritten."""
-        self._write(text, end="\n")
+        """Report anything else."""
+        _LOG.info(text)
 
-    def _write(self, line: str, end: str = "") -> None:
-        self._stream.write(f"\r{line:<{_WIDTH}}{end}" if self._overwrites else f"{line}\n")
-        self._stream.flush()
+    def warning(self, text: str) -> None:
+        """Report what may surprise the user."""
+        _LOG.warning(text)
 
 
 def _duration(seconds: float) -> str:

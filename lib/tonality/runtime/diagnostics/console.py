@@ -1,13 +1,13 @@
-"""Output for people: results to stdout, everything else to stderr, with secrets redacted."""
+"""Results on stdout; everything else is logged to stderr, see tonality.runtime.diagnostics.logs."""
 
 import sys
-from contextlib import suppress
 from io import TextIOWrapper
 
 from tonality.runtime.diagnostics.errors import UserError
+from tonality.runtime.diagnostics.escaping import escaped
 from tonality.runtime.diagnostics.redaction import redacted
 
-__all__ = ["counted", "to_stderr", "to_stdout"]
+__all__ = ["counted", "to_stdout"]
 
 
 def to_stdout(summary: str, end: str = "\n") -> None:
@@ -18,19 +18,11 @@ def to_stdout(summary: str, end: str = "\n") -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print(redacted(summary), end=end, flush=True)  # noqa: T201
+        print(escaped(redacted(summary)), end=end, flush=True)  # noqa: T201
     except BrokenPipeError:
         return  # the stage is done, whether or not its summary is read
     except OSError as error:
         raise UserError(f"the stage is done, but its summary cannot be written to stdout: {error.strerror}") from error
-
-
-def to_stderr(message: str) -> None:
-    """Print a message that is not a result, such as progress or an error, to stderr."""
-    if sys.stderr is None:  # closed by the shell
-        return
-    with suppress(OSError):  # there is nowhere else to report it
-        print(redacted(message), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def counted(number: int, noun: str) -> str:

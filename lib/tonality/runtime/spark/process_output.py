@@ -7,19 +7,22 @@ all processes can reach, and printed in a prefixed line too.
 
 import io
 import json
+import logging
 import os
 import re
 import signal
 import sys
 from collections import deque
 from contextlib import suppress
-from typing import Final, TextIO, cast
+from typing import Final
 
 from tonality.runtime.diagnostics.errors import InputError, SettingsError, UserError
 from tonality.runtime.storage.json_files import to_json
 from tonality.runtime.storage.urls import filesystem, join
 
-__all__ = ["ErrorChannel", "ProcessOutput", "user_output"]
+__all__ = ["ErrorChannel", "ProcessOutput", "log_to_launcher"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 _PREFIX: Final = "tonality: "
 """Precedes a line of a process for the user."""
@@ -34,10 +37,9 @@ _KINDS: Final = {kind.__name__: kind for kind in (UserError, InputError, Setting
 
 
 class ProcessOutput(io.TextIOBase):
-    """The combined output of the processes: prefixed lines are forwarded to the user, the last others are kept."""
+    """The combined output of the processes: prefixed lines are logged, the last others are kept."""
 
-    def __init__(self, user: TextIO) -> None:
-        self._user = user
+    def __init__(self) -> None:
         self._partial_line = ""
         self._others: deque[str] = deque(maxlen=_KEPT_LINES)
         self.reported_errors: list[str] = []
@@ -54,15 +56,13 @@ class ProcessOutput(io.TextIOBase):
         if is_error:
             self.reported_errors.append(error)
         elif is_message:
-            self._user.write(f"{message}\n")
-            self._user.flush()
+            _LOG.info(message)
         else:
             self._others.append(line)
 
     def show(self) -> None:
         """Show the user the lines that were kept."""
-        self._user.write("".join(f"{line}\n" for line in self._others))
-        self._user.flush()
+        _LOG.error("the processes wrote:\n%s", "\n".join(self._others))
 
     def explain(self) -> UserError | None:
         """The error of a process that ended without an exception; None if there is a traceback."""
@@ -82,18 +82,13 @@ class ProcessOutput(io.TextIOBase):
         return None
 
 
-class _UserOutput(io.TextIOBase):
-    def write(self, text: str) -> int:
-        sys.stderr.write(f"{_PREFIX}{text}")
-        return len(text)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-def user_output() -> TextIO:
-    """The stream for a process's lines to the user."""
-    return cast(TextIO, _UserOutput())
+def log_to_launcher() -> None:
+    """Log this process's messages of Tonality to the process that launched it, which logs them for the user."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(f"{_PREFIX}%(message)s"))
+    logger = logging.getLogger("tonality")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 class ErrorChannel:

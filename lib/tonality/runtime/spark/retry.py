@@ -1,14 +1,16 @@
 """Retries of work whose input another run has replaced."""
 
+import logging
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from tonality.runtime.diagnostics.console import to_stderr
 from tonality.runtime.explain.system import is_caused_by_removed_file
 
 __all__ = ["with_retries"]
 
 _Result = TypeVar("_Result")
+
+_LOG: Final = logging.getLogger(__name__)
 
 _RETRIES: Final = 2
 
@@ -25,5 +27,5 @@ def with_retries(work: Callable[[], _Result]) -> _Result:
         except Exception as error:
             if not is_caused_by_removed_file(error):
                 raise
-            to_stderr("another run has replaced a day that this one was reading: retrying")
+            _LOG.warning("another run has replaced a day that this one was reading: retrying")
     return work()

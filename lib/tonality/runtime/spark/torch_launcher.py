@@ -7,7 +7,6 @@ tonality.runtime.spark.process_output.
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 
 from tonality.runtime.diagnostics.errors import SettingsError, UserError
+from tonality.runtime.diagnostics.logs import keep_stderr
 from tonality.runtime.settings.sections import SparkSettings
 from tonality.runtime.spark.process_output import ErrorChannel, ProcessOutput
 from tonality.runtime.spark.session import spark_session
@@ -46,7 +46,7 @@ def run_in_processes(
     killed, and otherwise Spark's own exception.
     """
     with _session(settings) as spark, ErrorChannel(errors) as channel, _SignalHandler():
-        output = ProcessOutput(sys.stderr)
+        output = ProcessOutput()
         try:
             _run(spark, output, processes, _call_in_process, function, arguments, errors)
         except UserError:
@@ -68,6 +68,7 @@ def _run(spark: SparkSession, output: ProcessOutput, processes: int, *call: Any)
         _require_slots(spark, processes // max(1, gpus))
     with ExitStack() as stack:
         stack.enter_context(_environment())
+        stack.enter_context(keep_stderr())  # for messages
         stack.enter_context(redirect_stdout(output))  # TorchDistributor prints the output of local processes here
         stack.enter_context(redirect_stderr(output))  # and that of the executors' processes here
         distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=gpus > 0)

@@ -12,6 +12,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from tonality.runtime.diagnostics.errors import InputError, MissingInputError
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.storage.urls import filesystem, unknown_scheme
 
 __all__ = ["expand", "missing_reason"]
@@ -62,7 +63,7 @@ def _below(system: AbstractFileSystem, root: str) -> dict[str, dict[str, Any]]:
 def _describe_links(links: Sequence[str]) -> str:
     lines = [
         f"a link to {'a folder, which is not followed' if os.path.isdir(link) else 'nothing'}: "  # noqa: PTH112
-        f"{link} -> {os.readlink(link)}"  # noqa: PTH115
+        f"{escaped_name(link)} -> {escaped_name(os.readlink(link))}"  # noqa: PTH115
         for link in links[:_SHOWN]
     ]
     more = len(links) - _SHOWN
@@ -100,7 +101,7 @@ def _suggestion(path: Path, typed: str) -> str:
         return f"; {folder} contains {_few(names)}"
     prefix = typed.rstrip("/").removesuffix(path.name)
     name = f"{prefix}{similar[0]}" if f"{prefix}{path.name}" == typed.rstrip("/") else folder / similar[0]
-    return f"; did you mean {name}?"
+    return f"; did you mean {escaped_name(str(name))}?"
 
 
 def _content(system: AbstractFileSystem, folder: str) -> str:
@@ -113,7 +114,7 @@ def _content(system: AbstractFileSystem, folder: str) -> str:
 
 
 def _few(names: Iterable[str]) -> str:
-    ordered = sorted(names)
+    ordered = sorted(map(escaped_name, names))
     more = len(ordered) - _SHOWN
     return ", ".join(ordered[:_SHOWN]) + (f" and {more} more" if more > 0 else "") if ordered else "nothing"
 

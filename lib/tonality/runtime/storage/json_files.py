@@ -1,4 +1,4 @@
-"""JSON files that people read too: indented, not escaped, null for undefined numbers."""
+"""JSON files that people read too: indented, letters as they are, null for undefined numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from tonality.runtime.diagnostics.escaping import escaped
 
 if TYPE_CHECKING:  # Python workers of Spark write no errors and do without pydantic
     from pydantic import ValidationError
@@ -20,9 +22,8 @@ def to_json(value: Any, *, indent: int = 2, sort_keys: bool = False) -> str:
     are written as their text.
     """
     content = _finite(value)
-    return (
-        json.dumps(content, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False, default=str) + "\n"
-    )
+    text = json.dumps(content, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False, default=str)
+    return escaped(text) + "\n"
 
 
 def _finite(value: Any) -> Any:

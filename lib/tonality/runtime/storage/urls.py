@@ -7,7 +7,7 @@ from fsspec import AbstractFileSystem
 
 from tonality.runtime.diagnostics.errors import SettingsError
 
-__all__ = ["escape_undecodable", "filesystem", "fsspec_url", "hadoop_url", "join", "unknown_scheme"]
+__all__ = ["filesystem", "fsspec_url", "hadoop_url", "join", "unknown_scheme"]
 
 
 def fsspec_url(location: str) -> str:
@@ -54,8 +54,3 @@ def unknown_scheme(location: str) -> str | None:
     except (ImportError, ValueError) as error:
         return f"{location} cannot be opened: {error}"
     return None
-
-
-def escape_undecodable(text: str) -> str:
-    r"""The text with bytes that are not UTF-8, as in file names, escaped as \udcff: Arrow refuses lone surrogates."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -6,6 +6,7 @@ disk a dead run's locks are ignored; elsewhere their file has to be removed by h
 """
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,13 +15,14 @@ from typing import Final, NamedTuple
 
 from py4j.protocol import Py4JJavaError
 
-from tonality.runtime.diagnostics.console import to_stderr
 from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.storage.hadoop_fs import HadoopRoot
 from tonality.runtime.storage.locks import lock, try_lock
 from tonality.runtime.storage.urls import join
 
 __all__ = ["WriteLock", "hold_write_locks"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 _FOLDER: Final = "_claims"
 _MUTEX: Final = join(_FOLDER, "_lock")
@@ -77,7 +79,7 @@ def hold_write_locks(
                     f"its end, then run this again. If it is dead, remove {root.url(join(_FOLDER, conflict.run))}"
                 )
             if conflict != reported:
-                to_stderr(f"waiting for run {conflict.run}, which is writing {conflict.write_lock}")
+                _LOG.warning("waiting for run %s, which is writing %s", conflict.run, conflict.write_lock)
                 reported = conflict
             time.sleep(_POLL_SECONDS)
         try:
