@@ -65,7 +65,11 @@ def score(model, tmp_path, capsysbinary):
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         status = main(["score-text", str(file), "--model", str(model), *options])
         captured = capsysbinary.readouterr()
-        return status, captured.out, captured.err.decode().replace(f"{tmp_path}/", "")
+        return (
+            status,
+            captured.out,
+            captured.err.decode().removeprefix("tonality score-text: ").replace(f"{tmp_path}/", ""),
+        )
 
     return run
 
