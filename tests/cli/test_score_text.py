@@ -68,7 +68,7 @@ def score(model, tmp_path, capsysbinary):
         return (
             status,
             captured.out,
-            captured.err.decode().removeprefix("tonality score-text: ").replace(f"{tmp_path}/", ""),
+            captured.err.decode().replace(f"{tmp_path}/", ""),
         )
 
     return run
@@ -78,7 +78,10 @@ def test_each_line_is_written_with_its_probability_and_tone_in_order_and_counted
     everything = ("--set", "survey.positive=0.0001", "--set", "survey.negative=0")
     status, out, err = score("w1 w2\nw3\n", *everything)
     assert (status, out) == (0, f"{digits('w1 w2')}\tpositive\tw1 w2\n{digits('w3')}\tpositive\tw3\n".encode())
-    assert err == f"2 texts scored by model {english.fingerprint}: 2 positive, 0 neutral, 0 negative, 0 none\n"
+    assert (
+        err
+        == f"tonality score-text: 2 texts scored by model {english.fingerprint}: 2 positive, 0 neutral, 0 negative, 0 none\n"
+    )
 
 
 def test_the_settings_thresholds_decide_the_tone(score):
@@ -219,7 +222,7 @@ def test_a_table_that_cannot_be_scored_is_refused_with_what_it_has(table, option
 def test_an_empty_input_gives_an_empty_output(name, content, written, score):
     status, out, err = score(content, name=name)
     assert (status, out.decode()) == (0, written)
-    assert err.startswith("0 texts scored")
+    assert err.startswith("tonality score-text: 0 texts scored")
 
 
 @pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, "gz"), (bz2.compress, "bz2")])

@@ -1,5 +1,6 @@
 """`train` in several processes, started by pyspark's TorchDistributor: its messages and its leftovers."""
 
+import logging
 import os
 import resource
 import shutil
@@ -82,8 +83,11 @@ def test_the_command_prints_the_same_as_with_one_process_and_leaves_nothing_but_
     [summary] = done.stdout.splitlines()
     assert summary.startswith("model ")
     assert "on 600 validation rows" in summary
-    [_run, _java, *lines] = done.stderr.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"], "no noise, nothing twice"
+    [_run, _starting, *lines] = done.stderr.splitlines()
+    assert [line.removeprefix("tonality train: ").partition(":")[0] for line in lines] == [
+        "epoch 1 of 2",
+        "epoch 2 of 2",
+    ], "no noise, nothing twice"
     assert not list(temporary_folder.glob("torch*")), "nor what torchrun would leave"
     model = ModelRegistry(str(root)).read_production()
     assert model.metrics["processes"] == 2
@@ -93,12 +97,14 @@ def test_the_command_prints_the_same_as_with_one_process_and_leaves_nothing_but_
     assert not list((root / "checkpoint").iterdir())
 
 
-def test_an_existing_session_is_used_and_stays(spark: SparkSession, root: Path, capsys: Any) -> None:
+def test_an_existing_session_is_used_and_stays(
+    spark: SparkSession, root: Path, capsys: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="tonality")
     assert "on 600 validation rows" in run_here(root, "train.batch_size=66", processes=3)
     assert spark.range(3).count() == 3
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert [line.partition(":")[0] for line in output.err.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert capsys.readouterr() == ("", "")
+    assert [message.partition(":")[0] for message in caplog.messages] == ["epoch 1 of 2", "epoch 2 of 2"]
 
 
 def test_fewer_row_groups_than_processes_are_refused_before_anything_is_started(
@@ -261,8 +267,8 @@ def test_on_a_cluster_a_process_runs_in_each_slot_and_missing_resources_are_repo
     refused, without_gpu, trained = done.stderr.strip().split("\n\n")
     assert "train.processes needs 3 tasks, but the cluster runs 2 tasks at once: request more" in refused
     assert "train.device is cuda, and torch" in without_gpu
-    assert [line.partition(":")[0] for line in trained.splitlines()] == [
-        "tonality train",
+    assert [line.split(": ")[1].split("-")[0] for line in trained.splitlines()] == [
+        "run train",
         "epoch 1 of 2",
         "epoch 2 of 2",
     ]

@@ -4,6 +4,7 @@ One pass over the archive: its tasks write the tweets to temporary files and rep
 Tweets, rejects and accounts are made from both, reconciled with each other and published together.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from tonality.privacy.day_policies import (
     refuse_other_policies,
 )
 from tonality.privacy.policy import Policy
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.errors import SettingsError, run_checks
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import text_rules
@@ -45,6 +47,8 @@ from tonality.runtime.storage.schema import FORGOTTEN, KEPT, TWEETS
 from tonality.runtime.storage.transaction import Transaction, begin_transaction
 from tonality.runtime.storage.urls import join
 from tonality.runtime.storage.write_locks import WriteLock
+
+_LOG: Final = logging.getLogger(__name__)
 
 _STORED: Final = "tweets"
 _MANIFEST: Final = "manifest"
@@ -143,6 +147,7 @@ def _prepare(settings: Settings, record: Run, spark: SparkSession) -> _Job:
     options = options.model_copy(update={"privacy": policy, "key_file": settings.privacy.key})
     files = find_files(options.paths, options.optional_paths)
     check_columns(files, options)
+    _LOG.info(f"reading {counted(len(files), 'file')}, {sum(file.bytes for file in files):,} bytes")
     return _Job(
         run=record.id,
         root=settings.paths.root,
@@ -203,6 +208,7 @@ def _stored_tweets(spark: SparkSession, groups: Sequence[StoredRowGroup], folder
 
 def _find_duplicates_and_deleted(spark: SparkSession, job: _Job, archive: _Pass, transaction: Transaction) -> DataFrame:
     """Write down which stored tweets are not published: duplicates, deleted and erased ones."""
+    _LOG.info("finding duplicates and deleted tweets")
     deletes = rows_of_kind(archive.manifest, "delete") if job.options.honour_deletes else None
     erased = tables.read(spark, job.root, ERASED_TABLE, FORGOTTEN) if _has_erased(spark, job) else None
     dropped = find_dropped_tweets(archive.tweets, deletes, erased, job.options.deduplicate)
@@ -236,6 +242,7 @@ def _write_day_files(
 ) -> dict[str, list[str]]:
     """The names of the new files, by day."""
     tasks = plan_day_files(groups, job.options.cores)
+    _LOG.info("writing the tweets by day")
     file_job = DayFileJob(
         stored=transaction.temporary_folder(_STORED),
         dropped=transaction.temporary_folder(_DROPPED),
@@ -254,6 +261,7 @@ def _write_day_files(
 def _reconcile(
     spark: SparkSession, job: _Job, archive: _Pass, dropped: DataFrame, tweets: DataFrame, transaction: Transaction
 ) -> PassSummary:
+    _LOG.info("reconciling the records of every file")
     return reconcile(
         transaction,
         manifest=archive.manifest,

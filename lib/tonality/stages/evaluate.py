@@ -1,5 +1,6 @@
 """evaluate: the candidate, the production model and linear models on the same held-out rows."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -28,6 +29,8 @@ from tonality.runtime.storage.transaction import recover
 from tonality.runtime.storage.urls import join
 from tonality.text.token_ids import vocabulary_fingerprint
 
+_LOG: Final = logging.getLogger(__name__)
+
 _CANDIDATE: Final = "LSTM network"
 _PRODUCTION: Final = "current LSTM network"
 """Names of the networks in evaluation/."""
@@ -45,6 +48,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     dataset = read_metadata(root)
     _refuse_another_dataset(dataset, artifact)
     networks = {_CANDIDATE: artifact, **_production(registry, dataset, artifact)}
+    _LOG.info("predicting the held-out rows")
     rows = _probabilities(valid, networks, settings)
     labels = rows["label"].to_numpy()
     models = {name: evaluate_predictions(rows[name].to_numpy(), labels) for name in networks}
@@ -117,6 +121,7 @@ def _probabilities(valid: DataFrame, networks: Mapping[str, Artifact], settings:
 def _linear(train: DataFrame, valid: DataFrame, stems: int) -> Iterator[tuple[str, EvaluationResult]]:
     """Logistic regression, as in the 2016 study, and naive Bayes, each with its own features."""
     for name, terms in (("stems", Terms(stems)), ("stems + bigrams", Terms(stems, bigrams=True))):
+        _LOG.info(f"training linear models on {name}")
         train_features, valid_features = with_features(train, valid, terms)
         train_features.persist()
         inverse_penalty = choose_inverse_penalty(train_features)

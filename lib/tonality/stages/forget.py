@@ -4,6 +4,7 @@ The rows to erase are located first. The files that hold them are rewritten with
 adjusted, and everything is published together.
 """
 
+import logging
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -37,6 +38,8 @@ from tonality.runtime.storage.transaction import Transaction, begin_transaction
 from tonality.runtime.storage.urls import filesystem, join
 from tonality.runtime.storage.write_locks import WriteLock
 
+_LOG: Final = logging.getLogger(__name__)
+
 _TWEET_TABLES: Final = {"tweets": TWEETS, "scored": SCORED}
 _WRITE_LOCKS: Final = tuple(WriteLock(table) for table in ("tweets", "labelled", "dataset", "scored", "report"))
 _REPORT_FILES: Final = ("index.html", "dynamics.csv", "dynamics.png", "examples.csv")
@@ -60,8 +63,10 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     check(settings)
     root = settings.paths.root
     with begin_transaction(spark, root, record.id, _WRITE_LOCKS) as transaction:
+        _LOG.info("finding the listed tweets and authors")
         erasure = _plan_erasure(spark, settings, transaction)
         if erasure.has_work:
+            _LOG.info("erasing from every table")
             stage_erasure(spark, root, transaction, erasure, record.id, partial(_dataset_metadata, root))
             transaction.commit()
     record.add(**erasure.facts())

@@ -1,5 +1,6 @@
 """label: clean tweets labelled by their own emoticons, a corpus without manual work."""
 
+import logging
 from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +17,8 @@ from tonality.runtime.storage.schema import DAY, LABELLED, TWEETS
 from tonality.runtime.storage.transaction import begin_transaction
 from tonality.runtime.storage.write_locks import WriteLock
 
+_LOG: Final = logging.getLogger(__name__)
+
 _OTHER_RULES: Final = "Run `clean` again with the current [text] settings, or set [text] to those found."
 
 
@@ -25,6 +28,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     with begin_transaction(spark, root, record.id, [WriteLock("labelled")]) as transaction:
         tweets = tables.read(spark, root, "tweets", TWEETS)
         refuse_other_rules(tweets, root, "tweets", rules.model_dump(), rules.fingerprint, _OTHER_RULES)
+        _LOG.info("labelling tweets by their emoticons")
         labelled = label_by_emoticon(tweets, rules.language.emoticons).withColumn("run", F.lit(record.id))
         written = transaction.stage("labelled", labelled.hint("rebalance", DAY), LABELLED, DAY)
         transaction.remove_partitions("labelled", DAY, lambda _: True)

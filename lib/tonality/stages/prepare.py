@@ -1,5 +1,6 @@
 """prepare: labelled tweets to a vocabulary and to training and validation rows."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from functools import reduce
@@ -25,6 +26,8 @@ from tonality.runtime.storage.write_locks import WriteLock
 from tonality.text.rules import Rules
 from tonality.text.token_ids import vocabulary_fingerprint
 
+_LOG: Final = logging.getLogger(__name__)
+
 _OTHER_RULES: Final = "Run `clean` and `label` again with the present [text] settings, or set [text] to those found."
 
 
@@ -41,12 +44,15 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
     check(settings)
     rules, root = text_rules(settings.text), settings.paths.root
     with begin_transaction(spark, root, record.id, [WriteLock("vocabulary"), WriteLock("dataset")]) as transaction:
+        _LOG.info("reading labelled tweets")
         labelled, dropped, places = _labelled_rows(settings, rules, spark)
         rows = _split_once(labelled, settings, transaction.temporary_folder("split"))
         dropped["no stems"] += rows.where(F.col("stems") == "").count()
         parts = {part: rows.where((F.col("split") == part) & (F.col("stems") != "")) for part in (TRAIN, VALID)}
+        _LOG.info("counting stems")
         stems = _stage_vocabulary(transaction, parts[TRAIN], settings)
         available = {part: rows.count() for part, rows in parts.items()}
+        _LOG.info("encoding training and validation rows")
         counts = _stage_dataset(transaction, parts, available, stems, settings)
         dropped["no known stem"] += sum(available.values()) - sum(count.rows for count in counts.values())
         metadata = _metadata(stems, counts, dropped, settings, rules)

@@ -1,5 +1,6 @@
 """report: the survey page with its daily shares, chart and examples."""
 
+import logging
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -27,6 +28,8 @@ from tonality.survey.filter import on_topic
 from tonality.survey.page import render
 from tonality.survey.png_chart import draw_png
 from tonality.survey.view_model import Comparison, Coverage, Question, Survey
+
+_LOG: Final = logging.getLogger(__name__)
 
 _SHOWN_DAMAGE: Final = 20
 """Damaged files named on the page; the others are only counted."""
@@ -61,10 +64,12 @@ def _survey(settings: Settings, spark: SparkSession) -> tuple[Survey, list[str]]
     root, question = settings.paths.root, settings.survey
     days = tables.read(spark, root, "scored", SCORED, question.since, question.until)
     scored = _tweets_on_topic(days, question)
+    _LOG.info("counting votes by day")
     counts = daily_shares.daily_counts(scored, question.voting).toPandas()
     period, models = _period_and_models(days)
     shares = daily_shares.with_shares(counts, period)
     _refuse_no_votes(question, days, shares)
+    _LOG.info("choosing examples and drawing the page")
     survey = Survey(
         title=question.title,
         question=_shown_question(question),

@@ -4,6 +4,7 @@ Each task scores the tweets of some files, or of a part of one, and writes one f
 shuffled, and a day with many tweets is shared by many tasks.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any, Final
@@ -26,6 +27,8 @@ from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY, ORIGIN_FILE, SCORED, TONES, TWEETS
 from tonality.runtime.storage.transaction import begin_transaction
 from tonality.runtime.storage.write_locks import WriteLock
+
+_LOG: Final = logging.getLogger(__name__)
 
 _OTHER_RULES: Final = (
     "Expected the model's rules: set them in [text] and run `clean` again, or `prepare` and `train` with those found."
@@ -53,6 +56,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         origins = _origins(spark, settings, artifact, model)
         days = list(origins) if options.days == "all" else _outdated_days(spark, settings, origins)
         tweets = _tweets(spark, root, days, artifact)
+        _LOG.info(f"scoring {counted(len(days), 'day')} of {len(origins):,}")
         scored = _score(tweets, model, artifact.fingerprint, settings, record.id)
         written = transaction.stage("scored", scored, SCORED, DAY, days, _PARQUET_OPTIONS)
         for day in days:

@@ -93,7 +93,7 @@ class SparkSettings(Section):
     memory: Memory = "4g"
     """The driver's heap in Java's notation: 4g."""
     progress: bool = True
-    """Show Spark's progress bar on a terminal."""
+    """Report how many tasks of Spark's jobs are done, every two seconds on a terminal and every minute in a log."""
     task_lines: Literal["auto", "on", "off"] = "auto"
     """Log a line to the executor's log at the start and end of each task that reads an archive or scores, under
     spark-submit too. auto: on a cluster."""

@@ -1,5 +1,6 @@
 """The SparkSession: spark-submit's if there is one, else a local one from the settings."""
 
+import logging
 import os
 import re
 import shutil
@@ -7,13 +8,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
 import psutil
+import pyspark
 from py4j.protocol import Py4JError
-from pyspark import accumulators
+from pyspark import SparkConf, accumulators
 from pyspark.sql import SparkSession
 
 from tonality.runtime.diagnostics.errors import SettingsError, UserError
@@ -22,8 +24,12 @@ from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import conf_directory
 from tonality.runtime.settings.sections import SparkSettings
 from tonality.runtime.settings.types import in_bytes
+from tonality.runtime.spark.java_log import launch_java
+from tonality.runtime.spark.progress import report_progress
 
 __all__ = ["check_session", "in_run", "local_cores", "spark_session", "tasks_per_core"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 _FIXED: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -82,26 +88,32 @@ def spark_session(name: str, settings: SparkSettings) -> Iterator[SparkSession]:
 
     Raises UserError if Java is missing, too old or does not run.
     """
-    builder = SparkSession.builder.appName(f"tonality {name}")
-    if not _under_spark_submit():
-        _check_java()
-        _use_this_python()
-        builder = builder.master(settings.master)
-        local = {**_LOCAL, "spark.driver.memory": settings.memory, **_console(settings.progress)}
-        for key, value in local.items():
-            builder = builder.config(key, value)
-    for key, value in _FIXED.items():
-        builder = builder.config(key, value)
+    conf = SparkConf(loadDefaults=False).setAppName(f"tonality {name}").setAll([*_FIXED.items()])
     with warnings.catch_warnings():
         for message in _REDUNDANT_WARNINGS:
             warnings.filterwarnings("ignore", message)
         _silence_accumulators()
-        session = builder.getOrCreate()
-        session.sparkContext.setLogLevel("ERROR" if not _under_spark_submit() else "WARN")
+        if not _under_spark_submit():
+            _check_java()
+            _use_this_python()
+            local = {**_LOCAL, "spark.driver.memory": settings.memory, **_console()}
+            conf.setMaster(settings.master).setAll([*local.items()])
+            _LOG.info(f"starting Spark {pyspark.__version__} on {settings.master}")
+            launch_java(conf)
+        session = SparkSession.builder.config(conf=conf).getOrCreate()
+        session.sparkContext.setLogLevel(_log_level())
         try:
-            yield session
+            with report_progress(session.sparkContext) if settings.progress else nullcontext():
+                yield session
         finally:
+            with suppress(Py4JError, OSError):  # Java may have ended, which another exception reports
+                session.sparkContext.setLogLevel("OFF")  # tasks that are still ending would log that Spark is
             session.stop()
+
+
+def _log_level() -> str:
+    """The level of Spark's own messages: what they report reaches the user as an exception."""
+    return "WARN" if _under_spark_submit() or _LOG.isEnabledFor(logging.DEBUG) else "ERROR"
 
 
 def _silence_accumulators() -> None:
@@ -120,12 +132,11 @@ def _use_this_python() -> None:
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
 
 
-def _console(progress: bool) -> dict[str, str]:
-    """Properties for a progress bar, on a terminal only, and for logging as in log4j2.properties."""
-    shown = progress and sys.stderr.isatty()
+def _console() -> dict[str, str]:
+    """Properties for logging as in log4j2.properties, without Spark's own progress bar."""
     log4j = (conf_directory() / "spark" / "log4j2.properties").as_uri()
     return {
-        "spark.ui.showConsoleProgress": str(shown).lower(),
+        "spark.ui.showConsoleProgress": "false",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log4j}",
     }
 

@@ -13,6 +13,7 @@ day may be missing for readers while it is copied, and a lock is only as exclusi
 """
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from tonality.runtime.storage.urls import join
 from tonality.runtime.storage.write_locks import WriteLock, hold_write_locks
 
 __all__ = ["Transaction", "begin_transaction", "recover"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 _STAGING: Final = "_staging"
 _TEMPORARY: Final = "temporary"
@@ -187,6 +190,7 @@ class Transaction:
 
     def commit(self) -> None:
         """Make all changes visible. Once the journal is written they will happen, even if this run is killed."""
+        _LOG.info("publishing")
         with lock(self._root, _LOCK, self._run):
             _complete_others(self._root)
             moves = [*self._moves, *self._removed_partitions()]
