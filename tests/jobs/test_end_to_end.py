@@ -253,7 +253,7 @@ def test_of_two_runs_that_score_one_day_at_once_the_second_waits_and_the_table_i
             assert [process.poll() for process in both] == [None, None], [file.read_text() for file in output]
             time.sleep(0.1)
     assert [process.wait() for process in both] == [0, 0], [file.read_text() for file in output]
-    waited = [line for file in output for line in file.read_text().splitlines() if line.startswith("waiting for run")]
+    waited = [line for file in output for line in file.read_text().splitlines() if "waiting for run" in line]
     assert sorted(line.rpartition(" ")[2] for line in waited) == ["2015-12-12", "end", "end"], waited
     after = table(folder, "scored")
     assert after.drop_columns("run").sort_by("tweet_id") == before
