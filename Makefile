@@ -18,7 +18,7 @@ export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java chromium data run package test test-oldest kill-test fuzz test-browser test-cluster test-airflow \
+.PHONY: help setup java chromium data run package test test-fast test-oldest kill-test fuzz test-browser test-cluster test-airflow \
 	audit lint format bench bench-scoring bench-keras clean always
 
 help: ## list the targets
@@ -88,8 +88,14 @@ package: setup $(PACKAGE) ## build what a cluster's nodes need in dist/; WITH="s
 	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/jobs/dags/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt dist/conf/airflow.txt
 	@du -sh dist
 
+# Whole files are spread over up to four processes, each with a Spark session of its own.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 test: setup lint ## lint, then run all tests except browser, cluster and Airflow
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-fast: $(INSTALLED) ## run the tests that need neither Java nor more than a few seconds each
+	JAVA_HOME=/nonexistent $(BIN)/python -m pytest $(PARALLEL) -m 'not spark and not slow and not airflow and not browser and not cluster'
 
 $(OLDEST)/.installed: pyproject.toml conf/oldest.txt
 	@$(PYTHON) -m venv $(OLDEST)

@@ -1,6 +1,7 @@
 """The Spark session shared by all tests, set up like that of the stages; logging as it was before each test."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,24 @@ from pyspark.sql import SparkSession
 
 from tonality.runtime.settings.sections import SparkSettings
 from tonality.runtime.spark.session import spark_session
+
+# Many short-lived Java processes: optimising their code, and collecting garbage in parallel, takes longer than it saves.
+for name in ("SPARK_SUBMIT_OPTS", "SPARK_LAUNCHER_OPTS"):
+    os.environ.setdefault(name, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name compressed bytes, which hold the time, by their number: parallel processes must find the same names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and not val.isascii() else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the shared session, and run files with slow tests first, so that no core waits for them."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker("spark")
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ printed as a table; --json also writes them as JSON.
 """
 
 import argparse
-import io
 import json
 import os
 import platform
@@ -24,7 +23,7 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -92,7 +91,7 @@ def measure(root: Path, vocabulary: int, settings: TrainSettings, device: str) -
     """Train, and return the figures."""
     sides = {name: str(root / "dataset" / f"split={name}") for name in ("train", "valid")}
     rows = {name: RowGroups(side, vocabulary).rows for name, side in sides.items()}
-    watch = Watch(io.StringIO())
+    watch = Watch()
     config = LSTMConfig(vocabulary, **Settings().network.model_dump())
     trained = train(config, sides["train"], sides["valid"], settings, choose_device(device), progress=watch)
     epochs = [figures(epoch, rows["train"], peak) for epoch, peak in zip(trained.epochs, watch.peaks, strict=True)]
@@ -111,8 +110,8 @@ def measure(root: Path, vocabulary: int, settings: TrainSettings, device: str) -
 class Watch(Progress):
     """Progress that records the process' peak memory by the end of each epoch, in MiB."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+    def __init__(self) -> None:
+        super().__init__()
         self.peaks: list[float] = []
 
     def epoch(self, loss: float, valid: Metrics) -> None:

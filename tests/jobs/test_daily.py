@@ -330,6 +330,7 @@ def test_shellcheck_finds_nothing():
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_real_night_prints_the_numbers_of_its_records(place):
     """With the command itself, from raw files to the page, by cron's environment."""
     write_archive(place / "archive", 1)

@@ -17,12 +17,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
+from pyspark.sql import SparkSession
 
 from tonality.model.inference.packed_model import PackedModel
 from tonality.model.inference.scorer import Scorer
 from tonality.model.inference.text_scorer import tones
 from tonality.model.registry.registry import ModelRegistry
+from tonality.runtime.runs.record import Run
+from tonality.runtime.settings.load import load
 from tonality.runtime.storage.locks import lock
+from tonality.stages import pipeline, sample
+
+pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 REPORT_OF_A_REPLACED_DAY = """
@@ -51,7 +57,7 @@ root = "out"
 languages = ["ru"]
 [sample]
 tweets = 6000
-labelled = 12000
+labelled = 8000
 [train]
 batch_size = 32
 epochs = 2
@@ -63,6 +69,7 @@ def start(job: str, folder: Path, output: Path, *overrides: str) -> subprocess.P
     binaries = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "PYSPARK_PYTHON": sys.executable}
     options = ["--master", "local[2]", "--driver-memory", "1g", "--conf", "spark.ui.enabled=false"]
+    options += ["--conf", "spark.sql.shuffle.partitions=4"]
     command = [binaries / "spark-submit", *options, REPOSITORY / "jobs" / f"{job}.py", "--config", "settings.toml"]
     command += [part for override in overrides for part in ("--set", override)]
     with output.open("wb") as stdout, output.with_suffix(".err").open("wb") as stderr:
@@ -202,15 +209,20 @@ def test_records_have_one_form_for_what_was_read_written_and_counted(survey: tup
         == {"rows": records["score"]["reads"]["tweets"]["rows"]}
     )
     assert records["score"]["writes"]["scored"]["days"] == records["clean"]["days"] == records["report"]["days"]
-    assert records["prepare"]["reads"]["labelled tweets"]["rows"] == 12000
+    assert records["prepare"]["reads"]["labelled tweets"]["rows"] == 8000
 
 
 def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_from_emoticons_too(
-    tmp_path: Path,
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     (tmp_path / "settings.toml").write_text(SETTINGS)
-    submit("sample", tmp_path, "sample.seed=2")
-    output = submit("pipeline", tmp_path, "corpus.labelled=true")
+    places = {"archive": "sample/archive", "corpus": "sample/corpus", "root": "out"}
+    absolute = [f"paths.{name}={tmp_path}/{place}" for name, place in places.items()]
+    settings = load([tmp_path / "settings.toml"], [*absolute, "sample.seed=2", "corpus.labelled=true"])
+    with Run("sample", settings) as record:
+        sample.run(settings, record)
+    with Run("pipeline", settings) as record:
+        output = pipeline.run(settings, record, spark)
     assert output.strip().endswith("out/report/index.html")
     with (tmp_path / "sample" / "truth.csv").open() as truth, (tmp_path / "out/report/dynamics.csv").open() as shares:
         planted = [float(row["positive_share"]) for row in csv.DictReader(truth)]
@@ -223,7 +235,7 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
     parts = {record["stage"] for record in records if record["part_of"] == pipeline["run"]}
     assert parts == pipeline["seconds_by_stage"].keys() >= {"clean", "train", "report"}
     dataset = json.loads((tmp_path / "out/dataset/_dataset.json").read_text())
-    assert sum(side["rows"] for side in dataset["rows"].values()) > 12000
+    assert sum(side["rows"] for side in dataset["rows"].values()) > 8000
 
 
 def test_a_report_whose_day_is_replaced_while_it_is_read_is_retried(

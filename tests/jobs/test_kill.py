@@ -20,6 +20,8 @@ from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.stages import clean
 
+pytestmark = pytest.mark.slow
+
 KILLS: Final = int(os.environ.get("TONALITY_KILLS", "3"))
 SEED: Final = os.environ.get("TONALITY_KILL_SEED") or str(secrets.randbelow(10**6))
 TABLES: Final = ("tweets", "rejects", "accounts")

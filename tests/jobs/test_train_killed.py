@@ -12,6 +12,8 @@ from prepared import SMALL, write_dataset
 
 from tonality.model.registry.registry import ModelRegistry
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT: Final = Path(__file__).parents[2]
 LONG: Final = ("train.epochs=60", "train.patience=0", "train.checkpoint_steps=40")
 """Some seconds, and a checkpoint every few hundredths of one, after each epoch too."""

@@ -28,6 +28,8 @@ from tonality.runtime.settings.load import load
 from tonality.runtime.spark import torch_launcher
 from tonality.stages import train
 
+pytestmark = pytest.mark.slow
+
 KNOWN: Final = ("hsperfdata", "spark-", "blockmgr-", "torch")
 """Temporary files of Java and of torchrun beside an executor, whose folders Spark's cluster removes."""
 PATIENCE_SECONDS: Final = 120

@@ -107,6 +107,7 @@ def read_in_ranges(packed, cuts, max_record=2**20):
     return lines
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, len(PACKED) - 1), max_size=6))
 def test_every_line_belongs_to_exactly_one_range(cuts):

@@ -132,6 +132,7 @@ def every_byte_before_the_error(packed):
     return bytes(given)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(20, 2**20), st.integers(0, 7))
 def test_of_a_gzip_stream_with_a_flipped_bit_no_byte_before_the_break_is_lost(place, bit):

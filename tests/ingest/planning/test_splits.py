@@ -95,6 +95,7 @@ def test_a_small_archive_is_shared_among_the_cores(tasks):
     assert len(plan) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [CONTENT, CONTENT[:-1], CONTENT.replace(b"\n", b"\r\n"), bz2.compress(CONTENT * 20, 1), tar(**minutes())],

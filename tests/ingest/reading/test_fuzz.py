@@ -260,6 +260,7 @@ def refuse_inventions(found: Found, archive: Archive) -> None:
     assert not strange
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", range(0, len(SEEDS), BATCH), ids=lambda begin: f"from {SEEDS[begin]}")
 def test_nothing_is_lost_before_damage_and_every_line_is_counted(check_case, begin: int) -> None:
     for seed in SEEDS[begin : begin + BATCH]:

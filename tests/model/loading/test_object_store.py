@@ -3,8 +3,8 @@
 The store is a moto server on localhost.
 """
 
-import io
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +21,6 @@ from tonality.model.dataset.metadata import DatasetMetadata
 from tonality.model.loading.data_loader import Loader
 from tonality.model.loading.row_groups import RowGroups
 from tonality.model.registry.registry import ModelRegistry
-from tonality.model.training.progress import Progress
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
@@ -151,8 +150,9 @@ def test_train_reads_its_dataset_and_leaves_its_model_in_the_bucket(root, scheme
     assert left == {"dataset", "vocabulary", "models", "runs"}, "and no checkpoint"
 
 
-def test_training_resumes_from_a_checkpoint_in_the_bucket(root, monkeypatch):
+def test_training_resumes_from_a_checkpoint_in_the_bucket(root, monkeypatch, caplog):
     settings = load(overrides=[f"paths.root=s3://{root}", *SMALL])
+    caplog.set_level(logging.INFO, logger="tonality")
 
     def fail(*_):
         raise OSError("no model can be written")
@@ -161,13 +161,12 @@ def test_training_resumes_from_a_checkpoint_in_the_bucket(root, monkeypatch):
         patch.setattr(ModelRegistry, "add", fail)
         train.run(settings, record)
     assert fsspec.filesystem("s3").ls(f"{root}/checkpoint", detail=False) == [f"{root}/checkpoint/train.safetensors"]
-    stderr = io.StringIO()
-    monkeypatch.setattr(train, "Progress", lambda: Progress(stderr))
     with Run("train", settings) as record:
         train.run(settings, record)
-    assert f"resuming from s3://{root}/checkpoint/train.safetensors" in stderr.getvalue()
+    assert f"resuming from s3://{root}/checkpoint/train.safetensors" in caplog.text
 
 
+@pytest.mark.slow
 @S3
 def test_the_command_trains_from_a_bucket(root, scheme):
     overrides = [f"paths.root={scheme}://{root}", *SMALL]

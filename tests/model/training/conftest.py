@@ -1,5 +1,6 @@
 """Small datasets whose labels can be learned, or cannot."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The messages of the test."""
+    caplog.set_level(logging.INFO, logger="tonality")
+    return caplog
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 import dataclasses
 import errno
-import io
 import json
 import os
 import re
@@ -51,7 +50,7 @@ class Signalling(Progress):
     """Progress that sends a signal to this process once so many rows of an epoch are learned."""
 
     def __init__(self, rows, number=signal.SIGINT):
-        super().__init__(io.StringIO(), seconds=0)
+        super().__init__(seconds=0)
         self.at, self.number = rows, number
 
     def step(self, rows, loss):
@@ -112,7 +111,7 @@ def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do(place, cut):
 @pytest.mark.parametrize("memory", ["1m", "1k"], ids=["in memory", "streamed"])
 @pytest.mark.parametrize("writes", [1, 2, 4, 5, 8], ids=lambda writes: f"write {writes}")
 def test_training_interrupted_anywhere_gives_the_bits_of_an_uninterrupted_one(
-    config, sides, settings, place, writes, memory
+    config, sides, settings, place, writes, memory, log
 ):
     """Checkpoints are written after steps 10, 20 and 30 of 32, and after each epoch."""
     settings = settings.model_copy(
@@ -122,24 +121,20 @@ def test_training_interrupted_anywhere_gives_the_bits_of_an_uninterrupted_one(
     Failing.remaining = writes
     with pytest.raises(Stop):
         train(config, sides, settings, checkpoint=Failing(place.location, place.identity))
-    log = io.StringIO()
-    again = train(config, sides, settings, checkpoint=place, progress=Progress(log))
-    assert log.getvalue().startswith(f"resuming from {place.location}: epoch ")
+    again = train(config, sides, settings, checkpoint=place, progress=Progress())
+    assert log.messages[0].startswith(f"resuming from {place.location}: epoch ")
     assert equal(again.weights, straight.weights)
     assert [(epoch.loss, epoch.valid) for epoch in again.epochs] == [
         (epoch.loss, epoch.valid) for epoch in straight.epochs
     ]
 
 
-def test_a_checkpoint_of_other_settings_is_ignored_with_a_message(config, sides, settings, place):
+def test_a_checkpoint_of_other_settings_is_ignored_with_a_message(config, sides, settings, place, log):
     Failing.remaining = 1
     with pytest.raises(Stop):
         train(config, sides, settings, checkpoint=Failing(place.location, "another"))
-    log = io.StringIO()
-    trained = train(config, sides, settings, checkpoint=place, progress=Progress(log))
-    assert (
-        f"{place.location} was written with other settings or another dataset: training starts over" in log.getvalue()
-    )
+    trained = train(config, sides, settings, checkpoint=place, progress=Progress())
+    assert f"{place.location} was written with other settings or another dataset: training starts over" in log.text
     assert equal(trained.weights, train(config, sides, settings).weights)
 
 
@@ -160,7 +155,7 @@ def test_ctrl_c_in_the_last_validation_takes_effect_too(config, sides, settings,
                 os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted, match="train again"):
-        train(config, sides, settings, checkpoint=place, progress=Late(io.StringIO()))
+        train(config, sides, settings, checkpoint=place, progress=Late())
     again = train(config, sides, settings, checkpoint=place)
     assert equal(again.weights, train(config, sides, settings).weights)
 
@@ -194,28 +189,26 @@ def test_training_resumes_from_a_checkpoint_at_an_epochs_last_step(config, sides
     with pytest.raises(Stop):
         train(config, sides, settings, checkpoint=Failing(place.location, place.identity))
     assert place.read().position["step"] == 32
-    again = train(config, sides, settings, checkpoint=place, progress=Progress(io.StringIO(), seconds=0))
+    again = train(config, sides, settings, checkpoint=place, progress=Progress(seconds=0))
     assert equal(again.weights, train(config, sides, settings).weights)
 
 
-def test_without_resume_a_checkpoint_is_ignored_and_stays_until_it_is_replaced(config, sides, settings, place):
+def test_without_resume_a_checkpoint_is_ignored_and_stays_until_it_is_replaced(config, sides, settings, place, log):
     Failing.remaining = 1
     with pytest.raises(Stop):
         train(config, sides, settings, checkpoint=Failing(place.location, place.identity))
-    log = io.StringIO()
-    train(config, sides, settings, checkpoint=dataclasses.replace(place, resume=False), progress=Progress(log))
-    assert "resuming" not in log.getvalue()
+    train(config, sides, settings, checkpoint=dataclasses.replace(place, resume=False), progress=Progress())
+    assert "resuming" not in log.text
 
 
-def test_resuming_with_other_threads_warns_that_results_will_not_be_bit_identical(config, sides, settings, place):
+def test_resuming_with_other_threads_warns_that_results_will_not_be_bit_identical(config, sides, settings, place, log):
     Failing.remaining = 1
     with pytest.raises(Stop):
         train(config, sides, settings, checkpoint=Failing(place.location, place.identity))
-    log = io.StringIO()
-    train(config, sides, settings.model_copy(update={"threads": 1}), checkpoint=place, progress=Progress(log))
+    train(config, sides, settings.model_copy(update={"threads": 1}), checkpoint=place, progress=Progress())
     assert (
         "resuming in float32 on a processor, by 1 thread, was float32 on a processor, by 2 threads: "
-        "results will not be bit-identical" in log.getvalue()
+        "results will not be bit-identical" in log.text
     )
 
 

@@ -92,6 +92,7 @@ def test_a_single_gradient_of_any_size_moves_its_row_as_far_as_torch_does(first,
     torch.testing.assert_close(weight[1], dense.detach(), rtol=0, atol=5e-6)
 
 
+@pytest.mark.slow
 def test_a_row_without_gradients_for_thousands_of_steps_is_where_torch_has_it(start):
     steps = [np.array([7, 8]), *[np.array([9])] * 3_000, np.array([7, 9]), np.array([9])]
     dense, _ = learn_densely(start, steps, lambda step: 1e-3)

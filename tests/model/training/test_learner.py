@@ -58,6 +58,7 @@ def largest_difference(weights, others):
     return max((weights[name] - others[name]).abs().max().item() for name in weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [{"learned_start": True}, {"learned_start": False, "lead_in": 3}])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_weights_after_300_steps_are_those_of_the_padded_network_under_torchs_adam(settings, threads, before):

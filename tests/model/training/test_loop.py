@@ -1,5 +1,4 @@
 import dataclasses
-import io
 import json
 import math
 import threading
@@ -178,10 +177,9 @@ def test_padding_and_stems_that_never_came_are_never_learned(config, sides, sett
     assert torch.equal(trained.weights["embedding.weight"][1], build(config).embedding.weight[1]), "it never came"
 
 
-def test_progress_shows_rows_and_losses(config, sides, settings):
-    stream = io.StringIO()
-    trained = train(config, sides, settings, progress=Progress(stream, seconds=0))
-    lines = stream.getvalue().splitlines()
+def test_progress_shows_rows_and_losses(config, sides, settings, log):
+    trained = train(config, sides, settings, progress=Progress(seconds=0))
+    lines = log.messages
     assert len(lines) == 2 * (32 + 1) + 2, "a line a step, one at the epoch's last, one for its validation"
     assert lines[0].startswith("epoch 1 of 2: 64 of 2,000 rows, loss 0.")
     assert lines[31].startswith("epoch 1 of 2: 2,000 of 2,000 rows")

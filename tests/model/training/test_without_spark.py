@@ -44,6 +44,7 @@ def test_the_job_and_its_stage_are_imported(spark_less):
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_an_epoch_learns_and_prints_its_figures(spark_less, tmp_path):
     figures = tmp_path / "figures.json"
     options = ("--rows", "600", "--epochs", "2", "--batch-size", "64", "--device", "cpu", "--precision", "float32")

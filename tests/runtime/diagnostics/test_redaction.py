@@ -107,6 +107,7 @@ def test_a_record_contains_none_in_settings_facts_or_error(tmp_path):
     assert record["fault"] == "ValueError: ftp://***@host/tweets?token=***"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["clean", "sample", "train"])
 def test_a_command_shows_none_whatever_goes_wrong(tmp_path, stage):
     """An invalid setting, an unknown store, an unexpected exception."""

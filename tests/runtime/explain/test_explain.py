@@ -302,6 +302,7 @@ def random_tweets(rows):
     return "created_at,text\n" + "".join(lines)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_while_spark_writes_is_one_message_and_exit_status_1(tmp_path, mounted):
     disk = mounted("size=512k")
     (tmp_path / "tweets.csv").write_text(random_tweets(3000))
@@ -328,6 +329,7 @@ def run_label(root, work, **environment):
     return subprocess.run(arguments, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
+@pytest.mark.slow
 def test_a_full_temporary_disk_is_one_message_with_the_remedy(tmp_path, mounted):
     shuffle = "spark.range(200_000).selectExpr('uuid() u').repartition(4).selectExpr('max(u)').collect()"
     done = run_label(tmp_path, shuffle, SPARK_LOCAL_DIRS=str(mounted("size=1m")))
@@ -338,6 +340,7 @@ def test_a_full_temporary_disk_is_one_message_with_the_remedy(tmp_path, mounted)
     )
 
 
+@pytest.mark.slow
 def test_a_java_process_that_is_killed_is_one_message_and_exit_status_1(tmp_path):
     done = run_label(tmp_path, "(os.kill(spark.sparkContext._gateway.proc.pid, 9), spark.range(9).count())")
     assert (done.returncode, done.stdout) == (1, "")
@@ -347,6 +350,7 @@ def test_a_java_process_that_is_killed_is_one_message_and_exit_status_1(tmp_path
     )
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_during_a_spark_job_reports_only_that(tmp_path):
     work = (
         "(__import__('threading').Timer(2, os.kill, (os.getpid(), 2)).start(),"
