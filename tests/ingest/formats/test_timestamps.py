@@ -71,6 +71,15 @@ def test_a_value_that_is_no_time_in_twitters_lifetime_is_rejected(value):
 
 
 @pytest.mark.parametrize(
+    ("value", "detail"), [(10**11, "100000000000: year 1973"), (10**11 - 1, "99999999999: year 5138")]
+)
+def test_a_number_is_in_milliseconds_from_ten_to_the_eleventh(value, detail):
+    with pytest.raises(RejectedRecord) as caught:
+        microseconds(value)
+    assert caught.value.detail == detail
+
+
+@pytest.mark.parametrize(
     ("text", "hours"), [("PDT", -7), ("PST", -8), ("UTC", 0), ("GMT", 0), ("+0530", 5.5), ("-0330", -3.5)]
 )
 def test_a_zone_is_parsed_by_its_name_or_its_offset(text, hours):
