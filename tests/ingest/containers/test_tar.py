@@ -237,6 +237,14 @@ def test_an_entry_begins_at_its_first_header_and_ends_where_the_next_begins():
     assert found == [("a", 0, 1536), (name, 2048, 2048 + long_name + 512), ("c", 2560 + long_name, 3072 + long_name)]
 
 
+@pytest.mark.parametrize("kind", [tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize("size", [1, 511, 512, 513, 1536])
+def test_headers_that_concern_no_file_are_skipped_with_their_content(kind, size):
+    file = b"x" * 512
+    tar = make_tar(("a", file), ("skip", b"y" * size, {"type": kind}), ("b", file), ("skip", b"", {"type": kind}))
+    assert entries(tar) == [("a", file, ""), ("b", file, "")]
+
+
 def test_damage_between_entries_has_no_position_of_its_own():
     tar = bytearray(make_tar(("a", b"one"), ("b", b"two"), ("c", b"three")))
     tar[1024 + 3] ^= 1  # b's header
