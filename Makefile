@@ -149,9 +149,10 @@ audit: $(AUDIT)/.installed ## look up every pinned version among known vulnerabi
 	$(AUDIT)/bin/pip-audit --requirement conf/constraints.txt --no-deps --disable-pip --strict \
 		--ignore-vuln CVE-2025-69872
 
-lint: $(INSTALLED) ## check style, types and import rules
+lint: $(INSTALLED) ## check style, spelling, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

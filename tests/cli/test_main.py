@@ -200,16 +200,26 @@ def test_impossible_session_settings_are_refused_before_anything_is_started(opti
     assert not root.exists()
 
 
+def session_errors(settings):
+    try:
+        check_session(settings)
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
 @pytest.mark.parametrize(
     "master", ["local", "local[2]", "local[*]", "local[2,3]", "yarn", "spark://host:7077", "k8s://https://host"]
 )
 def test_masters_that_spark_knows_are_accepted(master):
-    check_session(SparkSettings(master=master))
+    assert session_errors(SparkSettings(master=master)) == []
 
 
 def test_under_spark_submit_master_and_memory_are_not_checked(monkeypatch):
+    impossible = SparkSettings(master="yran", memory="1m")
+    assert [error.partition(":")[0] for error in session_errors(impossible)] == ["spark.master", "spark.memory"]
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
-    check_session(SparkSettings(master="yran", memory="1m"))
+    assert session_errors(impossible) == []
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from zipfile import ZipFile
 
 import pytest
 from small_survey import Republication, scored
@@ -101,6 +102,20 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     with nodes.cluster:
         yield nodes
     shutil.rmtree(place)  # unpacked packages of some gigabytes
+
+
+def files_below(folder: Path, name: str) -> set[str]:
+    files = (file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    return {f"{name}/{file.relative_to(folder)}" for file in files}
+
+
+def test_the_wheel_contains_the_whole_library_its_settings_and_the_marker_of_its_types() -> None:
+    (wheel,) = (REPOSITORY / "build" / "wheel").glob("*.whl")
+    contained = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert contained == files_below(REPOSITORY / "lib/tonality", "tonality") | files_below(
+        REPOSITORY / "conf", "tonality/conf"
+    )
+    assert "tonality/py.typed" in contained
 
 
 def test_a_node_has_nothing_of_ours(nodes: Nodes) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tonality.text.token_ids import StemEncoder, vocabulary_fingerprint
+from tonality.text.token_ids import StemEncoder, TokenIds, vocabulary_fingerprint
 
 VOCABULARY = ["кот", "дом", "сон"]
 
@@ -44,6 +44,17 @@ def test_a_tweet_is_cut_only_after_its_unknown_stems_are_dropped():
     assert encode(["лес лес кот лес дом сон"], "drop", 2) == [[2, 3]]
 
 
+def test_a_batch_without_a_tweet_that_is_too_long_is_not_cut(monkeypatch):
+    """The positions of all ids are computed only if a tweet has to be cut."""
+    monkeypatch.delattr(TokenIds, "positions")
+    assert encode(["кот дом", "сон"], max_length=2) == [[2, 3], [4]]
+    assert encode(["кот дом", "сон"], max_length=3) == [[2, 3], [4]]
+
+
+def test_without_a_vocabulary_every_stem_is_unknown():
+    assert StemEncoder([], "train", 9).encode(pa.array(["кот дом", ""])).flat.tolist() == [1, 1]
+
+
 def test_a_vocabulary_may_come_as_an_arrow_array():
     encoded = StemEncoder(pa.array(VOCABULARY), "train", 9).encode(pa.array(["сон кот"]))
     assert encoded.flat.tolist() == [4, 2]
@@ -67,6 +78,11 @@ def test_every_tweet_has_the_ids_that_it_has_alone(tweets, unknown, max_length):
 
     texts = [words if words is None else " ".join(words) for words in tweets]
     assert encode(texts, unknown, max_length) == [alone(words) for words in tweets]
+
+
+def test_the_fingerprint_of_a_vocabulary_never_changes():
+    """Models that were trained years ago hold it."""
+    assert vocabulary_fingerprint(VOCABULARY) == "3810d82cebf7"
 
 
 @pytest.mark.parametrize("other", [["дом", "кот", "сон"], ["кот", "дом"], ["котдом", "сон"], []])

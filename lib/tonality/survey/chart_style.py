@@ -41,7 +41,7 @@ TONE_STYLES: Final[Mapping[str, ToneStyle]] = {
     NEUTRAL: ToneStyle("Neutral", "#767676", "dot", "diamond", 1.2),
     NEGATIVE: ToneStyle("Negative", "#d55e00", "dash", "square", 2.0),
 }
-"""Blue and vermillion from the colour-blind-safe palette of M. Okabe and K. Ito (2008)."""
+"""Blue and vermilion from the colour-blind-safe palette of M. Okabe and K. Ito (2008)."""
 
 BAND: Final = 0.18
 """The opacity of an interval's band."""

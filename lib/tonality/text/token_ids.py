@@ -46,13 +46,14 @@ class StemEncoder:
     def encode(self, stems: pa.StringArray) -> TokenIds:
         """Encode each tweet's space-joined stems, cut at max_length ids; null and empty tweets have none."""
         lists = pc.split_pattern(stems, " ")
-        lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        lengths = pc.list_value_length(lists).fill_null(0).to_numpy().astype(np.int64)
         flat = lists.flatten()
         indices = pc.index_in(flat, value_set=self._vocabulary).fill_null(_UNKNOWN - _FIRST)
         ids = TokenIds(indices.to_numpy() + np.int32(_FIRST), lengths)
-        keep = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
         if self._unknown == "drop":
-            keep &= ids.flat != _UNKNOWN
+            keep = ids.flat != _UNKNOWN
+        else:
+            keep = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)  # an empty text splits into one empty stem
         if not keep.all():
             ids = _select(ids, keep)
         if len(lengths) and ids.lengths.max() > self._max_length:

@@ -206,6 +206,52 @@ def test_records_of_an_extended_header_are_read_in_linear_time():
     assert time.process_time() - start < 5
 
 
+@pytest.mark.parametrize(
+    ("content", "attributes"),
+    [
+        (b"6 a=b\n", {"a": "b"}),
+        (b"6 a=b\n6 c=d\n", {"a": "b", "c": "d"}),
+        (b"5 a=\n", {"a": ""}),
+        (b"0000000000018 a=b\n", {"a": "b"}),
+        (b"00000000000019 a=b\n", {}),
+        (b"6 a=b\n7 c=d\n", {"a": "b"}),
+        (b" 6 a=b\n", {}),
+        (b"2 a=b\n", {}),
+        (b"0 a=b\n", {}),
+        (b"-6 a=b\n", {}),
+        (b"6", {}),
+        (b"", {}),
+    ],
+)  # fmt: skip
+def test_records_of_an_extended_header_are_read_up_to_the_first_whose_length_is_invalid(content, attributes):
+    info = tarfile.TarInfo("h")
+    info.type = tarfile.XHDTYPE
+    assert _parse_extended_header(info, content) == attributes
+
+
+def test_an_entry_begins_at_its_first_header_and_ends_where_the_next_begins():
+    name = "папка/" * 30
+    tar = make_tar(("a", b"x" * 600), ("2015/", b"", {"type": tarfile.DIRTYPE}), (name, b"y" * 512), ("c", b""))
+    found = [(entry.name, entry.begin, entry.end) for entry in read_tar(FileStream(io.BytesIO(tar)))]
+    long_name = 3 * 512  # an extended header, its content, the header itself
+    assert found == [("a", 0, 1536), (name, 2048, 2048 + long_name + 512), ("c", 2560 + long_name, 3072 + long_name)]
+
+
+@pytest.mark.parametrize("kind", [tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize("size", [1, 511, 512, 513, 1536])
+def test_headers_that_concern_no_file_are_skipped_with_their_content(kind, size):
+    file = b"x" * 512
+    tar = make_tar(("a", file), ("skip", b"y" * size, {"type": kind}), ("b", file), ("skip", b"", {"type": kind}))
+    assert entries(tar) == [("a", file, ""), ("b", file, "")]
+
+
+def test_damage_between_entries_has_no_position_of_its_own():
+    tar = bytearray(make_tar(("a", b"one"), ("b", b"two"), ("c", b"three")))
+    tar[1024 + 3] ^= 1  # b's header
+    found = [(entry.name, entry.begin, entry.end) for entry in read_tar(FileStream(io.BytesIO(bytes(tar))))]
+    assert found == [("a", 0, 1024), ("", 0, 0), ("c", 2048, 3072)]
+
+
 def test_an_extended_header_that_is_too_long_is_ignored():
     tar = make_tar(("a", b"one", {"pax_headers": {"comment": "x" * 70_000, "path": "long"}}), ("b", b"two"))
     assert entries(tar) == [("a", b"one", ""), ("b", b"two", "")]

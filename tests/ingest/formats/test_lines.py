@@ -50,9 +50,21 @@ def test_a_line_that_is_too_long_is_truncated():
 
 def test_the_line_in_which_a_stream_breaks_has_the_damage_and_reading_resumes_with_the_next():
     lines = Lines(iter([Block(b"one\ntw"), Block(b"", "torn"), Block(b"ee\nfour\n"), Block(b"", "cut")]), 100)
-    found = [(line.content, line.damage) for line in lines]
-    assert found == [(b"one", ""), (b"tw", "torn"), (b"four", "")]
+    found = [(line.offset, line.number, line.content, line.bytes, line.damage) for line in lines]
+    assert found == [(0, 1, b"one", 3, ""), (4, 2, b"tw", 2, "torn"), (9, 3, b"four", 4, "")]
     assert lines.damage == "torn; cut"
+
+
+def test_a_line_that_is_too_long_and_broken_counts_whole_in_the_offsets_behind_it():
+    blocks = [Block(b"x" * 10), Block(b"y" * 10), Block(b"", "torn"), Block(b"zz\nnext\n" + b"w" * 6)]
+    found = [(line.offset, line.number, line.content, line.bytes) for line in Lines(iter(blocks), 4)]
+    assert found == [(0, 1, b"xxxx", 20), (23, 2, b"next", 4), (28, 3, b"wwww", 6)]
+
+
+def test_damage_that_follows_damage_or_a_line_break_cuts_no_line_off():
+    blocks = [Block(b"", "a"), Block(b"one\ntwo\n"), Block(b"", "b"), Block(b"", "c"), Block(b"r\nlast")]
+    found = [(line.offset, line.number, line.content, line.damage) for line in Lines(iter(blocks), 100)]
+    assert found == [(4, 2, b"two", ""), (10, 4, b"last", "")]
 
 
 def ranges(content, cuts, block=3):

@@ -71,6 +71,31 @@ def test_a_value_that_is_no_time_in_twitters_lifetime_is_rejected(value):
 
 
 @pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        (True, "True: a bool is not a time"),
+        ([], "[]: a list is not a time"),
+        ("2015-12-10" + " " * 55, f"2015-12-10{' ' * 55}: 65 characters are too long for a date"),
+        (datetime(2005, 12, 31, tzinfo=UTC), "2005-12-31 00:00:00+00:00: year 2005"),
+        (datetime(2100, 1, 1, tzinfo=UTC), "2100-01-01 00:00:00+00:00: year 2100"),
+    ],
+)
+def test_the_reason_why_a_date_is_rejected_is_given(value, detail):
+    with pytest.raises(RejectedRecord) as caught:
+        microseconds(value)
+    assert caught.value.detail == detail
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"), [(10**11, "100000000000: year 1973"), (10**11 - 1, "99999999999: year 5138")]
+)
+def test_a_number_is_in_milliseconds_from_ten_to_the_eleventh(value, detail):
+    with pytest.raises(RejectedRecord) as caught:
+        microseconds(value)
+    assert caught.value.detail == detail
+
+
+@pytest.mark.parametrize(
     ("text", "hours"), [("PDT", -7), ("PST", -8), ("UTC", 0), ("GMT", 0), ("+0530", 5.5), ("-0330", -3.5)]
 )
 def test_a_zone_is_parsed_by_its_name_or_its_offset(text, hours):
@@ -101,6 +126,16 @@ def test_the_seconds_of_a_minute_are_distinguished(form):
     ]
     with pytest.raises(RejectedRecord):
         microseconds(form.format("60"))
+
+
+@pytest.mark.parametrize(
+    "form", ["Thu Dec 10 08:01:{:02} +0000 2015", "2015-12-10T08:01:{:02}Z", "2015-12-10 08:01:{:02}"]
+)
+def test_a_minute_is_parsed_once(form):
+    timestamps._cached_microseconds.cache_clear()
+    for second in range(60):
+        microseconds(form.format(second))
+    assert timestamps._cached_microseconds.cache_info().misses == 1
 
 
 def test_the_minutes_of_an_offset_are_not_seconds():

@@ -74,8 +74,10 @@ def test_a_comment_of_default_toml_is_the_docstring_of_its_setting():
 
 
 @pytest.mark.parametrize("file", sorted(CONF.glob("*.toml")), ids=lambda file: file.name)
-def test_every_file_of_conf_can_be_loaded(file):
-    load([file])
+def test_every_setting_in_a_file_of_conf_arrives(file):
+    table = tomllib.loads(file.read_text())
+    given = load([file]).model_dump(exclude_unset=True)
+    assert sorted(written_keys(given)) == sorted(written_keys(table)) != []
 
 
 def test_a_later_file_wins_over_an_earlier_one_and_set_over_both(tmp_path):
@@ -207,7 +209,8 @@ def test_every_missing_input_is_reported_with_the_errors_of_other_sections_and_i
     "location", ["*.json", "2015-1?", "[ab].gz", "memory://a", "hdfs://host/a", "zip://a::file:///b.zip", "{here}"]
 )
 def test_globs_and_remote_inputs_are_left_to_the_stage(location, tmp_path):
-    load([], [f"paths.archive={location.format(here=tmp_path)}"], ["archive"])
+    location = location.format(here=tmp_path)
+    assert load([], [f"paths.archive={location}"], ["archive"]).paths.archive == (location,)
 
 
 def test_an_unsupported_scheme_is_reported_with_its_key():
@@ -218,7 +221,10 @@ def test_an_unsupported_scheme_is_reported_with_its_key():
 
 
 def test_only_the_requested_inputs_are_checked(tmp_path):
-    load([], [f"paths.corpus={tmp_path}/missing", f"paths.archive={tmp_path}"], ["archive"])
+    options = [f"paths.corpus={tmp_path}/missing", f"paths.archive={tmp_path}"]
+    assert load([], options, ["archive"]).paths.corpus == (f"{tmp_path}/missing",)
+    with pytest.raises(SettingsError, match=f"^paths.corpus: nothing at {tmp_path}/missing"):
+        load([], options, ["corpus"])
 
 
 def test_an_error_in_text_does_not_hide_an_unknown_language():
@@ -393,8 +399,8 @@ def test_days_and_locations_that_match_are_accepted(tmp_path):
 
 
 def test_days_are_not_required_if_the_archive_is_not_read():
-    load([], ["paths.archive=/data/{day}.gz"], [])
-    load([], ["archive.lookahead=1"], ["corpus"])
+    assert load([], ["paths.archive=/data/{day}.gz"], []).paths.archive == ("/data/{day}.gz",)
+    assert load([], ["archive.lookahead=1"], []).archive.lookahead == 1
 
 
 def test_the_folder_before_the_day_must_exist(tmp_path):

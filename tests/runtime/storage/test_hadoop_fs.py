@@ -59,5 +59,7 @@ def test_a_missing_folder_has_no_names(spark, tmp_path):
     assert HadoopRoot(spark, str(tmp_path)).names("missing") == []
 
 
-def test_deleting_a_missing_file_is_no_error(spark, tmp_path):
+def test_deleting_a_missing_file_is_no_error_and_deletes_nothing_else(spark, tmp_path):
+    (tmp_path / "a").touch()
     HadoopRoot(spark, str(tmp_path)).delete("missing")
+    assert names(tmp_path) == ["a"]

@@ -72,8 +72,8 @@ def test_a_lock_released_while_it_is_requested_is_requested_again(spark, tmp_pat
 
 
 def test_locks_of_other_names_are_free(root):
-    with lock(root, "a", "clean-1"), lock(root, "b", "clean-1", 0):
-        pass
+    with lock(root, "a", "clean-1"), lock(root, "b", "clean-2", 0):
+        assert (root.read_text("a"), root.read_text("b")) == ("clean-1", "clean-2")
 
 
 def test_a_lock_shows_if_a_living_run_holds_it(root):

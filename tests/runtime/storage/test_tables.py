@@ -78,4 +78,5 @@ def test_other_text_rules_whose_record_is_missing_are_named_by_their_fingerprint
 def test_rows_of_the_same_text_rules_are_accepted(spark, tmp_path):
     rows = spark.createDataFrame([("c0ffee", "a"), ("c0ffee", "b")], "rules string, run string")
     refuse_other_rules(rows, str(tmp_path), "tweets", {}, "c0ffee", "")
-    refuse_other_rules(rows.where("false"), str(tmp_path), "tweets", {}, "c0ffee", "")
+    assert refused(rows, tmp_path, fingerprint="facade").startswith("tweets/ was written with other text rules")
+    refuse_other_rules(rows.where("false"), str(tmp_path), "tweets", {}, "facade", "")

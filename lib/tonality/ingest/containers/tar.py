@@ -1,5 +1,6 @@
 """Entries of a tar, read in order from a stream: nothing is extracted, no link is followed (POSIX pax and GNU tar)."""
 
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
@@ -12,6 +13,7 @@ _MAX_EXTENDED_HEADER: Final = 2**16
 """Bytes of the longest extended header that is read; a name takes some hundred."""
 _MAX_SIZE_DIGITS: Final = 13
 """Digits of the largest plausible size: 9 TB. Larger positions fail in the file system."""
+_RECORD_LENGTH: Final = re.compile(rb"(\d{1,%d}) " % _MAX_SIZE_DIGITS)
 _EXTENDED_HEADERS: Final = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME}
 """Types of headers that hold attributes of the next entry."""
 _IGNORED_HEADERS: Final = {tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK}
@@ -122,12 +124,11 @@ def _parse_extended_header(info: tarfile.TarInfo, content: bytes) -> dict[str, s
         return {"path": _decode(content.partition(b"\0")[0])}
     attributes: dict[str, str] = {}
     begin = 0
-    while (space := content.find(b" ", begin, begin + _MAX_SIZE_DIGITS + 1)) >= 0:
-        length = content[begin:space]
-        end = begin + int(length) if length.isdigit() else begin
-        if not begin < end <= len(content):
+    while length := _RECORD_LENGTH.match(content, begin):
+        end = begin + int(length[1])
+        if not length.end() < end <= len(content):
             break
-        key, _, value = content[space + 1 : end - 1].partition(b"=")
+        key, _, value = content[length.end() : end - 1].partition(b"=")
         attributes[_decode(key)] = _decode(value)
         begin = end
     return attributes

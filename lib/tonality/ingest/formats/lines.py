@@ -117,8 +117,7 @@ class _OpenLine:
         """Add bytes; those beyond the size limit are only counted."""
         self._content += content
         self._size += len(content)
-        if self._size > self._limit:
-            del self._content[self._limit :]
+        del self._content[self._limit :]
 
     def end(self, content: bytes) -> list[Line]:
         """Add the last bytes and start the next line. Return the line if it is owned."""
