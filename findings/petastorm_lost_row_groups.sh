@@ -5,7 +5,7 @@
 # Behaviour: a thread hands row groups to the workers, at most four per worker in advance. If the consumer looks for
 # work just before the thread hands out the last ones, and for the end just after, the reader ends without them. In
 # trials, a third of the reads of 8 row groups ended after 4; two workers lost some of 20. Iterated again, the reader
-# returns them.
+# returns them. 0.12.1 lost none in 200 reads.
 # One would have guessed: an iterator that ends without an exception has returned everything.
 # Why it matters: one worker is what makes the order of rows reproducible, and an epoch on half the rows raises no
 # suspicion.

@@ -4,9 +4,8 @@
 # Versions: petastorm 0.13.1 on pyarrow 14.0.2 and numpy 1.26.4; it does not run on later ones. Python 3.9 to 3.12.
 # Behaviour: with num_epochs=3, all epochs have the order of the first. With cur_shard and shard_count, the seed
 # shuffles the row groups, which are then assigned by their index modulo shard_count, so every seed gives the same
-# shards. A seed of 0 counts as no seed.
-# One would have guessed: each epoch has an order of its own, as its source states, another seed gives other shards, as
-# the documentation of the option suggests, and 0 is a seed.
+# shards. A seed of 0 counts as no seed. In 0.12.1, every epoch has an order of its own and 0 is a seed.
+# One would have guessed: epochs differ, other seeds give other shards, as the documentation suggests, and 0 is a seed.
 # Why it matters: training repeats the same sequence of batches. In a table whose row groups alternate between two
 # labels, each of two processes only ever sees one label, whatever the seed.
 # Tonality: every epoch opens new readers with another seed, never 0. `prepare` shuffles the rows before it writes them,
