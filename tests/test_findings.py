@@ -54,6 +54,7 @@ def test_a_finding_begins_with_what_was_seen_expected_and_done(script):
 
 @each_script
 def test_a_finding_installs_pinned_versions_and_names_them(script):
+    assert [requirement for requirement in requirements(script) if "==" not in requirement] == []
     pinned = [requirement.split("==") for requirement in requirements(script)]
     versions = re.search(r"^Versions: (.*?)^Behaviour:", header(script), re.MULTILINE | re.DOTALL)[1]
     assert any(f"{name} {version}" in versions for name, version in pinned)
