@@ -105,7 +105,7 @@ def documents() -> list[Document]:
     """The READMEs, and the texts of .github."""
     paths = [
         REPOSITORY / "README.md",
-        *sorted(REPOSITORY.glob("*/README.md")),
+        *sorted(REPOSITORY.glob("[!.]*/README.md")),
         *sorted(REPOSITORY.glob(".github/*.md")),
     ]
     return [Document(path, path.read_text(encoding="utf-8")) for path in paths]
@@ -267,7 +267,8 @@ def missing_contents(document: Document) -> list[str]:
     if len(document.text.splitlines()) <= LONGEST_WITHOUT_CONTENTS:
         return []
     head = document.text.partition("\n## ")[0]
-    listed = re.findall(r"^ *- \[[^\]]*\]\(#([^)]+)\)$", head, re.MULTILINE)
+    lines = [line for line in head.splitlines() if not line.startswith("|")]
+    listed = [link.removeprefix("#") for link in LINK.findall("\n".join(lines)) if link.startswith("#")]
     chapters = [slug(title) for title in document.headings(2)]
     missing = [f"{document.name}: {chapter} is not in the contents" for chapter in chapters if chapter not in listed]
     in_order = [anchor for anchor in document.slugs if anchor in listed]
