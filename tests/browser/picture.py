@@ -24,7 +24,7 @@ PICTURE: Final = IMAGES / "report.png"
 NOTE: Final = IMAGES / "report.json"
 
 TONES: Final = ("positive", "neutral", "negative")
-WIDTH, HEIGHT, DENSITY = 1000, 1200, 2
+WIDTH, HEIGHT, DENSITY = 1060, 1200, 2
 """The window in CSS pixels, and pixels of the picture per CSS pixel."""
 MARGIN: Final = 12
 """CSS pixels between the chart and the lower edge of the picture."""
