@@ -45,7 +45,7 @@ LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE: Final = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 HEADING: Final = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 FIGURE: Final = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,]*\d)")
-REPOSITORY_PATH: Final = re.compile(r"(?<![\w.-])(?:conf|jobs|lib|tests|\.ci)/[\w./{},-]*")
+REPOSITORY_PATH: Final = re.compile(r"(?<![\w.-])(?:conf|findings|jobs|lib|tests|\.ci)/[\w./{},-]*")
 OPERATORS: Final = re.compile(r"\|\|?|&&?|;")
 DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -181,6 +181,8 @@ def options_of(words: list[str]) -> list[str]:
         return _check_targets(arguments)
     if Path(program).name == "python" and arguments:
         return _check_script(*arguments)
+    if program.endswith(".sh") and (REPOSITORY / program).is_file():
+        return []
     if Path(program).name not in OTHER_PROGRAMS:
         raise ValueError("an unknown program")
     return re.findall(r'"(\w+\.\w+=[^"]*)"', " ".join(arguments))  # settings in JSON, for Airflow
@@ -457,6 +459,7 @@ LONG: Final = "# A\n\n- [B](#b)\n\n## B\n\n## C\n" + "\n" * LONGEST_WITHOUT_CONT
         ),
         (wrong_commands, "```sh\nmake no-such-target\n```\n"),
         (wrong_commands, "```sh\nsudo make run\n```\n"),
+        (wrong_commands, "```sh\njobs/no-such-script.sh\n```\n"),
         (wrong_commands, "```sh\npython tests/benchmarks/epoch.py --no-such-option\n```\n"),
         (wrong_commands, "```\n$ tonality no-such-command\noutput\n```\n"),
         (wrong_commands, "As `make no-such-target` shows."),
