@@ -45,7 +45,7 @@ LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE: Final = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 HEADING: Final = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 FIGURE: Final = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,]*\d)")
-REPOSITORY_PATH: Final = re.compile(r"(?<![\w.-])(?:conf|findings|jobs|lib|tests|\.ci)/[\w./{},-]*")
+REPOSITORY_PATH: Final = re.compile(r"(?<![\w.-])(?:conf|jobs|lib|tests|\.ci)/[\w./{},-]*")
 OPERATORS: Final = re.compile(r"\|\|?|&&?|;")
 DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -166,26 +166,28 @@ def without_redirections(words: list[str]) -> list[str]:
 
 def options_of(words: list[str]) -> list[str]:
     """Parse a command with the parser that it meets, and return its settings. Raises ValueError if it is refused."""
-    program, *arguments = without_redirections(words)
     job = next((n for n, word in enumerate(words) if re.search(r"(?:^|/)jobs/\w+\.py$", word)), None)
     if job is not None:
-        stage = Path(words[job]).stem
-        if stage not in STAGES:
-            raise ValueError(f"no stage {stage}")
-        return _settings(job_parser(STAGES[stage]), without_redirections(words[job + 1 :]))
-    if program in {"tonality", ".venv/bin/tonality"}:
+        return _settings_of_job(Path(words[job]).stem, without_redirections(words[job + 1 :]))
+    program, *arguments = without_redirections(words)
+    name = Path(program).name
+    if name == "tonality":
         return _settings(command_parser(), arguments)
     if program == "jobs/daily.sh":
-        return [] if arguments == ["--help"] else _settings(job_parser(STAGES["report"]), _without_days(arguments))
-    if program == "make":
-        return _check_targets(arguments)
-    if Path(program).name == "python" and arguments:
-        return _check_script(*arguments)
-    if program.endswith(".sh") and (REPOSITORY / program).is_file():
-        return []
-    if Path(program).name not in OTHER_PROGRAMS:
+        return [] if arguments == ["--help"] else _settings_of_job("report", _without_days(arguments))
+    if name == "make":
+        _check_targets(arguments)
+    elif name == "python":
+        _check_script(*arguments)
+    elif name not in OTHER_PROGRAMS and not (program.endswith(".sh") and (REPOSITORY / program).is_file()):
         raise ValueError("an unknown program")
     return re.findall(r'"(\w+\.\w+=[^"]*)"', " ".join(arguments))  # settings in JSON, for Airflow
+
+
+def _settings_of_job(stage: str, arguments: list[str]) -> list[str]:
+    if stage not in STAGES:
+        raise ValueError(f"no stage {stage}")
+    return _settings(job_parser(STAGES[stage]), arguments)
 
 
 def _settings(parser, arguments: list[str]) -> list[str]:
@@ -202,18 +204,16 @@ def _without_days(arguments: list[str]) -> list[str]:
     return arguments[days:]
 
 
-def _check_targets(arguments: list[str]) -> list[str]:
+def _check_targets(arguments: list[str]) -> None:
     known = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     if missing := [word for word in arguments if "=" not in word and word not in known]:
         raise ValueError(f"no target {missing[0]}")
-    return []
 
 
-def _check_script(script: str, *arguments: str) -> list[str]:
+def _check_script(script: str, *arguments: str) -> None:
     source = (REPOSITORY / script).read_text()
     if missing := [word for word in arguments if word.startswith("-") and f'"{word}"' not in source]:
         raise ValueError(f"no option {missing[0]}")
-    return []
 
 
 def setting_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
