@@ -18,8 +18,8 @@ export PATH := $(BIN):$(PATH)
 export PYSPARK_PYTHON := $(BIN)/python
 export PYSPARK_DRIVER_PYTHON := $(BIN)/python
 
-.PHONY: help setup java chromium data run package test test-fast test-oldest kill-test fuzz test-browser test-cluster test-airflow \
-	audit lint format bench bench-scoring bench-keras clean always
+.PHONY: help setup java chromium data run package test test-fast test-oldest kill-test fuzz test-browser picture \
+	test-cluster test-airflow audit lint format bench bench-scoring bench-keras clean always
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -127,6 +127,9 @@ fuzz: setup ## read thousands of damaged archives; TONALITY_FUZZ_START=n starts 
 
 test-browser: setup $(VENV)/.browser chromium ## open the report, hostile tweets included, in a real Chromium
 	TONALITY_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
+
+picture: setup $(VENV)/.browser chromium ## draw the README's picture of the report that `make run` has left in out/
+	$(BIN)/python tests/browser/picture.py
 
 test-cluster: package ## run the scoring job on a local Spark cluster: packaged, with kills, with GPU resources
 	$(BIN)/python -m pytest -m cluster tests/cluster

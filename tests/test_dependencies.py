@@ -1,4 +1,4 @@
-"""Dependencies: the README's tables, the pins, and the oldest tested versions."""
+"""Dependencies: the tables of conf/README.md, the pins, and the oldest tested versions."""
 
 import re
 import tomllib
@@ -13,9 +13,10 @@ REPOSITORY = Path(__file__).parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 DIRECT = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
+README = REPOSITORY / "conf" / "README.md"
 SECTION = "## Dependencies"
 UNTESTED_OLDEST = {"torch"}
-"""Packages of gigabytes, whose oldest version is not tested, as the README states."""
+"""Packages of gigabytes, whose oldest version is not tested, as conf/README.md states."""
 
 
 def names(requirements: list[Requirement]) -> set[str]:
@@ -30,9 +31,9 @@ def pins(file: str) -> dict[str, Version]:
 
 
 def documented() -> list[str]:
-    """The packages of the README's tables, in order: the names in the first cells of rows."""
-    _, found, section = (REPOSITORY / "README.md").read_text().partition(f"{SECTION}\n")
-    assert found, f"README.md has no section {SECTION!r}"
+    """The packages of the tables in conf/README.md, in order: the names in the first cells of rows."""
+    _, found, section = README.read_text().partition(f"{SECTION}\n")
+    assert found, f"{README} has no section {SECTION!r}"
     section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
     cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
     return [canonicalize_name(name) for cell in cells for name in re.findall(r"`([^`]+)`", cell)]

@@ -1,4 +1,4 @@
-"""The README's examples of reading the tables with other tools, run on a root with days of two versions."""
+"""The examples in lib/README.md of reading the tables with other tools, run on a root with days of two versions."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -13,8 +13,8 @@ from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY, SCORED
 from tonality.runtime.storage.transaction import begin_transaction
 
-README = Path(__file__).parents[1] / "README.md"
-SECTION = "## Reading the tables"
+README = Path(__file__).parents[1] / "lib" / "README.md"
+SECTION = "### Reading the tables"
 OLD, NEW, EMPTY = date(2015, 12, 10), date(2015, 12, 11), date(2015, 12, 12)
 TONES = {OLD: ["positive", "negative", "none", "negative"], NEW: ["positive", "positive", "neutral", "negative"]}
 EXPECTED = [(OLD, 3, 1 / 3), (NEW, 4, 1 / 2)]
@@ -24,8 +24,8 @@ EXPECTED = [(OLD, 3, 1 / 3), (NEW, 4, 1 / 2)]
 def snippet(tool: str) -> str:
     """The code block of the section that begins with the tool's name in a comment."""
     _, found, section = README.read_text().partition(f"{SECTION}\n")
-    assert found, f"README.md has no section {SECTION!r}"
-    section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
+    assert found, f"{README} has no section {SECTION!r}"
+    section = re.split(r"^##+ ", section, flags=re.MULTILINE)[0]
     (block,) = re.findall(rf"```(?:sql|python)\n((?:--|#) {tool}\b.*?)```", section, re.DOTALL)
     return block
 
@@ -67,7 +67,7 @@ def root(spark, tmp_path_factory) -> Path:
 def run_python(code: str, root: Path, monkeypatch) -> dict:
     monkeypatch.chdir(root.parent)
     names: dict = {}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, str(README), "exec"), names)
     return names
 
 
