@@ -231,9 +231,9 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
     assert reported[0] > reported[-1]
     assert statistics.correlation(planted, reported) > 0.8
     records = [json.loads(file.read_text()) for file in (tmp_path / "out/runs").iterdir()]
-    [pipeline] = [record for record in records if record["stage"] == "pipeline"]
-    parts = {record["stage"] for record in records if record["part_of"] == pipeline["run"]}
-    assert parts == pipeline["seconds_by_stage"].keys() >= {"clean", "train", "report"}
+    [whole] = [record for record in records if record["stage"] == "pipeline"]
+    parts = {record["stage"] for record in records if record["part_of"] == whole["run"]}
+    assert parts == whole["seconds_by_stage"].keys() >= {"clean", "train", "report"}
     dataset = json.loads((tmp_path / "out/dataset/_dataset.json").read_text())
     assert sum(side["rows"] for side in dataset["rows"].values()) > 8000
 
