@@ -107,7 +107,7 @@ $(OLDEST)/.installed: pyproject.toml conf/oldest.txt
 OLDEST_TESTS := $(addprefix tests/,runtime/storage/test_tables.py runtime/storage/test_transaction.py runtime/settings/test_load.py \
 	model/inference/test_spark_udf.py model/loading/test_petastorm_compat.py model/loading/test_data_loader.py \
 	ingest/formats/test_parquet_rows.py survey/test_page.py text)
-OLDEST_RUN := --config conf/sample.toml --set sample.tweets=5000 --set sample.labelled=6000 --set spark.memory=1g \
+OLDEST_RUN := --config conf/sample.toml --set sample.tweets=3000 --set sample.labelled=4000 --set spark.memory=1g \
 	$(foreach key,archive corpus,--set paths.$(key)=build/oldest/sample/$(key)) --set paths.root=build/oldest
 
 test-oldest: export PATH := $(CURDIR)/$(OLDEST)/bin:$(PATH)

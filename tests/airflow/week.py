@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -14,8 +15,9 @@ from strobe import Strike
 DAILY: Final = "tonality_daily"
 TRAINING: Final = "tonality_training"
 FIRST: Final = "2015-12-10"
-LAST: Final = "2015-12-16"
-DAYS: Final = 7
+DAYS: Final = int(os.environ.get("TONALITY_AIRFLOW_DAYS", "7"))
+"""The length of the week, at least 4 days for two at a time beside a retry."""
+LAST: Final = str(date.fromisoformat(FIRST) + timedelta(days=DAYS - 1))
 KILLED: Final = "2015-12-12"
 """The day whose `clean` is killed."""
 SMALL_SPARK: Final = {
