@@ -48,12 +48,16 @@ read -ra submit <<<"${TONALITY_SUBMIT:-}"
 day='' log='' stage='' child=''
 started=$SECONDS
 
+print_line() { # TEXT: print it on one line, whatever the names in it
+    printf '%s\n' "${1//[[:cntrl:]]/?}"
+}
+
 print_status() { # WORD...: the status of the day, as key=value words
-    echo "tonality day=$day status=$*"
+    print_line "tonality day=$day status=$*"
 }
 
 fail() { # MESSAGE: end before any stage has started
-    echo "daily.sh: $1" >&2
+    print_line "daily.sh: $1" >&2
     print_status failed stage=none exit=2
     exit 2
 }

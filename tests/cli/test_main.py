@@ -117,7 +117,7 @@ def test_an_unexpected_exception_shows_its_traceback_exits_1_and_is_recorded(roo
     )
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+    assert done.stderr.endswith("  ZeroDivisionError: division by zero\n")
     assert [record["fault"] for record in records(root)] == ["ZeroDivisionError: division by zero"]
 
 
@@ -325,6 +325,16 @@ def test_an_invalid_command_line_exits_2(arguments, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(arguments)
     assert "usage: tonality" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["clean", "a\nforged\x1b[2J\u202e"], ["a\nforged\x1b[2J\u202e"]])
+def test_an_argument_in_the_message_about_it_adds_no_line(arguments, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(arguments)
+    message = capsys.readouterr().err
+    assert "forged" in message
+    assert not {"\x1b", "\u202e"} & set(message)
+    assert not [line for line in message.splitlines() if line.startswith("forged")]
 
 
 def test_a_job_takes_the_same_options_as_the_command(invent, root, tmp_path, capsys):

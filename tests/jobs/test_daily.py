@@ -283,6 +283,17 @@ def test_a_run_that_cannot_start_is_a_failed_day_too(place, arguments, others, m
     assert f"daily.sh: {message}" in done.stderr
 
 
+def test_an_argument_or_a_folder_adds_no_line_and_no_terminal_code(place):
+    done = daily(place, "2015-12-10\ntonality day=2015-12-10 status=ok\x1b[2J")
+    assert (
+        done.stdout == "tonality day=2015-12-10?tonality day=2015-12-10 status=ok?[2J status=failed stage=none exit=2\n"
+    )
+    assert len(done.stderr.splitlines()) == 1
+    done = daily(place, "2015-12-10", TONALITY_LOGS=f"{place}/a\nb")
+    assert done.stdout.endswith(f" log={place}/a?b/daily-2015-12-10.log\n")
+    assert len(done.stdout.splitlines()) == 1
+
+
 def test_a_reversed_range_is_reported_by_its_first_day(place):
     assert (
         daily(place, "2015-12-10", "2015-12-09").stdout == "tonality day=2015-12-10 status=failed stage=none exit=2\n"

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from tonality.survey.csv_safety import printable
+from tonality.runtime.diagnostics.escaping import printable
 from tonality.survey.daily_shares import with_shares
 from tonality.survey.examples import COLUMNS
 from tonality.survey.page import render

@@ -84,3 +84,9 @@ def test_days_alone_between_gaps_are_found():
 
 def test_tones_differ_without_colour():
     assert len({(style.dash, style.marker) for style in TONE_STYLES.values()}) == len(TONE_STYLES)
+
+
+def test_a_title_is_drawn_without_its_control_characters():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of letters that no font has
+        assert draw_png(shares_of(0), "a\nb\x1b\x07\u202e\x9bc") == draw_png(shares_of(0), "a bc")

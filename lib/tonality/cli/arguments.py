@@ -3,10 +3,11 @@
 import argparse
 import os
 from datetime import date
-from typing import Final
+from typing import Final, NoReturn
 
 from tonality import __version__
 from tonality.ingest.formats.text_files import TEXT_COLUMN, TEXT_FORMATS
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.diagnostics.logs import LOG_FORMATS, TEXT
 from tonality.stages import STAGES, Stage
 
@@ -80,9 +81,16 @@ elsewhere its process does, on the machine that runs it only.
 _Commands = argparse._SubParsersAction
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors quote arguments, which may be names of files, on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escaped_name(message))
+
+
 def command_parser() -> argparse.ArgumentParser:
     """The parser of the `tonality` command; its result names the command in `command`."""
-    parser = argparse.ArgumentParser(prog="tonality", description=_DESCRIPTION, epilog=_EPILOG)
+    parser = _Parser(prog="tonality", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"tonality {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="stage")
     for stage in STAGES.values():
@@ -96,7 +104,7 @@ def command_parser() -> argparse.ArgumentParser:
 
 def job_parser(stage: Stage) -> argparse.ArgumentParser:
     """The parser of a stage's script in jobs/."""
-    parser = argparse.ArgumentParser(description=_describe(stage), epilog=_EPILOG)
+    parser = _Parser(description=_describe(stage), epilog=_EPILOG)
     _add_options(parser, stage)
     return parser
 
@@ -135,15 +143,13 @@ def _add_logging(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_command(
-    commands: "_Commands[argparse.ArgumentParser]", name: str, summary: str, description: str
-) -> argparse.ArgumentParser:
+def _add_command(commands: "_Commands[_Parser]", name: str, summary: str, description: str) -> argparse.ArgumentParser:
     """Add a command that is no stage; the line breaks of its description are kept."""
     formatter = argparse.RawDescriptionHelpFormatter
     return commands.add_parser(name, help=summary, description=description, epilog=_EPILOG, formatter_class=formatter)
 
 
-def _add_score_text(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_score_text(commands: "_Commands[_Parser]") -> None:
     command = _add_command(commands, SCORE_TEXT, _SCORE_TEXT_SUMMARY, _SCORE_TEXT_DESCRIPTION)
     command.add_argument(
         "file",
@@ -162,14 +168,14 @@ def _add_score_text(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_settings(command)
 
 
-def _add_models(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_models(commands: "_Commands[_Parser]") -> None:
     command = _add_command(commands, MODELS, _MODELS_SUMMARY, _MODELS_DESCRIPTION)
     command.add_argument("action", nargs="?", choices=("list", *MODEL_ACTIONS), default="list")
     command.add_argument("model", nargs="?", metavar="MODEL", help="a model's name or its prefix; for add, a folder")
     _add_settings(command)
 
 
-def _add_runs(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_runs(commands: "_Commands[_Parser]") -> None:
     command = _add_command(commands, RUNS, _RUNS_SUMMARY, _RUNS_DESCRIPTION)
     command.add_argument("run", nargs="?", metavar="RUN", help="a run id, or any unique part of one")
     command.add_argument("--stage", choices=list(STAGES), help="only runs of this stage")

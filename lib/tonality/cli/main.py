@@ -12,6 +12,7 @@ from typing import Final
 from tonality.cli.arguments import MODEL_ACTIONS, MODELS, RUNS, SCORE_TEXT, command_parser, job_parser
 from tonality.runtime.diagnostics.console import to_stdout
 from tonality.runtime.diagnostics.errors import SettingsError, UserError, run_checks
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.diagnostics.logs import log_context, log_to_stderr
 from tonality.runtime.explain.system import translated_errors
 from tonality.runtime.runs.query import RunQuery
@@ -93,7 +94,7 @@ def _run_command(
             _LOG.debug("the error in full", exc_info=True)
             return error.exit_status
         except KeyboardInterrupt as interruption:
-            _LOG.error(f"interrupted{''.join(f': {advice}' for advice in interruption.args)}")
+            _LOG.error(escaped_name(f"interrupted{''.join(f': {advice}' for advice in interruption.args)}"))
             return _INTERRUPTED
         except Exception:
             _LOG.exception("unexpected error")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from tonality.model.registry import artifact_store
 from tonality.model.registry.registry import ModelRegistry, RegisteredModel
 from tonality.runtime.diagnostics.errors import InputError
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.settings.sections import Settings
 
 _HEADER = ("model", "written (UTC)", "learned from", "accuracy", "log loss", "")
@@ -53,7 +54,7 @@ def add(settings: Settings, folder: str) -> str:
     in_production = registry.add(artifact)
     model = artifact.fingerprint
     role = "is now in production" if in_production else f"was added; {registry.production()} stays in production"
-    return f"model {model} {role}: {registry.location(model)}"
+    return escaped_name(f"model {model} {role}: {registry.location(model)}")
 
 
 def remove(settings: Settings, prefix: str) -> str:
@@ -101,4 +102,4 @@ def _row(model: RegisteredModel, roles: str) -> tuple[str, ...]:
         columns = (learned, f"{valid['accuracy']:.1%}", f"{valid['log_loss']:.4f}")
     except (KeyError, IndexError, TypeError, ValueError):
         columns = ("?", "?", "?")
-    return (model.fingerprint, f"{model.written:%Y-%m-%d %H:%M:%S}", *columns, roles)
+    return (model.fingerprint, f"{model.written:%Y-%m-%d %H:%M:%S}", *columns, escaped_name(roles))

@@ -66,9 +66,9 @@ def run(settings: Settings, file: str, form: str | None, column: str | None, mod
 
 def _check(file: str, form: str, column: str | None, model: str | None) -> None:
     """Raise SettingsError with everything that is wrong with the command line."""
-    errors = [_stream_error(file), _column_error(form, column), _model_error(model)]
-    if message := "\n".join(filter(None, errors)):
-        raise SettingsError(message)
+    found = (_stream_error(file), _column_error(form, column), _model_error(model))
+    if errors := [error for error in found if error]:
+        raise SettingsError(*errors)
 
 
 def _stream_error(file: str) -> str | None:

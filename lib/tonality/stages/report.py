@@ -13,6 +13,7 @@ from tonality.model.evaluation.evaluation_file import read_evaluation
 from tonality.model.inference.tone import tone
 from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.errors import InputError
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.sections import Settings, SurveySettings
 from tonality.runtime.storage import tables
@@ -211,4 +212,4 @@ def _summary(survey: Survey, question: SurveySettings, page: str) -> str:
     shares = ", ".join(f"{totals[name] / toned:.1%} {name}" for name in daily_shares.TONED)
     votes = f", {toned:,} votes of authors" if question.voting == "author" else ""
     days = f"{counted(totals['tweets'], 'tweet')} of {counted(len(survey.daily_shares), 'day')}{votes}"
-    return f"{survey.title}: {days}, {shares}\n{page}"
+    return f"{escaped_name(survey.title)}: {days}, {shares}\n{escaped_name(page)}"

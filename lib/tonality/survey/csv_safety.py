@@ -1,25 +1,15 @@
-"""Protection of pages and spreadsheets against hostile texts: control characters and CSV formula injection."""
+"""Protection of spreadsheets against texts that they would run as formulas."""
 
-import re
 import unicodedata
 from typing import Final
 
-__all__ = ["escape_formulas", "printable"]
+from tonality.runtime.diagnostics.escaping import printable
 
-_BREAK: Final = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+__all__ = ["escape_formulas"]
+
 _FORMULA_SIGNS: Final = frozenset("=+-@")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"})
 """Unicode categories that are invisible at the beginning of a cell and that some spreadsheets skip."""
-
-
-def printable(text: str | None) -> str:
-    """The text on one line, without invisible control characters or characters that change its direction.
-
-    Line breaks and tabs become spaces. Other control characters, bidirectional embeddings, overrides and isolates
-    (U+202A-202E, U+2066-2069) and lone surrogates are removed. None becomes the empty string.
-    """
-    return _UNPRINTABLE.sub("", _BREAK.sub(" ", text or ""))
 
 
 def escape_formulas(text: str | None) -> str:

@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from tonality.runtime.diagnostics.escaping import printable
 from tonality.runtime.storage.schema import DAY
 from tonality.survey.chart_style import TONE_STYLES
-from tonality.survey.csv_safety import printable
 from tonality.survey.daily_shares import TONED, period_shares
 from tonality.survey.plotly_chart import figure, interval, percent
 from tonality.survey.view_model import Survey

@@ -114,7 +114,7 @@ class Rules(BaseModel):
 def load_language(name: str, directory: Path) -> Language:
     """Load a language: `name` is a file of the directory without its `.toml`, or the path of any `.toml` file.
 
-    Raises ValueError if the file does not exist or is not a valid language file.
+    Raises ValueError if the file does not exist or is not a valid language file; each argument of it is an error.
     """
     file = Path(name) if name.endswith(".toml") else directory / f"{name}.toml"
     try:
@@ -126,4 +126,4 @@ def load_language(name: str, directory: Path) -> Language:
         raise ValueError(f"text.language: {file} cannot be read: {error}") from error
     except ValidationError as error:
         details = (f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors())
-        raise ValueError("\n".join(f"text.language: {file}: {detail}" for detail in details)) from error
+        raise ValueError(*(f"text.language: {file}: {detail}" for detail in details)) from error

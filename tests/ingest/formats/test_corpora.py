@@ -335,3 +335,16 @@ def test_labels_of_json_may_be_truth_values(tmp_path):
     form = TableFormat("text", "label", ("true",), ("false",))
     lines = ['{"label": true, "text": "good"}', '{"label": false, "text": "bad"}']
     assert read(tmp_path, "\n".join(lines), form) == ([("good", 1.0), ("bad", 0.0)], {})
+
+
+def test_a_name_in_a_place_or_in_a_message_adds_no_line(tmp_path):
+    name, shown = "a\nforged\x1b[2J\u202e", r"a\u000aforged\u001b[2J\u202e"
+    (tmp_path / f"{name}.csv").write_text("label,text\n1,good\n1\n")
+    places = read_corpus([str(tmp_path)], LABELS).described_places()
+    assert places == {"malformed-csv": f"file://{tmp_path}/{shown}.csv line 3 (1 fields, expected 2)"}
+    (tmp_path / f"{name}.csv").write_text(f'"{name}",text\n1,good\n')
+    with pytest.raises(InputError) as raised:
+        read_corpus([str(tmp_path)], LABELS)
+    assert raised.value.lines == (
+        f"file://{tmp_path}/{shown}.csv has no such column: corpus.label = 'label'; it has {shown}, text",
+    )

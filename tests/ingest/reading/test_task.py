@@ -207,3 +207,13 @@ def test_a_source_is_named_without_the_secrets_in_its_url(read_options):
     rows = [row for batch in task.read_split(Split(url, 9), file, read_options()) for row in batch.to_pylist()]
     assert {row["source"] for row in rows} == {"https://***@host/a.json?part=1&token=***"}
     assert {row["kind"] for row in rows} == {"account", "reject"}
+
+
+def test_no_label_holds_a_control_character(read_paths, tmp_path):
+    name = "a\nforged\x1b[2J\x07\u202e\x9b"
+    shown = r"a\u000aforged\u001b[2J\u0007\u202e\u009b"
+    (tmp_path / f"{name}.csv").write_text(f'id,"{name}",text\n1,2,3\n')
+    columns = {"id": "id", "created_at": "created_at", "text": "text"}
+    (account,) = read_paths(tmp_path, columns=columns).accounts
+    assert account["source"] == f"file://{tmp_path}/{shown}.csv"
+    assert account["damage"] == f"no column created_at; there are id, {shown}, text"

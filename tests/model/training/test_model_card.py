@@ -50,3 +50,12 @@ def test_the_card_documents_that_unknown_stems_are_read(sides, settings):
     )
     assert "any other stem is read as the unknown stem." in text
     assert "in neither split" not in text
+
+
+def test_a_language_and_a_reason_stay_on_their_lines(config, sides, settings):
+    trained = train(config, *sides, settings.model_copy(update={"epochs": 1}), torch.device("cpu"))
+    hostile = {"rules": {"name": "ru\n# forged\x1b[2J"}, "dropped": {"no\n# forged\u202e": 1}}
+    text = model_card(config=config, settings=settings, result=trained, **{**FACTS, **hostile})
+    assert r"in the language `ru\u000a# forged\u001b[2J`" in text
+    assert r"1 no\u000a# forged\u202e." in text
+    assert "\n# forged" not in text

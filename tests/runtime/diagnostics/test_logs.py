@@ -86,6 +86,19 @@ def test_no_line_holds_a_secret_or_a_control_character_even_of_an_exception(form
         assert content["exception"].startswith("Traceback")
 
 
+def test_the_lines_of_an_unexpected_exception_are_indented_so_that_none_passes_for_a_message(capsys):
+    log_to_stderr()
+    try:
+        raise ValueError("a\ntonality clean: done")
+    except ValueError:
+        LOG.exception("unexpected error")
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first == "tonality: unexpected error"
+    assert others[0] == "  Traceback (most recent call last):"
+    assert others[-2:] == ["  ValueError: a", "  tonality clean: done"]
+    assert all(line.startswith("  ") for line in others)
+
+
 def test_a_line_feed_in_a_message_starts_no_line_of_its_own_in_json(capsys):
     log_to_stderr(form=JSON)
     LOG.error("first\nsecond")

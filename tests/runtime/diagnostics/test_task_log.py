@@ -6,6 +6,7 @@ from contextlib import redirect_stderr
 
 import pytest
 
+from tonality.runtime.diagnostics import task_log
 from tonality.runtime.diagnostics.task_log import log_task
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
@@ -68,3 +69,11 @@ def test_on_one_machine_or_if_turned_off_nothing_is_logged(tasks, overrides):
 
 def test_outside_of_spark_nothing_is_logged(task):
     assert task(0, [2]) == [(0, "", [[2, 2]])]
+
+
+def test_a_name_in_a_line_adds_none():
+    log = io.StringIO()
+    with redirect_stderr(log):
+        task_log._write("INFO", "run\nforged", "task begins work=a\x1b[2J")
+    assert log.getvalue().endswith("INFO [run\\u000aforged] tonality: task begins work=a\\u001b[2J\n")
+    assert len(log.getvalue().splitlines()) == 1

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 from tonality.runtime.diagnostics.errors import InputError
@@ -21,7 +22,7 @@ CLEANED = {
 def test_a_table_has_a_line_for_each_run_in_columns(root, ran, rewritten):
     done = ran("clean", *DAY, at="20151211T010203Z", **CLEANED)
     rewritten(done, started="2015-12-11T01:02:03+00:00", seconds=192.4)
-    failed = ran("score", at="20151211T020304Z", error=InputError("no model:\nrun `train` first"))
+    failed = ran("score", at="20151211T020304Z", error=InputError("no model:", "run `train` first"))
     rewritten(failed, started="2015-12-11T02:03:04+00:00", seconds=0.24)
     killed = ran("report", at="20151211T030405Z")
     rewritten(killed, started="2015-12-11T03:04:05+00:00", fault=UNFINISHED)
@@ -71,10 +72,28 @@ def test_values_of_another_type_and_control_characters_do_no_harm(root, ran, rew
     )
     runs = find(root, RunQuery())
     for text in (as_table(runs, None), as_details(runs[0])):
-        assert "failed: �[2J file�name" in text
+        assert r"failed: \u001b[2J file\u000dname" in text
         assert "\x1b" not in text
     assert json.loads(as_json(runs))["reads"] == 5
     assert "tweets=" not in as_logfmt(runs)
+
+
+def test_no_name_in_a_record_adds_a_line_or_a_key(root, ran, rewritten):
+    name = "x\nforged\x1b[2J\x07\u202e\x9b tweets=7"
+    shown = r"x\u000aforged\u001b[2J\u0007\u202e\u009b tweets=7"
+    run = ran("clean", *DAY, part_of=name, error=InputError("first", "second"))
+    facts = {"host": name, "user": name, "asked": {name: 1}, "counts": {name: 1}, "reads": {name: {"rows": 1}}}
+    rewritten(run, **facts, settings={"paths": {name: name}}, **{name: name})
+    Path(root, "runs", f"{run}.json").rename(Path(root, "runs", f"clean-20151210T000000Z-{name}.json"))
+    runs = find(root, RunQuery())
+    table, details, json_line, pairs = as_table(runs, None), as_details(runs[0]), as_json(runs), as_logfmt(runs)
+    assert [len(text.splitlines()) for text in (table, json_line, pairs)] == [2, 1, 1]
+    for text in (table, details):
+        assert shown in text
+        assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(text)
+    assert "failed: first\n            second\n" in details, "lines of our own stay lines"
+    assert not [line for line in details.splitlines() if line.startswith("forged")]
+    assert "tweets" not in [word.partition("=")[0] for word in shlex.split(pairs)]
 
 
 def test_the_details_of_a_run_contain_everything(root, ran, rewritten):

@@ -427,3 +427,17 @@ def test_a_number_too_large_for_any_machine_is_refused(key):
 
 def test_a_value_nested_too_deep_is_an_error_of_its_type():
     assert errors("train.epochs=" + "[" * 3000)[0].startswith("train.epochs: found ")
+
+
+def test_no_value_adds_a_line_to_the_errors(tmp_path):
+    file = write(tmp_path, '[paths]\narchive = "a\\nb"\n[survey]\nhashtags = ["a\\nb", "c d"]\nvoting = "a\\nb"')
+    with pytest.raises(SettingsError) as raised:
+        load([file], inputs=("archive",))
+    assert [line.partition(":")[0] for line in raised.value.lines] == [
+        "survey.hashtags",
+        "survey.hashtags",
+        "survey.voting",
+        "paths.archive",
+    ]
+    assert str(raised.value).count("\n") == 3
+    assert raised.value.lines[-1].startswith(r"paths.archive: nothing at a\u000ab; ")

@@ -162,3 +162,17 @@ def test_of_many_links_to_nothing_a_few_are_named(tmp_path):
         expand(str(tmp_path))
     assert str(caught.value).count("a link to nothing: ") == 5
     assert str(caught.value).endswith("\nand 3 more such links")
+
+
+def test_a_name_in_a_message_is_shown_on_its_line(tmp_path):
+    for name in ("_a\nb\x1b[2J", "_c\u202e"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError) as raised:
+        expand(str(tmp_path))
+    assert raised.value.lines == (
+        rf"no file found at {tmp_path}; {tmp_path} contains _a\u000ab\u001b[2J, _c\u202e, hidden by a leading . or _",
+    )
+    (tmp_path / "d\ne").symlink_to("f\ng")
+    with pytest.raises(InputError) as raised:
+        expand(str(tmp_path))
+    assert raised.value.lines == (rf"a link to nothing: {tmp_path}/d\u000ae -> f\u000ag",)

@@ -82,6 +82,15 @@ def test_a_second_run_waits_for_the_end_of_the_first_and_reports_it_once(root, c
     assert caplog.messages == ["waiting for run score-1, which is writing scored/ of 2015-12-10"]
 
 
+def test_the_name_of_the_other_run_adds_no_line(root, caplog):
+    first = hold_write_locks(root, "score-1\nforged\x1b[2J", [WriteLock("scored")])
+    second = hold_write_locks(root, "score-2", [WriteLock("scored")], 0.1)
+    with first, pytest.raises(UserError) as raised, second:
+        pass
+    assert raised.value.lines[0].startswith(r"run score-1\u000aforged\u001b[2J is writing scored/")
+    assert caplog.messages == [r"waiting for run score-1\u000aforged\u001b[2J, which is writing scored/"]
+
+
 def test_of_many_concurrent_runs_one_writes_at_a_time(root):
     at_work = []
     most = []

@@ -106,7 +106,7 @@ def read_corpus(locations: Iterable[str], form: CorpusFormat) -> Corpus:
             dropped[outcome.reason] += 1
             if outcome.reason != _OTHER_LABEL and len(places[outcome.reason]) < _SHOWN_PLACES:
                 detail = f" ({outcome.detail})" if outcome.detail else ""
-                places[outcome.reason].append(f"{place} {number}{detail}")
+                places[outcome.reason].append(escaped_name(f"{place} {number}{detail}"))
         else:
             rows.append(outcome)
     if not rows:
@@ -127,7 +127,7 @@ def _outcomes(files: Iterable[str], form: CorpusFormat) -> Iterator[tuple[str, i
         system, path = filesystem(file)
         with system.open(path, "rb") as opened:
             for name, records in _sources(file, opened, form):
-                place = f"{escaped_name(name)} {'row' if isinstance(records, ParquetRecords) else 'line'}"
+                place = f"{name} {'row' if isinstance(records, ParquetRecords) else 'line'}"
                 for _, number, _, outcome in records:
                     if not isinstance(outcome, ControlMessage):
                         yield place, number, outcome

@@ -12,10 +12,12 @@ from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.parquet_rows import parquet_columns
 from tonality.ingest.options import ReadOptions
 from tonality.runtime.diagnostics.errors import InputError, MissingInputError
+from tonality.runtime.diagnostics.escaping import escaped_name
+from tonality.runtime.diagnostics.redaction import redacted
 from tonality.runtime.storage.inputs import expand
 from tonality.runtime.storage.urls import filesystem
 
-__all__ = ["ArchiveFile", "check_columns", "find_files"]
+__all__ = ["ArchiveFile", "check_columns", "find_files", "source_name"]
 
 _PEEK_BYTES: Final = 2**16
 _HEADER_BYTES: Final = 2**20
@@ -32,6 +34,11 @@ class ArchiveFile(NamedTuple):
     bytes: int
 
 
+def source_name(location: str) -> str:
+    """The name of a file, or of a member as `url!path`, in the tables: on one line and without secrets."""
+    return redacted(escaped_name(location))
+
+
 def find_files(locations: Iterable[str], optional: Iterable[str] = ()) -> list[ArchiveFile]:
     """The distinct files at all locations, sorted by URL; optional locations may match nothing.
 
@@ -39,15 +46,15 @@ def find_files(locations: Iterable[str], optional: Iterable[str] = ()) -> list[A
     there is no file.
     """
     found: dict[str, int] = {}
-    missing: list[str] = []
+    missing: list[InputError] = []
     for location in locations:
         try:
             found |= expand(location)
         except InputError as error:
-            missing.append(str(error))
+            missing.append(error)
     if missing:
         more = [f"and so on, {len(missing):,} in all"] if len(missing) > _SHOWN else []
-        raise InputError("\n".join(missing[:_SHOWN] + more))
+        raise InputError(*(line for error in missing[:_SHOWN] for line in error.lines), *more)
     for location in optional:
         try:
             found |= expand(location)

@@ -14,12 +14,12 @@ from tonality.ingest.formats.detect import detect_format, json_lines, json_recor
 from tonality.ingest.formats.lines import Lines
 from tonality.ingest.formats.record import ControlMessage, Records, Tweet
 from tonality.ingest.options import ReadOptions
+from tonality.ingest.planning.files import source_name
 from tonality.ingest.planning.splits import Split
 from tonality.ingest.reading.pseudonymize import Pseudonymizer
 from tonality.ingest.reading.tweet_filter import TweetFilter
 from tonality.privacy.keys import Keys
 from tonality.runtime.diagnostics.escaping import escaped_name
-from tonality.runtime.diagnostics.redaction import redacted
 from tonality.runtime.storage.schema import STAGED
 from tonality.runtime.storage.urls import filesystem
 from tonality.text.preprocess import TextPreprocessor
@@ -89,16 +89,11 @@ class _TaskReader:
     def read(self, split: Split, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """Read a split and yield the batches that fill up meanwhile."""
         for entry, source in enumerate(_open_split(split, file, self._options)):
-            account = _Account(
-                source=redacted(escaped_name(source.name)),
-                damage=source.damage,
-                skipped=escaped_name(source.skipped),
-                split=split.number,
-                entry=entry,
-            )
+            account = _Account(source_name(source.name), split=split.number, entry=entry)
             if source.records:
                 yield from self._read_records(source.records, account)
-                account.damage = source.records.damage
+            damage = source.records.damage if source.records else source.damage
+            account.damage, account.skipped = escaped_name(damage), escaped_name(source.skipped)
             if source.lines:
                 account.span, account.breaks = source.lines.span, source.lines.breaks
             self._manifest.append({"kind": "account", **vars(account)})

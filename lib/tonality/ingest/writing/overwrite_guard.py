@@ -7,10 +7,9 @@ from datetime import date, timedelta
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from tonality.ingest.planning.files import source_name
 from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.errors import InputError, SettingsError
-from tonality.runtime.diagnostics.escaping import escaped_name
-from tonality.runtime.diagnostics.redaction import redacted
 from tonality.runtime.settings.sections import ArchiveSettings
 from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY, TWEETS
@@ -69,7 +68,7 @@ def refuse_to_lose_tweets(
     """
     if not window.bounded or not any(window.covers(day, day) for day in tables.days(spark, root, "tweets")):
         return
-    read = {_file_of(escaped_name(redacted(file))) for file in files}
+    read = {_file_of(source_name(file)) for file in files}
     before: Counter[str] = Counter()
     missing: dict[str, str] = {}
     published = tables.read(spark, root, "tweets", TWEETS, window.since, window.until)

@@ -41,18 +41,22 @@ class PassSummary:
         ]
         if "malformed-json" in self.reasons:
             lines.append(TABLE_HINT)
-        raise InputError("\n".join(lines))
+        raise InputError(*lines)
 
     def refuse_loss(self, files: int) -> None:
         """Raise InputError if any record was rejected or any file is damaged, as archive.strict requires."""
         if self.totals["rejects"] or self.totals["damaged"]:
             raise InputError(
                 f"archive.strict: {self.totals['rejects']:,} rejects and {self.totals['damaged']:,} damaged files; see "
-                f"rejects/ and accounts/. Everything that could be read was published.\n{self.text(files)}"
+                "rejects/ and accounts/. Everything that could be read was published.",
+                *self._lines(files),
             )
 
     def text(self, files: int) -> str:
         """The summary for people, of a run that read this many files."""
+        return "\n".join(self._lines(files))
+
+    def _lines(self, files: int) -> list[str]:
         totals = self.totals
         days = self.window.name if self.window.since or self.window.until else "all days"
         lines = [f"{totals['lines']:,} records of {files:,} file(s), {days}:"]
@@ -69,7 +73,7 @@ class PassSummary:
             lines += [f"  {'':>12} {damage}" for damage in self.damage]
         if totals["skipped"]:
             lines.append(_line(totals["skipped"], "tar entries were not read; see accounts/, column skipped"))
-        return "\n".join(lines)
+        return lines
 
 
 def _line(count: int, what: str) -> str:

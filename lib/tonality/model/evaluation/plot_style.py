@@ -12,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from tonality.runtime.diagnostics.escaping import printable
+
 __all__ = ["INK", "PAPER", "RULE", "SOFT_INK", "VOLUME", "new_figure", "strip_frame", "to_png"]
 
 INK: Final = "#1a1a1a"
@@ -28,7 +30,7 @@ def new_figure(title: str, width: int, height: int) -> Figure:
     layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER, layout=layout)
     FigureCanvasAgg(figure)
-    heading = "\n".join(textwrap.wrap(title, 72))
+    heading = "\n".join(textwrap.wrap(printable(title), 72))
     figure.suptitle(heading, x=0.015, ha="left", color=INK, fontsize=14, fontweight="bold", parse_math=False)
     return figure
 

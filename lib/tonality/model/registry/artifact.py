@@ -29,7 +29,7 @@ from torch import Tensor
 from tonality.model.network.lstm import LSTM, LSTMConfig, build
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.storage import schema
-from tonality.runtime.storage.json_files import to_json
+from tonality.runtime.storage.json_files import canonical_json, to_json
 
 __all__ = ["CARD", "CONFIG", "FILES", "FORMAT", "METRICS", "NEEDED", "VOCABULARY", "WEIGHTS", "Artifact"]
 
@@ -107,12 +107,12 @@ class Artifact:
 
         Computed from the content, so it does not depend on the version of pyarrow that wrote the files.
         """
-        digest = hashlib.sha256(_json_bytes(self._settings()))
+        digest = hashlib.sha256(canonical_json(self._settings()))
         for name in sorted(self.weights):
             values = self.weights[name].numpy()
             digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
             digest.update(values.tobytes())
-        digest.update(_json_bytes(self.vocabulary.to_pydict()))
+        digest.update(canonical_json(self.vocabulary.to_pydict()))
         return digest.hexdigest()[:12]
 
     def files(self) -> dict[str, bytes]:
@@ -151,7 +151,6 @@ def _build_empty(config: LSTMConfig) -> LSTM:
 
 
 def _json_bytes(value: object) -> bytes:
-    """The value as JSON in its canonical form, on which fingerprints depend."""
     return to_json(value, indent=1, sort_keys=True).encode()
 
 

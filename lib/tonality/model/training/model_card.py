@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from tonality.model.network.lstm import LSTMConfig
 from tonality.model.training.hyperparameters import hyperparameters
 from tonality.model.training.state import TrainingResult
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.settings.sections import TrainSettings
 
 __all__ = ["model_card"]
@@ -58,10 +59,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_finalize,
     )
     environment.filters |= {"count": _count, "percent": _percent, "fixed": _fixed}
     environment.filters |= {"pairs": _pairs, "shortened": _shortened}
     return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Keep every text on its line, such as the name of a language."""
+    return escaped_name(value) if isinstance(value, str) else value
 
 
 def _count(number: float) -> str:

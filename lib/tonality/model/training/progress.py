@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tonality.model.metrics import Metrics
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.diagnostics.logs import TRANSIENT
 
 __all__ = ["Progress"]
@@ -48,11 +49,11 @@ class Progress:
 
     def message(self, text: str) -> None:
         """Report anything else."""
-        _LOG.info(text)
+        _LOG.info(escaped_name(text))
 
     def warning(self, text: str) -> None:
         """Report what may surprise the user."""
-        _LOG.warning(text)
+        _LOG.warning(escaped_name(text))
 
 
 def _duration(seconds: float) -> str:

@@ -5,19 +5,29 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.diagnostics.redaction import redacted
 
 
 class UserError(Exception):
     """An error that the user can fix. The message states what was found, what was expected and what to do.
 
-    Secrets in it are redacted, since it may quote URLs and appear in logs.
+    Each argument is a line of the message. It may quote names and URLs and appear on terminals and in logs: secrets are
+    redacted, and control characters escaped, so that no name adds a line of its own.
     """
 
     exit_status = 1
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(redacted(message))
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*(redacted(escaped_name(line)) for line in lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the message."""
+        return self.args
 
 
 class SettingsError(UserError):
@@ -43,9 +53,9 @@ def run_checks(checks: Iterable[Callable[[], None]]) -> None:
         try:
             check()
         except SettingsError as error:
-            errors.append(str(error))
+            errors.extend(error.lines)
     if errors:
-        raise SettingsError("\n".join(errors))
+        raise SettingsError(*errors)
 
 
 _NO_SPACE: Final = "free some space or name another disk, then run the stage again"

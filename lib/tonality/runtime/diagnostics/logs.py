@@ -94,13 +94,13 @@ class _StderrHandler(logging.Handler):
 
 
 class _TextFormatter(logging.Formatter):
-    """Lines such as `tonality clean: message`, with the traceback of an unexpected error below."""
+    """Lines such as `tonality clean: message`, with the traceback of an unexpected error indented below."""
 
     def format(self, record: logging.LogRecord) -> str:
         name = " ".join(filter(None, (_PACKAGE, _CONTEXT.get("stage"))))
         lines = [f"{name}: {record.getMessage()}"]
         if record.exc_info:
-            lines.append(self.formatException(record.exc_info))
+            lines += [f"  {line}" for line in self.formatException(record.exc_info).split("\n")]
         return escaped(redacted("\n".join(lines)))
 
 

@@ -14,6 +14,8 @@ from typing import Final, TypeVar
 
 from pyspark import TaskContext
 
+from tonality.runtime.diagnostics.escaping import escaped_name
+
 __all__ = ["ENABLED", "RUN", "log_task"]
 
 RUN: Final = "mdc.run"
@@ -53,5 +55,6 @@ def _elapsed(started: float) -> str:
 
 def _write(level: str, run: str | None, message: str) -> None:
     """Write a line at once, since the workers of an executor share its log."""
-    sys.stderr.write(f"{datetime.now():%y/%m/%d %H:%M:%S} {level} [{run}] tonality: {message}\n")
+    line = escaped_name(f"{datetime.now():%y/%m/%d %H:%M:%S} {level} [{run}] tonality: {message}")
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -49,7 +49,7 @@ def reports_removed_file(text: str) -> bool:
 def _worker_error(text: str, settings: Settings) -> UserError | None:  # noqa: ARG001 - one signature for all translators
     """The UserError that Tonality's own code raised on a worker."""
     found = _WORKER_ERROR.search(text)
-    return getattr(errors, found[1], UserError)(found[2].rstrip()) if found else None
+    return getattr(errors, found[1], UserError)(*found[2].rstrip().split("\n")) if found else None
 
 
 def _full_disk(text: str, settings: Settings) -> UserError | None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.diagnostics.redaction import redacted_values
 from tonality.runtime.runs.past_run import PastRun, State
 from tonality.runtime.settings.sections import Settings
@@ -41,7 +42,7 @@ def as_table(runs: Sequence[PastRun], width: int | None) -> str:
     """A table with a line per run, of fewer columns on a narrow terminal; empty if there are no runs."""
     if not runs:
         return ""
-    rows = [_HEADER, *map(_row, runs)]
+    rows = [_HEADER, *(tuple(map(escaped_name, _row(run))) for run in runs)]
     widths = {n: max(len(row[n]) for row in rows) for n in range(len(_HEADER) - 1) if any(row[n] for row in rows[1:])}
     for title in _OPTIONAL:
         if width and _total(widths) + _MIN_LAST_WIDTH > width:
@@ -78,7 +79,7 @@ def _days(requested: Mapping[str, Any]) -> str:
     since, until = requested.get("since"), requested.get("until")
     if since is None and until is None:
         return "all" if requested else ""
-    return _printable(str(since) if since == until else f"{since or 'start'}..{until or 'end'}")
+    return str(since) if since == until else f"{since or 'start'}..{until or 'end'}"
 
 
 def _amount(name: str, facts: object) -> str:
@@ -87,7 +88,7 @@ def _amount(name: str, facts: object) -> str:
     units = {"records": "", "rows": "", "files": " files", "days": " days"}
     number = next((f" {known[key]:,}{unit}" for key, unit in units.items() if _is_number(known.get(key))), "")
     size = f" ({_size(known['bytes'])})" if _is_number(known.get("bytes")) else ""
-    return _printable(f"{name}{number}{size}")
+    return f"{name}{number}{size}"
 
 
 def _main_counts(run: PastRun) -> str:
@@ -98,7 +99,7 @@ def _main_counts(run: PastRun) -> str:
 
 
 def _counts(counts: Iterable[tuple[str, float]]) -> str:
-    return ", ".join(f"{_printable(name)} {count:,}" for name, count in counts)
+    return ", ".join(f"{name} {count:,}" for name, count in counts)
 
 
 def _outcome(run: PastRun, whole: bool) -> str:
@@ -107,7 +108,7 @@ def _outcome(run: PastRun, whole: bool) -> str:
     if run.state is State.LOST:
         host = run.record.get("host")
         reason = f"not ended as of its record, {f'on {host}' if host else 'on an unknown host'}"
-    return _printable(f"{run.state}: {reason}" if reason else str(run.state))
+    return f"{run.state}: {reason}" if reason else str(run.state)
 
 
 def _duration(seconds: float | None) -> str:
@@ -134,11 +135,6 @@ def _truncated(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _printable(text: str) -> str:
-    """The text without control characters, which file names and error messages may contain."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text)
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -146,7 +142,7 @@ def _is_number(value: object) -> bool:
 def as_details(run: PastRun) -> str:
     """All details of one run."""
     lines = [run.id, *(f"  {title:<9} {text}".rstrip() for title, text in _details(run))]
-    return _printable("\n".join(lines)) + "\n"
+    return "".join(f"{escaped_name(line)}\n" for line in lines)
 
 
 def _details(run: PastRun) -> Iterator[tuple[str, str]]:
@@ -157,7 +153,7 @@ def _details(run: PastRun) -> Iterator[tuple[str, str]]:
         yield "started", f"{run.started:%Y-%m-%d %H:%M:%S} UTC"
     if run.seconds is not None:
         yield "took", _duration(run.seconds)
-    yield from _lines("ended", _outcome(run, whole=True).splitlines())
+    yield from _lines("ended", _outcome(run, whole=True).split("\n"))
     if requested := _days(run.table("asked")):
         yield "days", requested
     if environment := _environment(run):
@@ -239,7 +235,7 @@ def _json(value: object) -> str:
 
 def as_logfmt(runs: Iterable[PastRun]) -> str:
     """A line of key=value pairs per run: its id, state, days and numbers, counts without a prefix."""
-    return "".join(" ".join(f"{key}={_word(value)}" for key, value in _facts(run)) + "\n" for run in runs)
+    return "".join(" ".join(f"{_key(name)}={_word(value)}" for name, value in _facts(run)) + "\n" for run in runs)
 
 
 def _facts(run: PastRun) -> Iterator[tuple[str, object]]:
@@ -253,9 +249,13 @@ def _facts(run: PastRun) -> Iterator[tuple[str, object]]:
     for prefix in ("reads", "writes", "counts"):
         for name, value in _flat(run.table(prefix)):
             if _is_number(value):
-                yield _NOT_IN_NAMES.sub("_", name if prefix == "counts" else f"{prefix}.{name}"), value
+                yield name if prefix == "counts" else f"{prefix}.{name}", value
     if run.why:
         yield "why", run.why
+
+
+def _key(name: str) -> str:
+    return _NOT_IN_NAMES.sub("_", name)
 
 
 def _word(value: object) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def text_rules(text: TextSettings) -> Rules:
     try:
         language = load_language(text.language, conf_directory() / "languages")
     except ValueError as error:
-        raise SettingsError(str(error)) from error
+        raise SettingsError(*map(str, error.args)) from error
     return Rules(name=text.language, language=language, links=text.links, mentions=text.mentions)
 
 
@@ -56,7 +56,7 @@ def load(
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
-        errors.extend(_message(detail) for detail in error.errors())
+        errors.extend(line for detail in error.errors() for line in _lines(detail))
         invalid = {detail["loc"][:2] for detail in error.errors()}
     errors.extend(_hidden_contradictions(merged, invalid))
     errors.extend(_language_errors(TextSettings.model_validate(_valid_keys(merged, "text", invalid))))
@@ -66,7 +66,7 @@ def load(
         if "archive" in inputs:
             errors.extend(_day_errors(paths, merged, invalid))
     if errors:
-        raise SettingsError("\n".join(errors))
+        raise SettingsError(*errors)
     return settings
 
 
@@ -85,15 +85,17 @@ def _hidden_contradictions(merged: Mapping[str, Any], invalid: Iterable[tuple[in
         try:
             _model([section]).model_validate(_valid_keys(merged, section, locations))
         except ValidationError as error:
-            yield from (_message(detail) for detail in error.errors() if detail["type"] == "value_error")
+            for detail in error.errors():
+                if detail["type"] == "value_error":
+                    yield from _lines(detail)
 
 
-def _language_errors(text: TextSettings) -> list[str]:
+def _language_errors(text: TextSettings) -> Sequence[str]:
     try:
         text_rules(text)
     except SettingsError as error:
-        return [str(error)]
-    return []
+        return error.lines
+    return ()
 
 
 def _path_errors(paths: PathSettings, inputs: Iterable[str]) -> list[str]:
@@ -178,15 +180,20 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
             base[key] = value
 
 
-def _message(detail: ErrorDetails) -> str:
+def _lines(detail: ErrorDetails) -> list[str]:
+    """The lines of a validation error."""
     # an index in a list is not part of the key
     name = ".".join(part for part in detail["loc"] if isinstance(part, str))
-    if detail["type"] == "extra_forbidden":
-        return f"{name}: no such setting{_similar_key(detail['loc'])}"
     if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
+        return [str(line) for line in detail["ctx"]["error"].args]
     if detail["type"] == "each":
-        return "\n".join(f"{name}: {line}" for line in detail["msg"].splitlines())
+        return [f"{name}: {line}" for line in detail["ctx"]["errors"]]
+    return [f"{name}: {_message(detail, name)}"]
+
+
+def _message(detail: ErrorDetails, name: str) -> str:
+    if detail["type"] == "extra_forbidden":
+        return f"no such setting{_similar_key(detail['loc'])}"
     expected = detail["msg"].removeprefix("Input should be ").replace("String should have", "a string with")
     expected = (
         expected.partition(", unable to parse")[0]
@@ -195,7 +202,7 @@ def _message(detail: ErrorDetails) -> str:
     )
     if detail["type"] == "model_type":
         expected = f"a section: [{name}] in a file, {name}.key=value with --set"
-    return f"{name}: found {_as_typed(detail['input'])}, expected {expected}"
+    return f"found {_as_typed(detail['input'])}, expected {expected}"
 
 
 def _as_typed(value: object) -> str:

@@ -42,7 +42,7 @@ def _range_errors(section: str, since: date | None, until: date | None) -> list[
 
 def _raise_all(errors: list[str]) -> None:
     if errors:
-        raise ValueError("\n".join(errors))
+        raise ValueError(*errors)
 
 
 class Section(BaseModel):

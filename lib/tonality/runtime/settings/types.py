@@ -74,9 +74,9 @@ def _as_day_names(locations: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_each(words: tuple[str, ...], check: Callable[[str], object]) -> tuple[str, ...]:
-    """Return the words; raise an error with a line for each word that the check refuses."""
+    """Return the words; raise an error of the type `each`, with the reason for each word that the check refuses."""
     if errors := list(_errors(words, check)):
-        raise PydanticCustomError("each", "{errors}", {"errors": "\n".join(errors)})
+        raise PydanticCustomError("each", "{errors}", {"errors": tuple(errors)})
     return words
 
 

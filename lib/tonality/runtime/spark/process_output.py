@@ -62,7 +62,7 @@ class ProcessOutput(io.TextIOBase):
 
     def show(self) -> None:
         """Show the user the lines that were kept."""
-        _LOG.error("the processes wrote:\n%s", "\n".join(self._others))
+        _LOG.error("\n  ".join(["the processes wrote:", *self._others]))
 
     def explain(self) -> UserError | None:
         """The error of a process that ended without an exception; None if there is a traceback."""
@@ -127,7 +127,7 @@ class ErrorChannel:
         for text in [*self.read(), *output.reported_errors]:
             with suppress(ValueError):  # cut off, by a full disk or in the output
                 content = json.loads(text)
-                found.append(_KINDS[content["kind"]](content["message"]))
+                found.append(_KINDS[content["kind"]](*content["message"].split("\n")))
         return min(found, key=lambda error: isinstance(error, KeyboardInterrupt), default=None)
 
 

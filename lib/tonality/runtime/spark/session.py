@@ -71,7 +71,7 @@ def check_session(settings: SparkSettings) -> None:
     if requested > 2 * available:  # a somewhat too large heap starts, and may never be filled
         errors.append(f"spark.memory: found {settings.memory}, but this machine has {available >> 20}m")
     if errors:
-        raise SettingsError("\n".join(errors))
+        raise SettingsError(*errors)
 
 
 def local_cores(settings: SparkSettings) -> int | None:

@@ -4,7 +4,7 @@ import difflib
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,6 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from tonality.runtime.diagnostics.errors import InputError, MissingInputError
-from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.storage.urls import filesystem, unknown_scheme
 
 __all__ = ["expand", "missing_reason"]
@@ -45,7 +44,7 @@ def expand(location: str) -> dict[str, int]:
             elif os.path.islink(name) and (os.path.isdir(name) or not os.path.exists(name)):  # noqa: PTH110, PTH112, PTH114
                 bad_links.append(name)
     if bad_links:
-        raise InputError(_describe_links(sorted(set(bad_links))))
+        raise InputError(*_describe_links(sorted(set(bad_links))))
     if not found:
         folder = posixpath.join(base, "") if wildcard else path
         raise MissingInputError(f"no file found at {location}{_content(system, folder)}")
@@ -60,14 +59,12 @@ def _below(system: AbstractFileSystem, root: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _describe_links(links: Sequence[str]) -> str:
-    lines = [
-        f"a link to {'a folder, which is not followed' if os.path.isdir(link) else 'nothing'}: "  # noqa: PTH112
-        f"{escaped_name(link)} -> {escaped_name(os.readlink(link))}"  # noqa: PTH115
-        for link in links[:_SHOWN]
-    ]
-    more = len(links) - _SHOWN
-    return "\n".join([*lines, f"and {more} more such links"] if more > 0 else lines)
+def _describe_links(links: Sequence[str]) -> Iterator[str]:
+    for link in links[:_SHOWN]:
+        target = "a folder, which is not followed" if os.path.isdir(link) else "nothing"  # noqa: PTH112
+        yield f"a link to {target}: {link} -> {os.readlink(link)}"  # noqa: PTH115
+    if (more := len(links) - _SHOWN) > 0:
+        yield f"and {more} more such links"
 
 
 def missing_reason(location: str) -> str | None:
@@ -101,7 +98,7 @@ def _suggestion(path: Path, typed: str) -> str:
         return f"; {folder} contains {_few(names)}"
     prefix = typed.rstrip("/").removesuffix(path.name)
     name = f"{prefix}{similar[0]}" if f"{prefix}{path.name}" == typed.rstrip("/") else folder / similar[0]
-    return f"; did you mean {escaped_name(str(name))}?"
+    return f"; did you mean {name}?"
 
 
 def _content(system: AbstractFileSystem, folder: str) -> str:
@@ -114,7 +111,7 @@ def _content(system: AbstractFileSystem, folder: str) -> str:
 
 
 def _few(names: Iterable[str]) -> str:
-    ordered = sorted(map(escaped_name, names))
+    ordered = sorted(names)
     more = len(ordered) - _SHOWN
     return ", ".join(ordered[:_SHOWN]) + (f" and {more} more" if more > 0 else "") if ordered else "nothing"
 

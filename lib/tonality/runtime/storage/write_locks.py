@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from py4j.protocol import Py4JJavaError
 
 from tonality.runtime.diagnostics.errors import UserError
+from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.storage.hadoop_fs import HadoopRoot
 from tonality.runtime.storage.locks import lock, try_lock
 from tonality.runtime.storage.urls import join
@@ -79,7 +80,7 @@ def hold_write_locks(
                     f"its end, then run this again. If it is dead, remove {root.url(join(_FOLDER, conflict.run))}"
                 )
             if conflict != reported:
-                _LOG.warning("waiting for run %s, which is writing %s", conflict.run, conflict.write_lock)
+                _LOG.warning(escaped_name(f"waiting for run {conflict.run}, which is writing {conflict.write_lock}"))
                 reported = conflict
             time.sleep(_POLL_SECONDS)
         try:
