@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
@@ -346,11 +347,13 @@ def test_a_model_whose_text_rules_cannot_be_followed_here_is_refused(change, mes
 def feed(monkeypatch, tmp_path):
     """Makes stdin a file with these bytes, like < in a shell."""
 
-    def fill(content):
-        (tmp_path / "stdin").write_bytes(content)
-        monkeypatch.setattr(sys, "stdin", (tmp_path / "stdin").open())
+    with ExitStack() as opened:
 
-    return fill
+        def fill(content):
+            (tmp_path / "stdin").write_bytes(content)
+            monkeypatch.setattr(sys, "stdin", opened.enter_context((tmp_path / "stdin").open()))
+
+        yield fill
 
 
 def test_a_glob_is_not_a_file(model, tmp_path, refused):

@@ -33,10 +33,9 @@ def state(root, run):
 @pytest.fixture
 def running(root):
     """A run in another process, and its id."""
-    process = subprocess.Popen([sys.executable, "-c", RUNNING, root], stdout=subprocess.PIPE, text=True)
-    yield process, process.stdout.readline().strip()
-    process.kill()
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", RUNNING, root], stdout=subprocess.PIPE, text=True) as process:
+        yield process, process.stdout.readline().strip()
+        process.kill()
 
 
 def test_a_run_that_ended_well_is_done(root, ran):
