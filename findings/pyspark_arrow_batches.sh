@@ -16,12 +16,14 @@ cd "$folder"
 "${PYTHON:-python3}" -m venv venv
 venv/bin/pip install -qq pyspark==4.2.1 pyarrow==26.0.1 pandas==2.3.3
 
-PYSPARK_PYTHON=$PWD/venv/bin/python SPARK_HOME='' venv/bin/python - <<'PYTHON' | tee seen
+env -u SPARK_HOME PYSPARK_PYTHON="$PWD/venv/bin/python" venv/bin/python - <<'PYTHON' | tee seen
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.functions import arrow_udf
+
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 
 
 @arrow_udf("int")
@@ -30,7 +32,6 @@ def rows_of_batch(texts: pa.Array) -> pa.Array:
 
 
 pq.write_table(pa.table({"text": [f"text {number}" for number in range(100_000)]}), "tweets.parquet")
-spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 table = spark.read.parquet("tweets.parquet")
 for limit in (1_000, 10_000, 50_000):
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", limit)
