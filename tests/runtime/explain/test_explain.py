@@ -214,7 +214,7 @@ def test_java_out_of_memory_is_reported_with_a_remedy(spark, translated):
 @pytest.mark.parametrize("kind", [UserError, InputError, SettingsError])
 def test_a_user_error_of_a_worker_keeps_its_message(spark, translated, kind):
     def fail(_):
-        raise kind("GPU 7 is not there: look for it\nor take another")
+        raise kind("GPU 7 is not there: look for it", "or take another")
 
     assert translated(lambda: spark.range(1).rdd.map(fail).collect()) == (
         kind,
