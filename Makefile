@@ -89,7 +89,7 @@ package: setup $(PACKAGE) ## build what a cluster's nodes need in dist/; WITH="s
 	@du -sh dist
 
 # Whole files are spread over up to four processes, each with a Spark session of its own.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: setup lint ## lint, then run all tests except browser, cluster and Airflow
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    with spark_session("tests", SparkSettings(master="local[2]", memory="1g")) as session:
+    with spark_session("tests", SparkSettings(master="local[2]", memory="1g", progress=False)) as session:
         session.conf.set("spark.sql.shuffle.partitions", 2)
         yield session
 

@@ -174,23 +174,22 @@ def interrupt() -> None:
 
 
 def test_a_training_that_lost_a_process_or_was_interrupted_resumes(
-    spark: SparkSession, root: Path, temporary_folder: Path, capsys: Any
+    spark: SparkSession, root: Path, temporary_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, logger="tonality")
     long = ("train.epochs=5000", "train.patience=0")
     Bystander(root, lambda: kill_one(temporary_folder)).start()
     with pytest.raises(UserError, match=r"process 1 \(counted from 0\) was ended by SIGKILL.*resumes from the last"):
         run_here(root, *long)
-    output = capsys.readouterr().err
-    assert "Traceback" not in output
+    assert "Traceback" not in caplog.text
     assert not training_processes(temporary_folder), "the other one was ended"
 
     Bystander(root, interrupt).start()
     with pytest.raises(KeyboardInterrupt, match=r"train again to resume from .*train\.safetensors"):
         run_here(root, *long)
     assert not training_processes(temporary_folder), "they have saved and ended"
-    output = capsys.readouterr().err
-    assert f"resuming from {root}/checkpoint/train.safetensors: epoch" in output
-    assert "Traceback" not in output
+    assert f"resuming from {root}/checkpoint/train.safetensors: epoch" in caplog.text
+    assert "Traceback" not in caplog.text
     assert not list((root / "runs").glob("*.errors"))
     assert spark.range(3).count() == 3
 
@@ -230,7 +229,7 @@ from tonality.runtime.spark import torch_launcher
 from tonality.runtime.spark.session import spark_session
 
 torch_launcher._REGISTRATION_SECONDS = 0.0
-with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memory="1g")) as spark:
+with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memory="1g", progress=False)) as spark:
     while torch_launcher._slots(spark) < 2:
         pass
     for more in (["train.processes=3", "train.batch_size=66"], ["train.device=cuda"], ["train.processes=2"]):

@@ -100,7 +100,8 @@ def _session(settings: SparkSettings) -> Iterator[SparkSession]:
     if spark := SparkSession.getActiveSession():
         yield spark
     else:
-        with spark_session("train", settings) as spark:
+        # one task per process, which reports its own progress
+        with spark_session("train", settings.model_copy(update={"progress": False})) as spark:
             yield spark
 
 
