@@ -232,6 +232,7 @@ torch_launcher._REGISTRATION_SECONDS = 0.0
 with spark_session("tests", SparkSettings(master="local-cluster[2,1,1024]", memory="1g", progress=False)) as spark:
     while torch_launcher._slots(spark) < 2:
         pass
+    torch_launcher._REGISTRATION_SECONDS = 2  # both executors have registered
     for more in (["train.processes=3", "train.batch_size=66"], ["train.device=cuda"], ["train.processes=2"]):
         options = [*sys.argv[1:], "train.processes=2", *more]
         status = main(["train", *(part for option in options for part in ("--set", option))])
