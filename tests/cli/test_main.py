@@ -98,6 +98,46 @@ def test_an_error_is_one_message_and_its_exit_status(invent, root, output, error
     assert [record["fault"] for record in records(root)] == ([] if status == 2 else [f"{error.__name__}: what to do"])
 
 
+def test_quiet_leaves_only_errors_and_the_summary(invent, capsys):
+    assert invent(lambda *_: "3 tweets", arguments=("-q",)) == 0
+    assert invent(fail(InputError("no tweet")), arguments=("-q",)) == 3
+    assert capsys.readouterr() == ("3 tweets\n", "tonality invented: no tweet\n")
+
+
+def test_verbose_adds_the_exception_behind_an_error(invent, output):
+    def run(*_):
+        try:
+            raise OSError("the cause")
+        except OSError as error:
+            raise InputError("no tweet") from error
+
+    assert invent(run, arguments=("-v",)) == 3
+    _, errors = output()
+    first, second, *trace = errors.splitlines()
+    assert (first, second) == ("tonality invented: no tweet", "tonality invented: the error in full")
+    assert "  OSError: the cause" in trace
+
+
+def test_messages_are_json_on_request_with_their_stage_and_run(invent, root, capsys, monkeypatch):
+    assert invent(fail(InputError("no tweet")), arguments=("--log-format", "json")) == 3
+    monkeypatch.setenv("TONALITY_LOG_FORMAT", "json")
+    assert invent(fail(InputError("no tweet"))) == 3
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    runs = [record["run"] for record in records(root)]
+    assert [(line["level"], line["message"], line["stage"]) for line in lines[1::2]] == [
+        ("ERROR", "no tweet", "invented")
+    ] * 2
+    assert sorted(line["run"] for line in lines[1::2]) == sorted(runs)
+
+
+def test_an_unknown_format_of_the_log_exits_2(invent, capsys, monkeypatch):
+    monkeypatch.setenv("TONALITY_LOG_FORMAT", "xml")
+    with pytest.raises(SystemExit) as ended:
+        invent(lambda *_: "done")
+    assert ended.value.code == 2
+    assert "found 'xml', expected text or json" in capsys.readouterr().err
+
+
 def test_an_interrupted_stage_exits_130_without_a_traceback(invent, root, output):
     assert invent(fail(KeyboardInterrupt())) == 130
     assert output() == ("", "tonality invented: interrupted\n")

@@ -13,7 +13,7 @@ from tonality.cli.arguments import MODEL_ACTIONS, MODELS, RUNS, SCORE_TEXT, comm
 from tonality.runtime.diagnostics.console import to_stdout
 from tonality.runtime.diagnostics.errors import SettingsError, UserError, run_checks
 from tonality.runtime.diagnostics.escaping import escaped_name
-from tonality.runtime.diagnostics.logs import log_context, log_to_stderr
+from tonality.runtime.diagnostics.logs import add_to_log_context, log_context, log_to_stderr
 from tonality.runtime.explain.system import translated_errors
 from tonality.runtime.runs.query import RunQuery
 from tonality.runtime.runs.record import Run
@@ -118,7 +118,8 @@ def _plan(stage: Stage, settings: Settings) -> str:
 def _run(stage: Stage, settings: Settings) -> str:
     """Run the stage with its record, and in a Spark session if it needs one."""
     implementation = _checked(stage, settings)
-    with Run(stage.name, settings) as record, log_context(run=record.id):
+    with Run(stage.name, settings) as record:
+        add_to_log_context(run=record.id)
         _LOG.info(f"run {record.id}")
         if not stage.spark:
             return str(implementation.run(settings, record))

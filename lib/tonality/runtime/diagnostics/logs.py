@@ -11,7 +11,16 @@ from typing import Any, Final, TextIO
 from tonality.runtime.diagnostics.escaping import escaped
 from tonality.runtime.diagnostics.redaction import redacted
 
-__all__ = ["JSON", "LOG_FORMATS", "TEXT", "TRANSIENT", "keep_stderr", "log_context", "log_to_stderr"]
+__all__ = [
+    "JSON",
+    "LOG_FORMATS",
+    "TEXT",
+    "TRANSIENT",
+    "add_to_log_context",
+    "keep_stderr",
+    "log_context",
+    "log_to_stderr",
+]
 
 TEXT: Final = "text"
 JSON: Final = "json"
@@ -38,6 +47,11 @@ def log_to_stderr(level: int = logging.INFO, form: str = TEXT) -> None:
     root.addHandler(_StderrHandler(_JsonFormatter() if form == JSON else _TextFormatter(), overwrites=form == TEXT))
     logging.getLogger(_PACKAGE).setLevel(level)
     logging.captureWarnings(True)
+
+
+def add_to_log_context(**fields: str) -> None:
+    """Add fields until the surrounding `log_context` ends, so that the error that ends its work has them too."""
+    _CONTEXT.update(fields)
 
 
 @contextmanager

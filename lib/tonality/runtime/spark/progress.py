@@ -43,8 +43,8 @@ def _report(context: SparkContext, seconds: float, ended: threading.Event) -> No
 
 
 def _describe(context: SparkContext) -> str:
-    """The tasks of the stages that are running; empty if there is no more to say than that they run."""
+    """The tasks of the stages that are running; empty if all of them run at once."""
     tracker = context.statusTracker()
     stages = [stage for number in tracker.getActiveStageIds() if (stage := tracker.getStageInfo(number))]
     done, total = sum(stage.numCompletedTasks for stage in stages), sum(stage.numTasks for stage in stages)
-    return f"{done:,} of {total:,} tasks done" if done < total > 1 else ""
+    return f"{done:,} of {total:,} tasks done" if total > context.defaultParallelism else ""
