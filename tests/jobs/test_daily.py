@@ -32,6 +32,8 @@ if [ "$1" = "${HANGING:-}" ]; then touch "$CALLS.hangs"; exec sleep 600; fi
 case " ${FAILING:-} " in *" $1 "*) exit "$STATUS" ;; esac
 if [[ "$*" == *"${EMPTY:-none}"* ]]; then exit 3; fi
 """
+INHERITED = ("PYTHONPATH", "JAVA_HOME", "SPARK_SUBMIT_OPTS", "SPARK_LAUNCHER_OPTS")
+"""What the real command needs of this machine, beyond cron's environment."""
 DAY = "since=2015-12-10 until=2015-12-10"
 SCORED = f"run=score-1 stage=score state=done seconds=6.0 {DAY} writes.scored.rows={{0}} positive={{1}} neutral=9\n"
 
@@ -350,7 +352,7 @@ def test_a_real_night_prints_the_numbers_of_its_records(place):
     lines = [f'{key} = "{value}"' for key, value in settings.items()]
     (place / "mine.toml").write_text("\n".join(["[paths]", *lines, "[spark]", 'master = "local[2]"', 'memory = "1g"']))
     (place / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    known = {name: os.environ[name] for name in ("PYTHONPATH", "JAVA_HOME") if name in os.environ}
+    known = {name: os.environ[name] for name in INHERITED if name in os.environ}
     night = {"PATH": "/usr/bin:/bin", "HOME": str(place), **known}
     done = daily(place, "2015-12-05", "--config", "mine.toml", **night)
     assert done.returncode == 0, done.stderr + log(place, "2015-12-05").read_text()
