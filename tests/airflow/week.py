@@ -20,11 +20,8 @@ DAYS: Final = int(os.environ.get("TONALITY_AIRFLOW_DAYS", "7"))
 LAST: Final = str(date.fromisoformat(FIRST) + timedelta(days=DAYS - 1))
 KILLED: Final = "2015-12-12"
 """The day whose `clean` is killed."""
-SMALL_SPARK: Final = {
-    "SPARK_SUBMIT_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-    "SPARK_LOCAL_IP": "127.0.0.1",
-}
-"""Java options for a fast start, since the jobs are short, and for Spark on this machine only."""
+SMALL_SPARK: Final = {"SPARK_LOCAL_IP": "127.0.0.1"}
+"""Environment of Spark on this machine only; Java's options are those of all tests."""
 _SETTINGS: Final = """
 [paths]
 archive = "{place}/sample/archive/{{day}}.json.*"

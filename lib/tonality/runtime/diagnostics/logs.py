@@ -42,7 +42,7 @@ def log_to_stderr(level: int = logging.INFO, form: str = TEXT) -> None:
     logger, stage, run, message and, for an unexpected error, exception.
     """
     root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, _StderrHandler)]:
+    for handler in _stderr_handlers():
         root.removeHandler(handler)
     root.addHandler(_StderrHandler(_JsonFormatter() if form == JSON else _TextFormatter(), overwrites=form == TEXT))
     logging.getLogger(_PACKAGE).setLevel(level)
@@ -69,7 +69,7 @@ def log_context(**fields: str) -> Iterator[None]:
 @contextmanager
 def keep_stderr() -> Iterator[None]:
     """Log to the present sys.stderr in this block, even while it is redirected."""
-    handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, _StderrHandler)]
+    handlers = _stderr_handlers()
     for handler in handlers:
         handler.kept = sys.stderr
     try:
@@ -105,6 +105,10 @@ class _StderrHandler(logging.Handler):
         padded = f"\r{line:<{_WIDTH}}" if self._is_transient or is_transient else line
         self._is_transient = is_transient
         return padded if is_transient else f"{padded}\n"
+
+
+def _stderr_handlers() -> list[_StderrHandler]:
+    return [handler for handler in logging.getLogger().handlers if isinstance(handler, _StderrHandler)]
 
 
 class _TextFormatter(logging.Formatter):
