@@ -1,6 +1,7 @@
-"""The checks of `make lint` and those of a commit's hooks are the same, with the same tools."""
+"""What a commit checks is what `make lint` checks, with the same tools; the names of test modules."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -27,3 +28,8 @@ def test_every_hook_uses_the_environment_so_that_each_tool_has_one_version():
     text = (REPOSITORY / ".pre-commit-config.yaml").read_text()
     assert re.findall(r"repo: (.*)", text) == ["local"]
     assert set(re.findall(r"language: (.*)", text)) == {"system"}
+
+
+def test_no_two_modules_of_the_tests_share_a_name_since_all_are_imported_by_it_alone():
+    names = Counter(path.name for path in (REPOSITORY / "tests").rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, files in names.items() if files > 1] == []

@@ -25,7 +25,7 @@ from tonality.runtime.settings.load import conf_directory
 from tonality.runtime.settings.sections import SparkSettings
 from tonality.runtime.settings.types import in_bytes
 from tonality.runtime.spark.java_log import launch_java
-from tonality.runtime.spark.progress import report_progress
+from tonality.runtime.spark.task_progress import report_progress
 
 __all__ = ["check_session", "in_run", "local_cores", "spark_session", "tasks_per_core"]
 

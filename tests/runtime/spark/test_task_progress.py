@@ -4,7 +4,7 @@ import logging
 import re
 import time
 
-from tonality.runtime.spark.progress import report_progress
+from tonality.runtime.spark.task_progress import report_progress
 
 
 def slow_sum(context, tasks):
