@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow.dataset as ds
 import pytest
@@ -138,6 +138,38 @@ def run(spark: SparkSession, folder: Path) -> Stage:
     return stage
 
 
+class Erased(NamedTuple):
+    """The folder after a run of forget, which tests may change, and the summary of the run."""
+
+    folder: Path
+    summary: str
+
+
+def erase_once(spark: SparkSession, survey: Path, folder: Path, *lines: object) -> Erased:
+    shutil.copytree(survey, folder)
+    listed(folder, *lines)
+    return Erased(folder, run_stage(spark, folder, forget))
+
+
+@pytest.fixture(scope="module")
+def author_erased_once(spark: SparkSession, survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Erased:
+    lines = (FIRST, "@BORIS_1984", FIRST + 70, FIRST + 99)
+    return erase_once(spark, survey, tmp_path_factory.mktemp("erased") / "author", *lines)
+
+
+@pytest.fixture
+def author_erased(author_erased_once: Erased, tmp_path: Path) -> Erased:
+    """Tweet 0, all tweets of boris and their retweets are erased; two more ids on the list are in no table."""
+    shutil.copytree(author_erased_once.folder, tmp_path, dirs_exist_ok=True)
+    return Erased(tmp_path, author_erased_once.summary)
+
+
+@pytest.fixture(scope="module")
+def tweet_erased(spark: SparkSession, survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Erased:
+    """Tweet 2 is erased, which has the words of tweet 3. Not to be changed."""
+    return erase_once(spark, survey, tmp_path_factory.mktemp("erased") / "tweet", FIRST + 2)
+
+
 def listed(folder: Path, *lines: object) -> None:
     (folder / "list").write_text("".join(f"{line}\n" for line in lines))
 
@@ -177,20 +209,18 @@ def test_the_tables_hold_traces_of_the_listed_tweets(folder: Path) -> None:
     assert traces(folder / "root" / "dataset", words=["тайна"])
 
 
-def test_nothing_listed_remains_in_any_file_or_returns_with_a_new_run_of_clean(folder: Path, run: Stage) -> None:
-    """Tweet 0, all tweets of boris and their retweets are erased."""
-    root, before = folder / "root", files(folder / "root")
+def test_nothing_listed_remains_in_any_file_or_returns_with_a_new_run_of_clean(
+    spark: SparkSession, survey: Path, author_erased: Erased
+) -> None:
+    folder, summary = author_erased
+    root, before = folder / "root", files(survey / "root")
     erased = {0, *range(1, 40, 4)}
-    listed(folder, FIRST, "@BORIS_1984")
     words = [
         "boris_1984",
         *(text_of(n) for n in erased if text_of(n) not in {text_of(m) for m in set(range(40)) - erased}),
     ]
-    dataset = Counter((row["stems"], row["label"]) for row in rows(root, "dataset"))
-    labelled = {row["tweet_id"] - FIRST: (row["stems"], row["label"]) for row in rows(root, "labelled")}
-
-    summary = run(forget)
-
+    dataset = Counter((row["stems"], row["label"]) for row in rows(survey / "root", "dataset"))
+    labelled = {row["tweet_id"] - FIRST: (row["stems"], row["label"]) for row in rows(survey / "root", "labelled")}
     assert f"{len(erased) + 2} rows of tweets/, on 4 days, 2 of them retweets of erased tweets" in summary
     assert f"{len(erased) + 2} rows of scored/, on 4 days, 2 of them" in summary
     assert f"{len(erased)} rows of labelled/" in summary
@@ -207,30 +237,30 @@ def test_nothing_listed_remains_in_any_file_or_returns_with_a_new_run_of_clean(f
     unchanged = {name: digest for name, digest in before.items() if name.partition("/")[0] in OTHERS.split()[1:]}
     assert {name: files(root)[name] for name in unchanged} == unchanged
 
-    run(clean)
+    run_stage(spark, folder, clean)
     assert ids(root) == {*range(40), 52, 53} - erased
     assert traces(root / "tweets", [FIRST + n for n in erased], words) == []
     check_accounts(root)
 
 
-def test_only_the_days_that_lose_tweets_are_rewritten_and_their_rows_stay_in_order(folder: Path, run: Stage) -> None:
-    root, before = folder / "root", files(folder / "root")
-    whole = {table: rows(root, table) for table in ("tweets", "scored", "labelled")}
-    listed(folder, FIRST + 25)
-    run(forget)
+def test_only_the_days_that_lose_tweets_are_rewritten_and_their_rows_stay_in_order(
+    survey: Path, tweet_erased: Erased
+) -> None:
+    root, before = tweet_erased.folder / "root", files(survey / "root")
+    whole = {table: rows(survey / "root", table) for table in ("tweets", "scored", "labelled")}
     after = files(root)
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     assert {"/".join(name.split("/")[:2]) for name in changed} <= {
-        "tweets/day=2015-12-12",
-        "scored/day=2015-12-12",
-        "labelled/day=2015-12-12",
+        "tweets/day=2015-12-10",
+        "scored/day=2015-12-10",
+        "labelled/day=2015-12-10",
         "accounts/window=start..end",
         "forgotten/" + next((root / "forgotten").glob("run=*")).name,
         *(f"dataset/{name}" for name in ("_dataset.json", "split=train", "split=valid", "._dataset.json.crc")),
         *(f"report/{name}" for name in ("index.html", "examples.csv", "dynamics.csv", "dynamics.png")),
     }
     for table, content in whole.items():  # in their order, but for the names of files
-        found, kept = rows(root, table), [row for row in content if row["tweet_id"] != FIRST + 25]
+        found, kept = rows(root, table), [row for row in content if row["tweet_id"] != FIRST + 2]
         for day in {row["day"] for row in content}:
             assert [row for row in found if row["day"] == day] == [row for row in kept if row["day"] == day]
 
@@ -245,13 +275,12 @@ def test_an_outdated_day_of_scores_is_still_scored_again(folder: Path, run: Stag
 
 
 def test_after_a_run_score_has_nothing_to_do_and_a_second_run_nothing_to_remove_or_write(
-    folder: Path, run: Stage
+    spark: SparkSession, author_erased: Erased
 ) -> None:
-    listed(folder, FIRST, "@boris_1984")
-    run(forget)
+    folder = author_erased.folder
     before = files(folder / "root")
-    assert run(score).startswith("0 tweets of 0 days scored")
-    summary = run(forget)
+    assert run_stage(spark, folder, score).startswith("0 tweets of 0 days scored")
+    summary = run_stage(spark, folder, forget)
     assert "0 rows of tweets/, on 0 days" in summary
     assert "0 rows of rejects/" in summary
     assert "0 new digests" in summary
@@ -300,13 +329,10 @@ def test_a_run_that_fails_changes_nothing(folder: Path, run: Stage, monkeypatch:
     assert files(folder / "root") == before
 
 
-def test_other_tweets_of_the_same_words_stay_in_the_dataset(folder: Path, run: Stage) -> None:
-    """Tweets 2 and 3 have the same words; one of them is listed."""
-    root = folder / "root"
-    listed(folder, FIRST + 2)
+def test_other_tweets_of_the_same_words_stay_in_the_dataset(survey: Path, tweet_erased: Erased) -> None:
+    root = tweet_erased.folder / "root"
     [stems] = {row["stems"] for row in rows(root, "labelled") if row["tweet_id"] == FIRST + 3}
-    assert [row["stems"] for row in rows(root, "dataset")].count(stems) == 2
-    run(forget)
+    assert [row["stems"] for row in rows(survey / "root", "dataset")].count(stems) == 2
     assert [row["stems"] for row in rows(root, "dataset")].count(stems) == 1
     metadata = json.loads((root / "dataset" / "_dataset.json").read_text())
     assert sum(side["rows"] for side in metadata["rows"].values()) == 39
@@ -345,13 +371,12 @@ def test_erasing_a_retweet_keeps_its_original_and_other_retweets(folder: Path, r
     assert ids(folder / "root") == {*range(40), 50, 51, 53}
 
 
-def test_tweets_that_arrive_after_the_list_are_dropped_too(folder: Path, run: Stage) -> None:
+def test_tweets_that_arrive_after_the_list_are_dropped_too(spark: SparkSession, author_erased: Erased) -> None:
     """Digests also match tweets that were never in a table: the author's other tweets, other retweets of the text."""
-    listed(folder, FIRST, "@boris_1984", FIRST + 70)
-    run(forget)
+    folder = author_erased.folder
     new = [status(70, "пусто", "eva", 10), status(71, "пусто", "Boris_1984", 10), retweet(72, text_of(0), "eva", 10)]
     (folder / "archive" / "c.json").write_bytes(b"\n".join([*new, status(73, "пусто", "eva", 10)]))
-    assert "erased earlier by `forget`" in run(clean)
+    assert "erased earlier by `forget`" in run_stage(spark, folder, clean)
     assert {n for n in ids(folder / "root") if n >= 50} == {52, 53, 73}
 
 
@@ -362,11 +387,10 @@ def test_lists_may_come_before_the_first_table(spark: SparkSession, folder: Path
     assert traces(folder / "empty" / "tweets", [FIRST], ["boris_1984"]) == []
 
 
-def test_nothing_erased_is_remembered_in_plain_form(folder: Path, run: Stage) -> None:
-    listed(folder, FIRST, "@boris_1984", FIRST + 99)
-    run(forget)
+def test_nothing_erased_is_remembered_in_plain_form(author_erased: Erased) -> None:
+    folder = author_erased.folder
     table = rows(folder / "root", "forgotten")
-    assert Counter(row["kind"] for row in table) == {"tweet": 2, "author": 1, "text": 11}
+    assert Counter(row["kind"] for row in table) == {"tweet": 3, "author": 1, "text": 11}
     assert traces(folder / "root" / "forgotten", [FIRST, FIRST + 99], ["boris", text_of(0)]) == []
     [record] = (folder / "root" / "runs").glob("forget-*.json")
     assert traces(record.parent, [FIRST, FIRST + 99], ["boris", "тайна"]) == []
@@ -483,15 +507,14 @@ def test_lists_that_name_nothing_and_lists_that_are_broken_change_nothing(folder
     assert files(folder / "root") == before
 
 
-def test_a_forgotten_table_without_its_salt_stops_clean_and_forget(folder: Path, run: Stage) -> None:
-    listed(folder, FIRST)
-    run(forget)
+def test_a_forgotten_table_without_its_salt_stops_clean_and_forget(spark: SparkSession, author_erased: Erased) -> None:
+    folder = author_erased.folder
     for metadata in (folder / "root" / "forgotten").glob("run=*/*_salt.json*"):
         metadata.unlink()
     before = files(folder / "root")
     for stage in (clean, forget):
         with pytest.raises(Exception, match=r"forgotten/ under .* has lost its salt"):
-            run(stage)
+            run_stage(spark, folder, stage)
     assert files(folder / "root") == before
 
 
