@@ -28,6 +28,8 @@ from tonality.runtime.storage import schema
 from tonality.stages import train
 from tonality.text.token_ids import vocabulary_fingerprint
 
+pytestmark = pytest.mark.slow
+
 S3 = pytest.mark.parametrize("scheme", ["s3", "s3a"])
 
 

@@ -108,6 +108,7 @@ def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do(place, cut):
         place.read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["1m", "1k"], ids=["in memory", "streamed"])
 @pytest.mark.parametrize("writes", [1, 2, 4, 5, 8], ids=lambda writes: f"write {writes}")
 def test_training_interrupted_anywhere_gives_the_bits_of_an_uninterrupted_one(

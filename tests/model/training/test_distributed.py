@@ -25,6 +25,8 @@ from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.settings.sections import TrainSettings
 from tonality.runtime.storage import schema
 
+pytestmark = pytest.mark.slow
+
 CPU: Final = torch.device("cpu")
 TIMEOUT_SECONDS: Final = 90
 """Time after which a group that hangs fails its test."""
