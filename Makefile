@@ -134,13 +134,13 @@ fuzz: setup ## read thousands of damaged archives; TONALITY_FUZZ_START=n starts 
 	TONALITY_FUZZ=5000 $(BIN)/python -m pytest -s tests/ingest/reading/test_fuzz.py
 
 test-browser: setup $(VENV)/.browser chromium ## open the report, hostile tweets included, in a real Chromium
-	TONALITY_BROWSER=1 $(BIN)/python -m pytest -W default -m browser tests/browser
+	TONALITY_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
 
 picture: setup $(VENV)/.browser chromium ## draw the README's picture of the report that `make run` has left in out/
 	$(BIN)/python tests/browser/picture.py
 
 test-cluster: package build/spark.jsa ## run the scoring job on a local Spark cluster: packaged, with kills, with GPU resources
-	$(BIN)/python -m pytest -W default -m cluster tests/cluster
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 $(AIRFLOW)/.installed: conf/airflow.txt
 	@$(PYTHON) -m venv $(AIRFLOW)
@@ -148,7 +148,7 @@ $(AIRFLOW)/.installed: conf/airflow.txt
 	@touch $@
 
 test-airflow: setup build/spark.jsa $(AIRFLOW)/.installed ## run the DAGs in a live Airflow 3: train, backfill a week, kill a day
-	$(BIN)/python -m pytest -W default -m airflow tests/airflow
+	$(BIN)/python -m pytest -m airflow tests/airflow
 
 $(AUDIT)/.installed:
 	@$(PYTHON) -m venv $(AUDIT)

@@ -24,6 +24,8 @@ from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.stages import clean
 
+pytestmark = pytest.mark.slow
+
 OUTCOMES = ["tweets", "notices", "filtered", "duplicates", "rejects"]
 Clean = Callable[..., str]
 

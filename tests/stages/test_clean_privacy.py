@@ -17,6 +17,8 @@ from tonality.runtime.settings.load import load
 from tonality.runtime.storage.transaction import Transaction
 from tonality.stages import clean
 
+pytestmark = pytest.mark.slow
+
 FIRST = 677_000_000_000_000_001
 AUTHORS = ["Anna_Petrova", "boris_1984", "clara_klein"]
 Clean = Callable[..., str]

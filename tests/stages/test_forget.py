@@ -29,6 +29,8 @@ from tonality.runtime.storage import schema
 from tonality.runtime.storage.hadoop_fs import HadoopRoot
 from tonality.stages import clean, forget, label, prepare, report, score
 
+pytestmark = pytest.mark.slow
+
 FIRST: Final = 677_000_000_000_000_001
 AUTHORS: Final = ["Anna_Petrova", "boris_1984", "clara_klein", "dora_dub"]
 DAYS: Final = range(10, 14)

@@ -24,6 +24,8 @@ from tonality.runtime.settings.load import load
 from tonality.runtime.storage import schema
 from tonality.stages import score
 
+pytestmark = pytest.mark.slow
+
 WORDS = [f"w{n}" for n in range(300)]
 SPILLS = "spark.shuffle.spill.numElementsForceSpillThreshold"
 FIRST, SECOND, EMPTY = "2015-12-10", "2015-12-11", "2015-12-12"

@@ -168,7 +168,6 @@ def test_training_resumes_from_a_checkpoint_in_the_bucket(root, monkeypatch, cap
     assert f"resuming from s3://{root}/checkpoint/train.safetensors" in caplog.text
 
 
-@pytest.mark.slow
 @S3
 def test_the_command_trains_from_a_bucket(root, scheme):
     overrides = [f"paths.root={scheme}://{root}", *SMALL]

@@ -125,7 +125,6 @@ def learn(
         return learner.weights(), losses
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("clip_norm", [0.0, 0.05])
 def test_processes_learn_what_one_learns_from_the_batches_of_all(
     together: Together, settings: TrainSettings, clip_norm: float
@@ -175,7 +174,6 @@ def regrouped(side: str, folder: Path, sizes: list[int]) -> str:
     return str(folder)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, 3])
 def test_shards_of_very_different_size_are_learned_to_their_ends(
     together: Together, sides: tuple[str, str], settings: TrainSettings, tmp_path: Path, processes: int

@@ -10,15 +10,21 @@ TIME = "26/11/30 13:15:02"
 TASK = f"{TIME} INFO [clean-1] tonality: task ends work=read rows=3"
 
 
-def test_a_message_has_log4js_level_and_its_stack_trace_has_it_too():
+def test_a_message_has_log4js_level_and_its_stack_trace_has_it_too_indented():
     lines = [TASK, f"{TIME} ERROR Executor: failed", "java.io.IOException: no", "\tat a.B.c", f"{TIME} DEBUG A: b"]
     assert list(read_messages(lines)) == [
         (logging.INFO, lines[0]),
         (logging.WARNING, lines[1]),
-        (logging.WARNING, lines[2]),
-        (logging.WARNING, lines[3]),
+        (logging.WARNING, f"  {lines[2]}"),
+        (logging.WARNING, f"  {lines[3]}"),
         (logging.DEBUG, lines[4]),
     ]
+
+
+def test_a_line_feed_in_a_name_starts_no_message():
+    name = "a.json\ntonality clean: every tweet was read"
+    messages = [message for _, message in read_messages(f"{TIME} WARN Executor: no such file: {name}".split("\n"))]
+    assert messages[1] == "  tonality clean: every tweet was read"
 
 
 def test_a_line_that_no_log4j_wrote_is_a_warning():

@@ -1,5 +1,6 @@
 """The training loop: epochs of steps with validation after each, checkpoints, and the best epoch as the result."""
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -220,15 +221,17 @@ class _Training:
             return None
         location = self._checkpoint.location
         if saved.identity != self._checkpoint.identity:
-            self._warn(
+            self._report(
                 f"{location} was written with other settings or another dataset: training starts over and will "
-                "replace it"
+                "replace it",
+                logging.WARNING,
             )
             return None
         state = TrainingState.restore(saved, self._learner)
         self._report(f"resuming from {location}: epoch {state.epoch}, after step {state.step:,}")
         if state.computed != (computed := self._computed()):
-            self._warn(f"resuming in {computed}, was {state.computed}: results will not be bit-identical")
+            change = f"resuming in {computed}, was {state.computed}: results will not be bit-identical"
+            self._report(change, logging.WARNING)
             state.computed = computed
         return state
 
@@ -240,13 +243,9 @@ class _Training:
         if not self._group.agrees([state.epoch, state.step]):
             raise UserError("the processes found different checkpoints, or some of them found none: train again")
 
-    def _report(self, text: str) -> None:
+    def _report(self, text: str, level: int = logging.INFO) -> None:
         if self._progress:
-            self._progress.message(text)
-
-    def _warn(self, text: str) -> None:
-        if self._progress:
-            self._progress.warning(text)
+            self._progress.message(text, level)
 
     def _save(self, state: TrainingState) -> None:
         if self._checkpoint is None or self._group.rank > 0:

@@ -47,13 +47,9 @@ class Progress:
             f"accuracy {valid.accuracy:.4f}"
         )
 
-    def message(self, text: str) -> None:
-        """Report anything else."""
-        _LOG.info(escaped_name(text))
-
-    def warning(self, text: str) -> None:
-        """Report what may surprise the user."""
-        _LOG.warning(escaped_name(text))
+    def message(self, text: str, level: int = logging.INFO) -> None:
+        """Report anything else; as a warning, what may surprise the user."""
+        _LOG.log(level, escaped_name(text))
 
 
 def _duration(seconds: float) -> str:

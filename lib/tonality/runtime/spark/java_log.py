@@ -14,7 +14,7 @@ __all__ = ["launch_java", "read_messages"]
 
 _LOG: Final = logging.getLogger(__name__)
 
-_LINE: Final = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (DEBUG|INFO|WARN|ERROR|FATAL) ")
+_START: Final = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (DEBUG|INFO|WARN|ERROR|FATAL) ")
 """The start of a message of log4j, and of Tonality's tasks; lines without it continue the one before."""
 _LEVELS: Final = {"DEBUG": logging.DEBUG, "INFO": logging.INFO}
 _HARMLESS: Final = re.compile(
@@ -49,9 +49,17 @@ def _log_lines(readable: int) -> None:
 
 
 def read_messages(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """The lines with their levels: a stack trace has that of its message, a line of unknown origin is a warning."""
-    level = logging.WARNING
+    """The lines with their levels; a line of unknown origin is a warning.
+
+    A line that continues a message, such as one of its stack trace, has its level and is indented: a line feed in a
+    name starts no message.
+    """
+    level, indent = logging.WARNING, ""
     for line in lines:
-        if start := _LINE.match(line):
-            level = _LEVELS.get(start[1], logging.WARNING)
-        yield (logging.DEBUG if _HARMLESS.match(line) else level), line
+        if _HARMLESS.match(line):
+            yield logging.DEBUG, line
+        elif start := _START.match(line):
+            level, indent = _LEVELS.get(start[1], logging.WARNING), "  "
+            yield level, line
+        else:
+            yield level, indent + line
