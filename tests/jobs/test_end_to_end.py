@@ -62,6 +62,7 @@ labelled = 8000
 batch_size = 32
 epochs = 2
 """
+SMALLER = ("sample.tweets=3000", "sample.labelled=4000")
 
 
 def start(job: str, folder: Path, output: Path, *overrides: str) -> subprocess.Popen[bytes]:
@@ -218,7 +219,7 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
     (tmp_path / "settings.toml").write_text(SETTINGS)
     places = {"archive": "sample/archive", "corpus": "sample/corpus", "root": "out"}
     absolute = [f"paths.{name}={tmp_path}/{place}" for name, place in places.items()]
-    settings = load([tmp_path / "settings.toml"], [*absolute, "sample.seed=2", "corpus.labelled=true"])
+    settings = load([tmp_path / "settings.toml"], [*absolute, *SMALLER, "sample.seed=2", "corpus.labelled=true"])
     with Run("sample", settings) as record:
         sample.run(settings, record)
     with Run("pipeline", settings) as record:
@@ -235,7 +236,7 @@ def test_the_pipeline_in_one_session_follows_an_opinion_that_falls_and_learns_fr
     parts = {record["stage"] for record in records if record["part_of"] == whole["run"]}
     assert parts == whole["seconds_by_stage"].keys() >= {"clean", "train", "report"}
     dataset = json.loads((tmp_path / "out/dataset/_dataset.json").read_text())
-    assert sum(side["rows"] for side in dataset["rows"].values()) > 8000
+    assert sum(side["rows"] for side in dataset["rows"].values()) > 4000
 
 
 def test_a_report_whose_day_is_replaced_while_it_is_read_is_retried(
