@@ -95,7 +95,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 build/spark.jsa: $(INSTALLED) tests/archive_java_classes.py
 	@mkdir -p $(@D) && rm -f $@
 	@echo "archiving Spark's classes"
-	@SPARK_SUBMIT_OPTS="-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit=$@ -Xlog:disable" \
+	@SPARK_SUBMIT_OPTS="-XX:ArchiveClassesAtExit=$@ -Xlog:disable" \
 		$(BIN)/spark-submit tests/archive_java_classes.py 2>build/spark.jsa.log || { cat build/spark.jsa.log >&2; exit 1; }
 
 test: setup lint build/spark.jsa ## lint, then run all tests except browser, cluster and Airflow

@@ -141,7 +141,7 @@ def run(spark: SparkSession, folder: Path) -> Stage:
 
 
 class Erased(NamedTuple):
-    """The folder after a run of forget, which tests may change, and the summary of the run."""
+    """The folder after a run of forget, and the summary of the run."""
 
     folder: Path
     summary: str
@@ -161,7 +161,10 @@ def author_erased_once(spark: SparkSession, survey: Path, tmp_path_factory: pyte
 
 @pytest.fixture
 def author_erased(author_erased_once: Erased, tmp_path: Path) -> Erased:
-    """Tweet 0, all tweets of boris and their retweets are erased; two more ids on the list are in no table."""
+    """Tweet 0, all tweets of boris and their retweets are erased; two more ids on the list are in no table.
+
+    A copy, which the test may change.
+    """
     shutil.copytree(author_erased_once.folder, tmp_path, dirs_exist_ok=True)
     return Erased(tmp_path, author_erased_once.summary)
 
