@@ -83,7 +83,7 @@ def test_no_staging_or_journal_remains(survey: Survey, backfill: Backfill) -> No
 
 def test_the_summary_of_a_stage_ends_its_log(airflow: Airflow, survey: Survey, backfill: Backfill) -> None:
     first, last = airflow.log(backfill.runs[0], "clean"), airflow.log(backfill.runs[-1], "report")
-    assert f"records of 1 file(s), {FIRST}..{FIRST}:" in first
+    assert f"records of 1 file, {FIRST}..{FIRST}:" in first
     assert str(survey.root / "report" / "index.html") in last
 
 

@@ -91,6 +91,16 @@ def test_the_name_of_the_other_run_adds_no_line(root, caplog):
     assert caplog.messages == [r"waiting for run score-1\u000aforged\u001b[2J, which is writing scored/"]
 
 
+def test_a_slow_disk_does_not_use_up_the_wait(root, caplog, monkeypatch):
+    names = root.names
+    with hold_write_locks(root, "score-1", [WriteLock("scored")]):
+        monkeypatch.setattr(root, "names", lambda folder: time.sleep(0.2) or names(folder))
+        second = hold_write_locks(root, "score-2", [WriteLock("scored")], 0.1)
+        with pytest.raises(UserError, match="run score-1 is writing scored/"), second:
+            pass
+    assert caplog.messages == ["waiting for run score-1, which is writing scored/"]
+
+
 def test_of_many_concurrent_runs_one_writes_at_a_time(root):
     at_work = []
     most = []

@@ -59,7 +59,7 @@ class PassSummary:
     def _lines(self, files: int) -> list[str]:
         totals = self.totals
         days = self.window.name if self.window.since or self.window.until else "all days"
-        lines = [f"{totals['lines']:,} records of {files:,} file(s), {days}:"]
+        lines = [f"{totals['lines']:,} records of {files:,} {'file' if files == 1 else 'files'}, {days}:"]
         lines += [_line(totals[name], name) for name in OUTCOMES]
         lines += [_line(count, f"{reason} (of the rejects)") for reason, count in sorted(self.reasons.items())]
         erased = totals.get("forgotten", 0)

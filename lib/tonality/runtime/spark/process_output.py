@@ -24,8 +24,8 @@ __all__ = ["ErrorChannel", "ProcessOutput", "log_to_launcher"]
 
 _LOG: Final = logging.getLogger(__name__)
 
-_PREFIX: Final = "tonality: "
-"""Precedes a line of a process for the user."""
+_PREFIX: Final = "tonality message: "
+"""Precedes a message of a process for the user: a level of `logging` and the text, as JSON."""
 _ERROR_PREFIX: Final = "tonality error: "
 _KEPT_LINES: Final = 1_000
 """The number of other output lines to keep."""
@@ -52,13 +52,16 @@ class ProcessOutput(io.TextIOBase):
 
     def _handle(self, line: str) -> None:
         _, is_error, error = line.partition(_ERROR_PREFIX)
-        _, is_message, message = line.partition(_PREFIX)
+        _, _, message = line.partition(_PREFIX)
         if is_error:
             self.reported_errors.append(error)
-        elif is_message:
-            _LOG.info(message)
-        else:
+            return
+        try:
+            level, text = json.loads(message)
+        except ValueError:  # not a message, or one cut off by a process that was killed
             self._others.append(line)
+        else:
+            _LOG.log(level, "%s", text)
 
     def show(self) -> None:
         """Show the user the lines that were kept."""
@@ -85,10 +88,17 @@ class ProcessOutput(io.TextIOBase):
 def log_to_launcher() -> None:
     """Log this process's messages of Tonality to the process that launched it, which logs them for the user."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(f"{_PREFIX}%(message)s"))
+    handler.setFormatter(_MessageFormatter())
     logger = logging.getLogger("tonality")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+
+
+class _MessageFormatter(logging.Formatter):
+    """One prefixed line per message, which keeps its level and its line feeds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _PREFIX + json.dumps([record.levelno, record.getMessage()])
 
 
 class ErrorChannel:

@@ -67,14 +67,17 @@ def hold_write_locks(
 ) -> Iterator[None]:
     """Hold the write locks for a run, waiting for other runs whose locks overlap.
 
-    Raises UserError, naming the other run and its lock, if they do not become free in time.
+    Raises UserError, naming the other run and its lock, if they are not free `wait_seconds` after the first conflict.
     """
     file = join(_FOLDER, run)
     with ExitStack() as held:
-        deadline = time.monotonic() + wait_seconds
+        deadline: float | None = None
         reported = None
         while (conflict := _take(held, root, file, run, write_locks)) is not None:
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if deadline is None:  # set here, so that a slow disk does not use up the wait
+                deadline = now + wait_seconds
+            if now >= deadline:
                 raise UserError(
                     f"run {conflict.run} is writing {conflict.write_lock}, which this run would also write: wait for "
                     f"its end, then run this again. If it is dead, remove {root.url(join(_FOLDER, conflict.run))}"
