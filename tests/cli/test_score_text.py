@@ -433,7 +433,7 @@ def test_texts_are_scored_as_they_arrive_without_spark_until_ctrl_c(model, digit
             running.stdin.write(' w3"\n')
             assert running.stdout.readline() == f'2,"w2 w3",{digits("w2 w3")},neutral\n'
             running.send_signal(signal.SIGINT)
-            assert running.wait(30) == 130
+            assert running.wait(120) == 130
             assert running.stdout.read() == ""
             message = running.stderr.read()
         finally:

@@ -169,7 +169,7 @@ class Cluster:
         return self._folder / f"{name}.log"
 
     def _state(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self._page}/json/", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self._page}/json/", timeout=60) as answer:
             return dict(json.load(answer))
 
     def _busy(self) -> list[psutil.Process]:

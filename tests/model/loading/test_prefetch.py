@@ -101,7 +101,7 @@ def test_no_thread_is_left_after_an_exception_while_it_computes_an_item(threads)
         yield 1
 
     with pytest.raises(KeyboardInterrupt), prefetched(items(), 2):
-        assert started.wait(10)
+        assert started.wait(60)
         raise KeyboardInterrupt
     assert not threads()
 
