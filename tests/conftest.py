@@ -21,9 +21,10 @@ ARCHIVED = (
 os.environ.setdefault("SPARK_SUBMIT_OPTS", f"{SHORT_LIVED} {ARCHIVED}")
 os.environ.setdefault("SPARK_LAUNCHER_OPTS", SHORT_LIVED)
 
-# A script's background jobs ignore SIGINT, and so would every process that a test starts, and interrupts.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A script's background jobs ignore SIGINT and nohup's SIGHUP, and so would every process that a test starts and signals.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
