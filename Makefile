@@ -85,7 +85,7 @@ $(PACKAGE): $(VENV)/.package build/with $(shell find lib conf -type f ! -name '*
 
 package: setup $(PACKAGE) ## build what a cluster's nodes need in dist/; WITH="s3fs" adds packages
 	@rm -rf dist/jobs dist/conf
-	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/jobs/dags/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt dist/conf/airflow.txt
+	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/jobs/dags/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt dist/conf/airflow.txt dist/conf/oldest.txt
 	@du -sh dist
 
 # Whole files are spread over up to four processes, each with a Spark session of its own.
@@ -125,7 +125,7 @@ test-oldest: java $(OLDEST)/.installed ## run all stages and some tests with the
 	@rm -rf build/oldest
 	$(OLDEST)/bin/tonality sample $(OLDEST_RUN)
 	$(OLDEST)/bin/tonality pipeline $(OLDEST_RUN)
-	$(OLDEST)/bin/python -m pytest -W default $(OLDEST_TESTS)
+	$(OLDEST)/bin/python -m pytest -W default -W ignore::ResourceWarning $(OLDEST_TESTS)
 
 kill-test: setup build/spark.jsa ## kill twenty runs at random moments and recover from each
 	TONALITY_KILLS=20 $(BIN)/python -m pytest -s tests/jobs/test_kill.py
@@ -171,7 +171,7 @@ format: $(INSTALLED) ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure rows per second of each step, and of clean against a conventional job and a bare loop
+bench: setup ## measure rows per second of each step, and of clean against a textbook job and a bare loop
 	$(BIN)/python tests/benchmarks/steps.py
 	$(BIN)/python tests/benchmarks/clean.py
 

@@ -234,7 +234,7 @@ STEMMERS: dict[str, Stemmer.Stemmer] = {}
 
 
 def run_textbook(spark: SparkSession, archive: Archive, root: str) -> None:
-    """The work of `clean` in conventional Spark; Arrow transfers the rows of UDFs, as by default."""
+    """The work of `clean` in textbook Spark; Arrow transfers the rows of UDFs, as by default."""
     parsed = (
         spark.read.schema(", ".join(f"{name} {kind}" for name, kind in STATUS.items()))
         .option("mode", "PERMISSIVE")

@@ -99,7 +99,7 @@ def compare(bench: Bench, tweets: int, rounds: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     sample = Texts(bench.stems, seed=1).distinct(rivals.LIMIT_TWEETS)
     fast_text = rivals.fast_text(rivals.train_fasttext(sample, bench.folder))
-    print(f"{tweets:,} tweets, {rivals.CORES} cores, medians of {rounds} turns")
+    print(f"{tweets:,} tweets, {rivals.CORES} cores, medians of {rounds} turn{'s' * (rounds > 1)}")
     for name, repeats in (("distinct", False), ("half repeated", True)):
         root = bench.root(name, tweets, repeats)
         ways = ways_to_score(bench, root, fast_text)

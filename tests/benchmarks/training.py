@@ -432,7 +432,7 @@ def table(report: dict[str, Any]) -> str:
     seeds = len(turns[DEFAULTS])
     head = (
         f"{data['rows']['train']:,} tweets for training, of {data['mean_stems']:.1f} stems, {data['rows']['valid']:,} "
-        f"for validation; {data['vocabulary']:,} ids; {seeds} seeds; {report['machine']['cpu']}, {CORES} cores"
+        f"for validation; {data['vocabulary']:,} ids; {seeds} seed{'s' * (seeds > 1)}; {report['machine']['cpu']}, {CORES} cores"
     )
     titles = ("", "rows/s", "x Keras", "x limit", "accuracy", "less Keras' (95 %)", "s to Keras'", "sooner", "reached")
     lines = [head, "", row(*titles)]

@@ -445,7 +445,7 @@ def test_days_without_ids_are_reported_and_a_new_run_of_clean_drops_the_tweets(f
     listed(folder, FIRST)
     summary = run(forget, root="hidden")
     assert "0 rows of tweets/" in summary
-    assert "4 days of tweets/ have no ids (privacy.ids = drop)" in summary
+    assert "on 4 days tweets/ has no ids (privacy.ids = drop)" in summary
     assert "1 erased earlier" in run(clean, "privacy.ids=drop", root="hidden")
     assert text_of(0) not in {row["text"] for row in rows(folder / "hidden", "tweets") if not row["is_retweet"]}
 
@@ -457,7 +457,7 @@ def test_a_report_that_may_show_hidden_requests_is_removed_once_and_the_next_sta
         run(stage, "privacy.ids=drop")
     listed(folder, FIRST + 99)
     summary = run(forget)
-    assert "4 days of tweets/ have no ids" in summary
+    assert "on 4 days tweets/ has no ids" in summary
     assert "which drops erased tweets; then run `score`, `label`, `prepare`, `report`, whose tables hold" in summary
     assert not list((folder / "root" / "report").glob("*"))
     run(report, "privacy.ids=drop")
@@ -474,7 +474,7 @@ def test_tweets_dropped_by_clean_are_reported_while_scored_has_them_and_the_repo
     run(clean, "archive.honour_deletes=true")
     listed(folder, FIRST + 99)
     summary = run(forget)
-    assert "4 days of scored/ were not scored from the current days of tweets/" in summary
+    assert "4 days of scored/ not scored from the current tweets/" in summary
     assert "may remain there; then run `score`, `label`, `prepare`, `report`" in summary
     assert shown.exists()
     run(score)

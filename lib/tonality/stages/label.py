@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tonality.model.dataset.distant_labels import label_by_emoticon
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.errors import InputError
 from tonality.runtime.runs.record import Run
 from tonality.runtime.runs.text_rules_check import refuse_other_rules
@@ -39,7 +40,7 @@ def run(settings: Settings, record: Run, spark: SparkSession) -> str:
         transaction.commit()
     rows = {"rows": sum(counts.values())}
     record.add(reads=reads, writes={"labelled": rows}, counts=counts)
-    return f"{sum(counts.values()):,} tweets labelled by emoticon: " + ", ".join(
+    return f"{counted(sum(counts.values()), 'tweet')} labelled by emoticon: " + ", ".join(
         f"{count:,} {name}" for name, count in counts.items()
     )
 

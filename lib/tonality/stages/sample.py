@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from tonality.ingest.synthetic.write import SampleSummary, write_sample
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.errors import SettingsError
 from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.runs.record import Run
@@ -35,7 +36,7 @@ def run(settings: Settings, record: Run) -> str:
 
 def _summary(summary: SampleSummary, archive: str, corpus: str) -> str:
     return (
-        f"{escaped_name(archive)}: {summary.lines:,} records in {summary.files:,} files, {summary.tweets:,} tweets in "
-        "Russian\n"
+        f"{escaped_name(archive)}: {summary.lines:,} records in {counted(summary.files, 'file')}, "
+        f"{summary.tweets:,} tweets in Russian\n"
         f"{escaped_name(corpus)}: {summary.labelled:,} labelled tweets, {summary.wrong_labels:,} of them labelled wrong"
     )

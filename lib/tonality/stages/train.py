@@ -230,4 +230,4 @@ def _summary(artifact: Artifact, production: str) -> str:
     )
     if artifact.fingerprint == production:
         return result
-    return f"{result}\nkeeping model {production} in production: run `evaluate` and `promote` to compare the two"
+    return f"{result}\nmodel {production} stays in production until `evaluate` and `promote` have compared the two"

@@ -44,6 +44,14 @@ def test_a_narrow_terminal_shows_fewer_columns_and_the_beginning_of_a_long_error
     assert header.split() == ["started", "(UTC)", "run", "took", "ended"]
 
 
+def test_one_day_is_no_days(root, ran):
+    run = ran("report", reads={"scored": {"days": 1}}, writes={"report": {"files": 1}})
+    for text in (as_table(find(root, RunQuery()), None), as_details(find(root, RunQuery())[0])):
+        assert re.search(r"scored:? 1 day\b", text)
+        assert re.search(r"report:? 1 file\b", text)
+    assert run in text
+
+
 def test_no_runs_are_no_lines():
     assert as_table([], None) == as_json([]) == as_logfmt([]) == ""
 

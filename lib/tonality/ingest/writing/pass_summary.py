@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tonality.ingest.writing.overwrite_guard import DateRange
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.errors import InputError
 
 __all__ = ["OUTCOMES", "TABLE_HINT", "PassSummary"]
@@ -59,7 +60,7 @@ class PassSummary:
     def _lines(self, files: int) -> list[str]:
         totals = self.totals
         days = self.window.name if self.window.since or self.window.until else "all days"
-        lines = [f"{totals['lines']:,} records of {files:,} {'file' if files == 1 else 'files'}, {days}:"]
+        lines = [f"{counted(totals['lines'], 'record')} of {counted(files, 'file')}, {days}:"]
         lines += [_line(totals[name], name) for name in OUTCOMES]
         lines += [_line(count, f"{reason} (of the rejects)") for reason, count in sorted(self.reasons.items())]
         erased = totals.get("forgotten", 0)

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from pyspark.sql import DataFrame
 
+from tonality.runtime.diagnostics.console import counted
+
 __all__ = ["ErasurePlan", "ListCounts", "summarize"]
 
 _MAX_EVENTS: Final = 20
@@ -85,7 +87,7 @@ class ErasurePlan:
 def summarize(plan: ErasurePlan, action: str) -> str:
     """Summarise a plan for people; `action` says what happens to the rows: removed, or to be removed."""
     lists, counts = plan.lines, plan.counts
-    lines = [f"{sum(lists.events.values()):,} lines of the lists request an erasure:"]
+    lines = [f"erasures requested by the lists: {sum(lists.events.values()):,}"]
     lines += [_line(count, event) for event, count in _most_frequent(lists.events)]
     lines += [_line(count, f"{event}: requests no erasure") for event, count in _most_frequent(lists.no_action)]
     if lists.unknown:
@@ -94,7 +96,7 @@ def summarize(plan: ErasurePlan, action: str) -> str:
     for table in filter(counts.__contains__, _DAY_TABLES):
         retweets = plan.retweets.get(table, 0)
         of_them = f", {retweets:,} of them retweets of erased tweets" if retweets else ""
-        lines.append(_line(counts[table], f"rows of {table}/, on {plan.days[table]:,} days{of_them}"))
+        lines.append(_line(counts[table], f"rows of {table}/, on {counted(plan.days[table], 'day')}{of_them}"))
     if "dataset" in counts:
         lines.append(_line(counts["dataset"], "rows of dataset/; models that were trained on them remain"))
     if "rejects" in counts:

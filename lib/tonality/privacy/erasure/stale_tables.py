@@ -6,6 +6,7 @@ from typing import Any, Final
 from pyspark.sql import SparkSession
 
 from tonality.privacy.erasure.requests import AUTHOR, TWEET
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.storage import tables
 from tonality.runtime.storage.schema import DAY, ORIGIN_FILE
 
@@ -22,8 +23,8 @@ def days_without_lookup(spark: SparkSession, root: str, policies: Collection[Map
     """Return a message for each column that some days of tweets/ dropped, so that requests cannot be looked up."""
     dropped = {name: sum(policy.get(name) == "drop" for policy in policies) for name in LOOKUP_COLUMNS.values()}
     return [
-        f"{days:,} days of tweets/ have no {name} (privacy.{name} = drop), so requests cannot be looked up there: "
-        f"`clean` those days again, which drops erased tweets{_then_run(spark, root)}"
+        f"on {counted(days, 'day')} tweets/ has no {name} (privacy.{name} = drop), so requests cannot be "
+        f"looked up there: `clean` those days again, which drops erased tweets{_then_run(spark, root)}"
         for name, days in dropped.items()
         if days
     ]
@@ -38,7 +39,7 @@ def stale_scored_days(spark: SparkSession, root: str) -> list[str]:
     if not stale:
         return []
     return [
-        f"{stale:,} days of scored/ were not scored from the current days of tweets/: tweets that `clean` has dropped "
+        f"{counted(stale, 'day')} of scored/ not scored from the current tweets/: tweets that `clean` has dropped "
         f"since may remain there{_then_run(spark, root)}"
     ]
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.escaping import escaped_name
 from tonality.runtime.diagnostics.redaction import redacted_values
 from tonality.runtime.runs.past_run import PastRun, State
@@ -85,8 +86,9 @@ def _days(requested: Mapping[str, Any]) -> str:
 def _amount(name: str, facts: object) -> str:
     """The amount read or written of one table, as short as possible."""
     known = facts if isinstance(facts, dict) else {}
-    units = {"records": "", "rows": "", "files": " files", "days": " days"}
-    number = next((f" {known[key]:,}{unit}" for key, unit in units.items() if _is_number(known.get(key))), "")
+    units = {"records": None, "rows": None, "files": "file", "days": "day"}
+    amounts = ((known[key], unit) for key, unit in units.items() if _is_number(known.get(key)))
+    number = next((f" {counted(value, unit) if unit else f'{value:,}'}" for value, unit in amounts), "")
     size = f" ({_size(known['bytes'])})" if _is_number(known.get("bytes")) else ""
     return f"{name}{number}{size}"
 
@@ -191,7 +193,9 @@ def _environment(run: PastRun) -> str:
 def _amounts(facts: object) -> str:
     known = facts if isinstance(facts, dict) else {}
     parts = [
-        _size(value) if name == "bytes" else f"{value:,} {name}" for name, value in known.items() if _is_number(value)
+        _size(value) if name == "bytes" else counted(value, name.removesuffix("s"))
+        for name, value in known.items()
+        if _is_number(value)
     ]
     return ", ".join(parts)
 
