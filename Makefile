@@ -85,7 +85,7 @@ $(PACKAGE): $(VENV)/.package build/with $(shell find lib conf -type f ! -name '*
 
 package: setup $(PACKAGE) ## build what a cluster's nodes need in dist/; WITH="s3fs" adds packages
 	@rm -rf dist/jobs dist/conf
-	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/jobs/dags/__pycache__ dist/conf/constraints.txt dist/conf/keras.txt dist/conf/airflow.txt dist/conf/oldest.txt
+	@cp -R jobs conf dist && rm -rf dist/jobs/__pycache__ dist/jobs/dags/__pycache__ dist/conf/*.txt
 	@du -sh dist
 
 # Whole files are spread over up to four processes, each with a Spark session of its own.

@@ -34,6 +34,7 @@ from worker_memory import worker_memory
 
 from tonality.model.inference.tone import tone
 from tonality.model.registry.artifact import Artifact
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.runs.record import Run
 from tonality.runtime.settings.load import load
 from tonality.runtime.settings.sections import SparkSettings
@@ -99,7 +100,7 @@ def compare(bench: Bench, tweets: int, rounds: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     sample = Texts(bench.stems, seed=1).distinct(rivals.LIMIT_TWEETS)
     fast_text = rivals.fast_text(rivals.train_fasttext(sample, bench.folder))
-    print(f"{tweets:,} tweets, {rivals.CORES} cores, medians of {rounds} turn{'s' * (rounds > 1)}")
+    print(f"{tweets:,} tweets, {rivals.CORES} cores, medians of {counted(rounds, 'turn')}")
     for name, repeats in (("distinct", False), ("half repeated", True)):
         root = bench.root(name, tweets, repeats)
         ways = ways_to_score(bench, root, fast_text)

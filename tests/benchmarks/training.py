@@ -59,6 +59,7 @@ from tonality.model.network.lstm import LSTMConfig
 from tonality.model.training.hyperparameters import choose_precision
 from tonality.model.training.loop import train
 from tonality.model.training.progress import Progress
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.settings.load import conf_directory, load
 from tonality.runtime.settings.sections import Settings
 from tonality.runtime.storage.schema import FIRST_STEM_ID
@@ -432,7 +433,8 @@ def table(report: dict[str, Any]) -> str:
     seeds = len(turns[DEFAULTS])
     head = (
         f"{data['rows']['train']:,} tweets for training, of {data['mean_stems']:.1f} stems, {data['rows']['valid']:,} "
-        f"for validation; {data['vocabulary']:,} ids; {seeds} seed{'s' * (seeds > 1)}; {report['machine']['cpu']}, {CORES} cores"
+        f"for validation; {data['vocabulary']:,} ids; {counted(seeds, 'seed')}; "
+        f"{report['machine']['cpu']}, {CORES} cores"
     )
     titles = ("", "rows/s", "x Keras", "x limit", "accuracy", "less Keras' (95 %)", "s to Keras'", "sooner", "reached")
     lines = [head, "", row(*titles)]

@@ -69,7 +69,7 @@ def test_other_text_stays_as_it_is(text):
 @pytest.mark.parametrize("text", ["token" + "_a" * 500, "token" + "_" * 500, "token." * 500, "a." * 5000])
 def test_odd_names_cost_no_time(text):
     code = f"from tonality.runtime.diagnostics.redaction import redacted; assert redacted({text!r}) == {text!r}"
-    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=20, check=False).returncode == 0
 
 
 def test_a_document_is_redacted_text_by_text_and_by_its_names():

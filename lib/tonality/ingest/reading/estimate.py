@@ -19,6 +19,7 @@ from tonality.ingest.options import ReadOptions
 from tonality.ingest.planning.files import ArchiveFile
 from tonality.ingest.planning.splits import Split
 from tonality.ingest.reading.task import read_split
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.storage.urls import filesystem
 
 __all__ = ["GroupEstimate", "estimate", "format_estimate"]
@@ -68,7 +69,7 @@ def format_estimate(groups: Sequence[GroupEstimate], tasks: int, cores: int | No
     lines += [f"  no tweet was found in the sampled part of {_contents(group)}" for group in groups if not group.tweets]
     seconds = sum(group.core_seconds for group in groups)
     local = f", {_duration(seconds / cores)} on {cores} cores" if cores else ""
-    total = f"{tasks:,} {'task' if tasks == 1 else 'tasks'}, about {_duration(seconds)} on one core{local}"
+    total = f"{counted(tasks, 'task')}, about {_duration(seconds)} on one core{local}"
     return "\n".join([*lines, f"  {total}, without Spark's start-up", "Nothing was written."])
 
 

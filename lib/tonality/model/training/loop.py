@@ -22,6 +22,7 @@ from tonality.model.training.predict import predict
 from tonality.model.training.progress import Progress
 from tonality.model.training.signals import DeferredSignals, Interrupted
 from tonality.model.training.state import Epoch, TrainingResult, TrainingState
+from tonality.runtime.diagnostics.console import counted
 from tonality.runtime.diagnostics.errors import UserError
 from tonality.runtime.settings.sections import TrainSettings
 from tonality.runtime.settings.types import in_bytes
@@ -127,7 +128,7 @@ class _Training:
         precision, threads, processes = self._learner.precision, self._learner.threads, self._group.size
         each = f" in each of {processes} processes" if processes > 1 else ""
         if self._device.type == "cpu":
-            return f"{precision} on a processor, by {threads} thread{'s' if threads > 1 else ''}{each}"
+            return f"{precision} on a processor, by {counted(threads, 'thread')}{each}"
         has_tf32 = torch.backends.cudnn.allow_tf32 and torch.cuda.get_device_capability(self._device) >= (8, 0)
         in_tf32 = ", multiplied as TF32," if precision == "float32" and has_tf32 else ""
         return f"{precision}{in_tf32} on {torch.cuda.get_device_name(self._device)}{each}"

@@ -86,11 +86,11 @@ def _days(requested: Mapping[str, Any]) -> str:
 def _amount(name: str, facts: object) -> str:
     """The amount read or written of one table, as short as possible."""
     known = facts if isinstance(facts, dict) else {}
-    units = {"records": None, "rows": None, "files": "file", "days": "day"}
-    amounts = ((known[key], unit) for key, unit in units.items() if _is_number(known.get(key)))
-    number = next((f" {counted(value, unit) if unit else f'{value:,}'}" for value, unit in amounts), "")
-    size = f" ({_size(known['bytes'])})" if _is_number(known.get("bytes")) else ""
-    return f"{name}{number}{size}"
+    numbers = {key: value for key, value in known.items() if _is_number(value)}
+    amounts = [f"{numbers[key]:,}" for key in ("records", "rows") if key in numbers]
+    amounts += [counted(numbers[f"{unit}s"], unit) for unit in ("file", "day") if f"{unit}s" in numbers]
+    size = [f"({_size(numbers['bytes'])})"] if "bytes" in numbers else []
+    return " ".join([name, *amounts[:1], *size])
 
 
 def _main_counts(run: PastRun) -> str:
